@@ -1,0 +1,148 @@
+# sidecart -- one static binary. `make help` lists what you can do.
+
+# Left to right: a file may include only headers of modules to its left (`make tidy`).
+MODULES := bytes log address throttle config json http sid password secret record \
+           kv client customer session identity call oscar resolve route \
+           link seccomp writer hasher server supervisor print command command_key \
+           command_customer command_session command_store main
+
+VERSION  := $(shell cat VERSION)
+COMMIT   := $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
+BEARSSL  := $(shell dpkg-query -W -f '$${Version}' libbearssl-dev 2>/dev/null || echo unknown)
+PYTHON    = /usr/bin/python3
+SIZE_MAX  = 1500000
+FUZZ_S    = 10
+DEPS      = on
+
+CC        = gcc
+OPT       = -O2 -g $(HARDEN)
+WARN      = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wcast-qual \
+            -Wstrict-prototypes -Wmissing-prototypes -Wvla
+HARDEN    = -fstack-protector-strong -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
+SAN       = -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined \
+            -fno-sanitize-recover=all
+CPPFLAGS  = -D_GNU_SOURCE -I.
+CFLAGS    = -std=c11 $(OPT) $(WARN) -MMD -MP
+LDFLAGS   = -static -Wl,-z,relro,-z,now,--fatal-warnings
+LDLIBS    = -lbearssl -llmdb -ljansson
+
+# One set of rules, one object directory per flavour: O and OPT pick it.
+O         = build/release
+SRC      := $(wildcard $(MODULES:%=%.c))
+OBJ       = $(SRC:%.c=$(O)/%.o)
+LIB       = $(filter-out $(O)/main.o,$(OBJ))
+UNITS     = $(patsubst %.c,$(O)/%,$(wildcard tests/test_*.c))
+FUZZERS   = $(patsubst %.c,$(O)/%,$(wildcard tests/fuzz_*.c))
+C_FILES  := $(SRC) $(wildcard tests/*.c bench/*.c)
+H_FILES  := $(wildcard *.h tests/*.h bench/*.h)
+MANUALS  := $(wildcard docs/*.[1-8])
+
+MAKEFLAGS += --no-print-directory
+ifeq ($(MAKELEVEL)$(filter -j%,$(MAKEFLAGS)),0)
+MAKEFLAGS += -j2
+endif
+# One short line a file; V=1 shows the whole command.
+say       = $(if $(V),,@echo '  $(1)';)
+comma     = ,
+sub       = $(MAKE) O=build/$(1) OPT='$(2)' LDFLAGS=
+
+all: build/sidecart              ## build the static binary build/sidecart (the default)
+
+run: deps-build+run              ## build it, then serve a demo on 127.0.0.1:8080
+	@$(MAKE) build/sidecart
+	@./demo.sh
+
+test: deps-build+test            ## unit tests under ASan and UBSan, end-to-end tests
+	@+MAKE='$(MAKE)' tests/run.sh test units build/sidecart end-to-end
+
+check: deps-build+test+check     ## what must pass before a commit
+	@+MAKE='$(MAKE)' tests/run.sh check tidy warn-gcc warn-clang clang-tidy cppcheck \
+	  manual layout units size end-to-end-san
+
+bench: deps-build+bench          ## CPU per request, beside a server that does nothing
+	@$(MAKE) build/sidecart
+	@bench/run
+
+units:                           ## unit tests under ASan and UBSan
+	@+$(call sub,san,$(SAN)) run-units
+end-to-end: build/sidecart       ## tests/test_*.py on build/sidecart
+	@SIDECART_BIN=$< $(PYTHON) -m pytest -q tests
+end-to-end-san:                  ## the same on a binary with ASan and UBSan
+	@+$(call sub,san,$(SAN)) build/san/sidecart
+	@SIDECART_BIN=build/san/sidecart $(PYTHON) -m pytest -q tests
+
+tidy:                            ## include order, lengths, banned calls
+	@awk -v modules="$(MODULES)" -f tests/tidy.awk $(C_FILES) $(H_FILES)
+warn-gcc:                        ## no warning from gcc
+	@+$(call sub,$@,-O2 -Werror $(HARDEN)) CC=gcc objects
+warn-clang:                      ## no warning from clang
+	@+$(call sub,$@,-O2 -Werror $(HARDEN)) CC=clang objects
+clang-tidy:                      ## the checks of .clang-tidy
+	@printf '%s\n' $(SRC) | xargs -P 2 -n 3 sh -c \
+	  'clang-tidy --quiet "$$@" -- $(CPPFLAGS) -std=c11 2>/dev/null' clang-tidy
+cppcheck:                        ## static analysis
+	@cppcheck --quiet --error-exitcode=1 --std=c11 --inline-suppr --enable=warning,portability \
+	  --suppress=missingIncludeSystem $(CPPFLAGS) $(SRC)
+manual:                          ## lint of the man page
+	@for m in $(MANUALS); do mandoc -T lint -W warning $$m || exit 1; done
+layout:                          ## what clang-format would change: advice, never a failure
+	@clang-format --dry-run $(C_FILES) $(H_FILES) 2>&1 | grep -c warning: \
+	  | sed 's/$$/ places where clang-format would lay it out otherwise (advice)/'
+size: build/sidecart             ## the stripped binary stays under $(SIZE_MAX) bytes
+	@strip -o build/sidecart.stripped $< && bytes=$$(wc -c <build/sidecart.stripped) && \
+	  echo "$$bytes bytes stripped, $$(cat $(SRC) *.h | wc -l) lines of C" && \
+	  [ "$$bytes" -lt $(SIZE_MAX) ]
+
+cover:                           ## line and branch coverage of the unit tests, a line a file
+	@+$(call sub,cover,-O0 -g --coverage) run-units
+	@gcov -bn build/cover/*.gcda 2>/dev/null | awk -f tests/cover.awk
+fuzz: deps-build+fuzz            ## libFuzzer, FUZZ_S seconds each of tests/fuzz_*.c
+	@+$(call sub,fuzz,$(SAN) -fsanitize=fuzzer-no-link) CC=clang run-fuzzers
+compile_commands.json: Makefile  ## for editors and clangd
+	@for f in $(C_FILES); do printf '{"directory":"%s","file":"%s","command":"%s"},\n' \
+	  "$(CURDIR)" $$f "cc $(CPPFLAGS) -std=c11 $(WARN) -c $$f"; done \
+	  | sed '1s/^/[/; $$s/,$$/]/' >$@
+clean:                           ## remove build/
+	rm -rf build
+help:                            ## this list
+	@awk -F ':.*## ' '/^[a-z_.-]+:.*## / { printf "  %-22s %s\n", $$1, $$2 }' Makefile
+
+deps-%:
+	@[ $(DEPS) = off ] || ./deps.sh $(subst +, ,$*)
+
+build/sidecart: build/release/sidecart
+	@ln -f $< $@
+$(O)/sidecart: $(OBJ)
+	$(call say,LD $@)$(CC) $(OPT) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+# A test that defines __wrap_NAME() stands in for NAME() of every module.
+$(O)/tests/test_%: $(O)/tests/test_%.o $(LIB)
+	$(call say,LD $@)$(CC) $(OPT) -o $@ $^ -lcmocka $(LDLIBS) \
+	  $(patsubst __wrap_%,-Wl$(comma)--wrap=%,$(shell grep -o '__wrap_[a-z_]*' tests/test_$*.c | sort -u))
+$(O)/tests/fuzz_%: $(O)/tests/fuzz_%.o $(LIB)
+	$(call say,LD $@)$(CC) $(OPT) -fsanitize=fuzzer -o $@ $^ $(LDLIBS)
+$(O)/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(call say,CC $@)$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+
+# --version names the commit: only this object is made anew when it changes.
+$(O)/command.o: CPPFLAGS += -DSIDECART_VERSION='"$(VERSION)"' -DSIDECART_COMMIT='"$(COMMIT)"' \
+                            -DSIDECART_BEARSSL='"$(BEARSSL)"'
+$(O)/command.o: VERSION build/commit/$(COMMIT)
+build/commit/%:
+	@rm -rf $(@D) && mkdir -p $(@D) && touch $@
+
+objects: $(OBJ) $(patsubst %.c,$(O)/%.o,$(filter tests/test_%,$(C_FILES)))
+run-units: $(UNITS)
+	@bad=0; for t in $^; do \
+	  if CMOCKA_MESSAGE_OUTPUT=stdout timeout 300 $$t >$$t.log 2>&1; \
+	  then awk -v t=$${t##*/} '/^\[  [PFS].* test\(s\)/ { print $$0, t }' $$t.log; \
+	  else bad=1; cat $$t.log; echo "$$t failed"; fi; done; exit $$bad
+run-fuzzers: $(FUZZERS)
+	@set -e; for f in $^; do mkdir -p build/corpus/$${f##*/fuzz_}; \
+	  $$f -max_total_time=$(FUZZ_S) -timeout=5 build/corpus/$${f##*/fuzz_}; done
+
+.PHONY: all run test check bench units end-to-end end-to-end-san tidy warn-gcc warn-clang \
+        clang-tidy cppcheck manual layout size cover fuzz clean help \
+        objects run-units run-fuzzers
+.SECONDARY:
+-include $(wildcard $(O)/*.d $(O)/tests/*.d)

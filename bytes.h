@@ -1,0 +1,229 @@
+/* bytes.h -- borrowed bytes (slice) and a bounded writer (buf).
+ *
+ * Owns nothing and allocates nothing: both types point at memory that someone
+ * else keeps alive. This is the bottom of the include order.
+ */
+#ifndef BYTES_H
+#define BYTES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
+
+/* Read-only view of `len` bytes; not NUL-terminated. {NULL, 0} means absent. */
+struct slice {
+	const char *ptr;
+	size_t len;
+};
+
+#define SLICE(literal) ((struct slice){ (literal), sizeof(literal) - 1 })
+
+/* Views a C string. Tables hold C strings; everything read from outside is a slice. */
+static inline struct slice slice_of(const char *s)
+{
+	return (struct slice){ s, strlen(s) };
+}
+
+static inline struct slice slice_bytes(const void *bytes, size_t len)
+{
+	return (struct slice){ (const char *)bytes, len };
+}
+
+/* Present, if perhaps empty: an empty field has a place in its buffer. */
+static inline bool slice_given(struct slice s)
+{
+	return s.ptr != NULL;
+}
+
+static inline bool slice_eq(struct slice a, struct slice b)
+{
+	return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
+}
+
+/* Equal in a time that depends on the lengths alone: for secrets and digests. */
+static inline bool slice_eq_secret(struct slice a, struct slice b)
+{
+	unsigned char differ = 0;
+
+	if (a.len != b.len)
+		return false;
+	for (size_t i = 0; i < a.len; i++)
+		differ |= (unsigned char)((unsigned char)a.ptr[i] ^ (unsigned char)b.ptr[i]);
+	return differ == 0;
+}
+
+static inline char byte_lower(char c)
+{
+	return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
+}
+
+/* Equal but for the case of ASCII letters (field names, host names). */
+static inline bool slice_eq_nocase(struct slice a, struct slice b)
+{
+	if (a.len != b.len)
+		return false;
+	for (size_t i = 0; i < a.len; i++)
+		if (byte_lower(a.ptr[i]) != byte_lower(b.ptr[i]))
+			return false;
+	return true;
+}
+
+static inline bool slice_starts(struct slice s, struct slice prefix)
+{
+	return s.len >= prefix.len &&
+	       (prefix.len == 0 || memcmp(s.ptr, prefix.ptr, prefix.len) == 0);
+}
+
+static inline bool slice_has(struct slice s, char c)
+{
+	return s.len > 0 && memchr(s.ptr, c, s.len) != NULL;
+}
+
+/* The part of `s` after its first `n` bytes; `n` is at most `s.len`. */
+static inline struct slice slice_skip(struct slice s, size_t n)
+{
+	return (struct slice){ s.ptr + n, s.len - n };
+}
+
+/* Without the blanks (SP, HTAB) at both ends. */
+static inline struct slice slice_trim(struct slice s)
+{
+	while (s.len > 0 && (s.ptr[0] == ' ' || s.ptr[0] == '\t')) {
+		s.ptr++;
+		s.len--;
+	}
+	while (s.len > 0 && (s.ptr[s.len - 1] == ' ' || s.ptr[s.len - 1] == '\t'))
+		s.len--;
+	return s;
+}
+
+/* Splits `*rest` at the first `sep`: returns the part before it and moves
+ * `*rest` past it. Without a `sep`, returns all of it and leaves it absent. */
+static inline struct slice slice_cut(struct slice *rest, char sep)
+{
+	const char *hit = rest->len ? memchr(rest->ptr, sep, rest->len) : NULL;
+	struct slice head = *rest;
+
+	if (hit == NULL) {
+		*rest = (struct slice){ 0 };
+		return head;
+	}
+	head.len = (size_t)(hit - head.ptr);
+	rest->ptr += head.len + 1;
+	rest->len -= head.len + 1;
+	return head;
+}
+
+/* Digits only, no sign, no blank, at most `max`; false where it is not so. */
+static inline bool slice_uint(struct slice s, uint64_t max, uint64_t *value)
+{
+	uint64_t n = 0;
+
+	if (s.len == 0)
+		return false;
+	for (size_t i = 0; i < s.len; i++) {
+		unsigned digit = (unsigned)(unsigned char)s.ptr[i] - '0';
+
+		if (digit > 9 || digit > max || n > (max - digit) / 10)
+			return false;
+		n = n * 10 + digit;
+	}
+	*value = n;
+	return true;
+}
+
+/* The value of one hexadecimal digit, or -1. */
+static inline int byte_hex(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c = byte_lower(c);
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* Fixed-size output. A write that does not fit sets `full` and is dropped, and
+ * so is every later one: write straight through, check `full` once at the end. */
+struct buf {
+	char *ptr;
+	size_t len, cap;   /* bytes used, bytes available */
+	bool full;
+};
+
+#define BUF(array) ((struct buf){ (array), 0, sizeof(array), false })
+
+static inline void buf_put(struct buf *b, struct slice s)
+{
+	if (b->full || s.len > b->cap - b->len) {
+		b->full = true;
+		return;
+	}
+	if (s.len > 0)
+		memcpy(b->ptr + b->len, s.ptr, s.len);
+	b->len += s.len;
+}
+
+/* A literal: its length is known when this is compiled, so the copy is inlined. */
+#define buf_lit(b, literal) buf_put((b), SLICE(literal))
+
+static inline void buf_char(struct buf *b, char c)
+{
+	buf_put(b, (struct slice){ &c, 1 });
+}
+
+static inline void buf_str(struct buf *b, const char *s)
+{
+	buf_put(b, slice_of(s));
+}
+
+static inline void buf_uint(struct buf *b, uint64_t n)
+{
+	char digits[20];
+	size_t at = sizeof digits;
+
+	do
+		digits[--at] = (char)('0' + n % 10);
+	while ((n /= 10) > 0);
+	buf_put(b, (struct slice){ digits + at, sizeof digits - at });
+}
+
+/* Lower-case hexadecimal, two digits a byte. */
+static inline void buf_hex(struct buf *b, struct slice s)
+{
+	static const char digit[] = "0123456789abcdef";
+
+	if (b->full || s.len > (b->cap - b->len) / 2) {
+		b->full = true;
+		return;
+	}
+	for (size_t i = 0; i < s.len; i++) {
+		unsigned char c = (unsigned char)s.ptr[i];
+
+		b->ptr[b->len++] = digit[c >> 4];
+		b->ptr[b->len++] = digit[c & 15];
+	}
+}
+
+static inline struct slice buf_slice(const struct buf *b)
+{
+	return (struct slice){ b->ptr, b->len };
+}
+
+/* Decodes exactly `len` bytes of hexadecimal; false for any other text. */
+static inline bool hex_decode(struct slice text, uint8_t *bytes, size_t len)
+{
+	if (text.len != 2 * len)
+		return false;
+	for (size_t i = 0; i < len; i++) {
+		int high = byte_hex(text.ptr[2 * i]), low = byte_hex(text.ptr[2 * i + 1]);
+
+		if (high < 0 || low < 0)
+			return false;
+		bytes[i] = (uint8_t)(high << 4 | low);
+	}
+	return true;
+}
+
+#endif

@@ -1,0 +1,95 @@
+/* call.h -- what a handler is given, and what it gives back.
+ *
+ * A handler never blocks, reads the clock, draws randomness, touches a socket, or keeps
+ * state between calls; it may be run again from the start at any time. Its only effects are
+ * its response and its puts (DESIGN, section 3). Hence the rules:
+ *  (1) validate first, put last: a 4xx or 5xx answer keeps no put;
+ *  (2) whatever a store call answers but KV_OK and KV_NOT_FOUND is handed up with
+ *      `return call_store(c, status)`;
+ *  (3) what takes long is asked for with call_ask().
+ */
+#ifndef CALL_H
+#define CALL_H
+
+#include "config.h"
+#include "http.h"
+#include "identity.h"
+#include "kv.h"
+#include "throttle.h"
+
+enum call_result {
+	CALL_DONE,      /* c->response is the answer */
+	CALL_ASK,       /* c->question waits for an answer: run again when it is there */
+	CALL_STORE,     /* c->store_status says why the store could not answer */
+};
+
+enum call_question_kind {
+	ASK_PASSWORD = 1,       /* question: struct call_password_question, coded; see below */
+};
+
+#define CALL_ASKS_MAX      3
+#define CALL_QUESTION_MAX  8192
+#define CALL_ANSWER_MAX    512
+
+/* An answer that came back from a hasher; it counts only for a byte-equal question. */
+struct call_answer {
+	uint8_t kind;                   /* enum call_question_kind */
+	struct slice question, answer;
+};
+
+struct call {
+	/* Handed in, the same at every run of one request. */
+	const struct config *config;
+	struct slice sid_secret;
+	const struct http_request *request;
+	struct address peer;
+	struct kv *kv;
+	uint64_t now_us;                /* Unix time, microseconds */
+	uint8_t random[32];
+	struct throttle *throttle;      /* of this process: logins in the writer */
+	struct identity_memo *memo;     /* or NULL */
+	const char *not_ready;          /* why this process cannot serve yet, or NULL */
+	const struct call_answer *answers;
+	size_t answer_count;
+	/* Worked out before the handler runs (route.c). */
+	struct identity identity;
+	const char *allow;              /* the route's methods, as an Allow field has them */
+	/* Handed out. */
+	struct http_response *response;
+	enum kv_status store_status;
+	uint8_t question_kind;
+	struct buf question;            /* over memory of the process's, CALL_QUESTION_MAX */
+};
+
+typedef enum call_result call_handler(struct call *c);
+
+static inline uint64_t call_now_s(const struct call *c)
+{
+	return c->now_us / 1000000;
+}
+
+/* Hands a store failure up. */
+enum call_result call_store(struct call *c, enum kv_status status);
+
+/* True with `*answer` where the question in c->question was answered already; false: return
+ * CALL_ASK now. Fill c->question first (call_question_begin() empties it). */
+void call_question_begin(struct call *c, enum call_question_kind kind);
+bool call_ask(struct call *c, struct slice *answer);
+
+/* RFC 9457 problem document: {"type":"about:blank","title":...,"status":...,"detail":...};
+ * `code`, where not NULL, is a member `code` for programs. */
+enum call_result call_problem(struct call *c, enum http_status status, const char *code,
+                              const char *detail);
+
+/* Adds Session-Id, as `type`; for requests whose identity has_sid. */
+void call_put_session_id(struct call *c, enum sid_type type);
+
+/* The password question, as the login handler writes and the hasher reads it:
+ * iterations(4, little-endian) customer id(8) sealed length(2) sealed password. The answer:
+ * verdict(1), then a new sealed hash where the stored one had fewer iterations. */
+void call_password_question_write(struct buf *out, uint32_t iterations, uint64_t customer_id,
+                                  struct slice sealed, struct slice password);
+bool call_password_question_read(struct slice in, uint32_t *iterations, uint64_t *customer_id,
+                                 struct slice *sealed, struct slice *password);
+
+#endif

@@ -1,0 +1,181 @@
+/* client.c -- see client.h. */
+#include <bearssl.h>
+
+#include "client.h"
+
+#define KEY_PREFIX    "sck_"
+#define RANDOM_LEN    20
+#define RANDOM_CHARS  27        /* of base64url, for 20 bytes */
+#define CHECKSUM_CHARS 6
+#define USE_STEP_S    3600
+
+const char *const client_scope_names[] = { "shop", "trusted", "login", NULL };
+
+bool client_scopes_parse(struct slice text, uint32_t *scopes, struct slice *bad)
+{
+	*scopes = 0;
+	do {
+		uint32_t bit = 0;
+
+		*bad = slice_trim(slice_cut(&text, ','));
+		for (int i = 0; client_scope_names[i] != NULL; i++)
+			if (slice_eq(*bad, slice_of(client_scope_names[i])))
+				bit = 1u << i;
+		if (bit == 0)
+			return false;
+		*scopes |= bit;
+	} while (slice_given(text));
+	return true;
+}
+
+void client_scopes_write(struct buf *out, uint32_t scopes)
+{
+	size_t start = out->len;
+
+	for (int i = 0; client_scope_names[i] != NULL; i++) {
+		if ((scopes & 1u << i) == 0)
+			continue;
+		if (out->len > start)
+			buf_char(out, ',');
+		buf_str(out, client_scope_names[i]);
+	}
+	if (out->len == start)
+		buf_char(out, '-');
+}
+
+void client_digest(struct slice key_text, uint8_t digest[RECORD_DIGEST_LEN])
+{
+	br_sha256_context sha;
+
+	br_sha256_init(&sha);
+	br_sha256_update(&sha, key_text.ptr, key_text.len);
+	br_sha256_out(&sha, digest);
+}
+
+/* base64url without padding (RFC 4648, section 5), cut to `chars`. */
+static void put_base64url(struct buf *out, const uint8_t *bytes, size_t len, size_t chars)
+{
+	static const char digit[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+	for (size_t i = 0; i < chars; i++) {
+		size_t bit = i * 6, at = bit / 8;
+		unsigned pair = (unsigned)bytes[at] << 8 | (at + 1 < len ? bytes[at + 1] : 0u);
+
+		buf_char(out, digit[pair >> (10 - bit % 8) & 63]);
+	}
+}
+
+void client_generate(struct buf *out, const uint8_t random[RANDOM_LEN])
+{
+	uint8_t digest[RECORD_DIGEST_LEN];
+	size_t start = out->len;
+
+	buf_lit(out, KEY_PREFIX);
+	put_base64url(out, random, RANDOM_LEN, RANDOM_CHARS);
+	if (out->full)
+		return;
+	client_digest((struct slice){ out->ptr + start, out->len - start }, digest);
+	put_base64url(out, digest, sizeof digest, CHECKSUM_CHARS);
+}
+
+enum kv_status client_find(struct kv *kv, const uint8_t digest[RECORD_DIGEST_LEN],
+                           struct client_record *r)
+{
+	struct record_key key;
+	struct slice value;
+	enum kv_status status = kv_get(kv, record_client_key(&key, digest), &value);
+
+	if (status != KV_OK)
+		return status;
+	return record_client_read(value, r) ? KV_OK : KV_IO;
+}
+
+enum kv_status client_find_name(struct kv *kv, struct slice name,
+                                uint8_t digest[RECORD_DIGEST_LEN], struct client_record *r)
+{
+	struct record_key key;
+	struct slice value;
+	enum kv_status status = kv_get(kv, record_client_name_key(&key, name), &value);
+
+	if (status != KV_OK)
+		return status;
+	if (value.len != RECORD_DIGEST_LEN)
+		return KV_IO;
+	memcpy(digest, value.ptr, RECORD_DIGEST_LEN);
+	return client_find(kv, digest, r);
+}
+
+bool client_usable(const struct client_record *r, const struct address *from, uint64_t now_s)
+{
+	if (r->flags != 0 || (r->expires_s != 0 && now_s >= r->expires_s))
+		return false;
+	for (uint32_t i = 0; i < r->source_count; i++)
+		if (network_has(&r->sources[i], from))
+			return true;
+	return r->source_count == 0;
+}
+
+enum kv_status client_put(struct kv *kv, const uint8_t digest[RECORD_DIGEST_LEN],
+                          const struct client_record *r)
+{
+	char bytes[RECORD_VALUE_MAX];
+	struct buf value = BUF(bytes);
+	struct record_key key;
+
+	if (!record_client_write(&value, r))
+		return KV_IO;
+	return kv_put(kv, record_client_key(&key, digest), buf_slice(&value));
+}
+
+enum client_error client_add(struct kv *kv, struct slice key_text,
+                             const struct client_record *r, enum kv_status *status)
+{
+	uint8_t digest[RECORD_DIGEST_LEN], other[RECORD_DIGEST_LEN];
+	struct client_record found;
+	struct record_key key;
+
+	client_digest(key_text, digest);
+	*status = client_find(kv, digest, &found);
+	if (*status == KV_OK)
+		return CLIENT_KEY_TAKEN;
+	if (*status != KV_NOT_FOUND)
+		return CLIENT_STORE;
+	*status = client_find_name(kv, r->name, other, &found);
+	if (*status == KV_OK && (found.flags & CLIENT_REVOKED) == 0)
+		return CLIENT_NAME_TAKEN;
+	if (*status != KV_OK && *status != KV_NOT_FOUND)
+		return CLIENT_STORE;
+	*status = client_put(kv, digest, r);
+	if (*status == KV_OK)
+		*status = kv_put(kv, record_client_name_key(&key, r->name),
+		                 slice_bytes(digest, sizeof digest));
+	return *status == KV_OK ? CLIENT_ADDED : CLIENT_STORE;
+}
+
+enum kv_status client_next(struct kv *kv, struct record_key *after,
+                           uint8_t digest[RECORD_DIGEST_LEN], struct client_record *r)
+{
+	static const char kind = RECORD_CLIENT;
+	struct slice key, value;
+	enum kv_status status = kv_scan(kv, (struct slice){ &kind, 1 },
+	                                slice_bytes(after->bytes, after->len), &key, &value);
+
+	if (status != KV_OK)
+		return status;
+	if (key.len != 1 + RECORD_DIGEST_LEN || !record_client_read(value, r))
+		return KV_IO;
+	memcpy(digest, key.ptr + 1, RECORD_DIGEST_LEN);
+	record_client_key(after, digest);
+	return KV_OK;
+}
+
+uint64_t client_use_mark(uint64_t now_s)
+{
+	return now_s / USE_STEP_S * USE_STEP_S;
+}
+
+bool client_use_due(const struct client_record *r, uint64_t now_s)
+{
+	return client_use_mark(now_s) > r->used_s;
+}

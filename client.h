@@ -1,0 +1,56 @@
+/* client.h -- API keys: made, found, disabled, revoked.
+ *
+ * A generated key is `sck_` + 27 characters of base64url (20 random bytes) + 6 of a
+ * checksum (requirement A01); one given by `--value` is taken as it is. Only its SHA-256
+ * is stored, which is itself no key.
+ */
+#ifndef CLIENT_H
+#define CLIENT_H
+
+#include "kv.h"
+#include "record.h"
+
+#define CLIENT_KEY_MAX 512      /* bytes of a key's text */
+
+/* Text of one scope, in order of its bit; NULL behind the last. */
+extern const char *const client_scope_names[];
+
+/* Reads `shop,trusted`; false for an unknown or empty name, put into `*bad`. */
+bool client_scopes_parse(struct slice text, uint32_t *scopes, struct slice *bad);
+/* Writes `shop,trusted`, or `-` for none. */
+void client_scopes_write(struct buf *out, uint32_t scopes);
+
+void client_digest(struct slice key_text, uint8_t digest[RECORD_DIGEST_LEN]);
+
+/* Writes a new key's text from 20 random bytes. */
+void client_generate(struct buf *out, const uint8_t random[20]);
+
+/* The record under a key's text. The value's bytes are compared nowhere: the digest is the
+ * look-up, then compared in constant time with the one found (requirement A02). */
+enum kv_status client_find(struct kv *kv, const uint8_t digest[RECORD_DIGEST_LEN],
+                           struct client_record *r);
+enum kv_status client_find_name(struct kv *kv, struct slice name,
+                                uint8_t digest[RECORD_DIGEST_LEN], struct client_record *r);
+
+/* Neither disabled, revoked nor expired, and `from` is among its sources. */
+bool client_usable(const struct client_record *r, const struct address *from, uint64_t now_s);
+
+enum client_error { CLIENT_ADDED, CLIENT_NAME_TAKEN, CLIENT_KEY_TAKEN, CLIENT_STORE };
+
+/* Adds a key; `*status` is set for CLIENT_STORE. A revoked key's name may be used again. */
+enum client_error client_add(struct kv *kv, struct slice key_text,
+                             const struct client_record *r, enum kv_status *status);
+
+/* Puts a changed record back under its digest. */
+enum kv_status client_put(struct kv *kv, const uint8_t digest[RECORD_DIGEST_LEN],
+                          const struct client_record *r);
+
+/* Steps through all keys; `after` holds the place and starts zeroed. */
+enum kv_status client_next(struct kv *kv, struct record_key *after,
+                           uint8_t digest[RECORD_DIGEST_LEN], struct client_record *r);
+
+/* used_s is written at most once an hour: the mark of `now_s`, and whether it is due. */
+uint64_t client_use_mark(uint64_t now_s);
+bool client_use_due(const struct client_record *r, uint64_t now_s);
+
+#endif

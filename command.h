@@ -1,0 +1,168 @@
+/* command.h -- the command line: what all commands share, and the commands.
+ *
+ * Every command reads the same settings; it opens the store itself, beside a running
+ * server too. What a script wants goes to stdout alone, words for people go to stderr.
+ * Memory  one struct command_line, static in command_run().
+ * Errors  one line on stderr, `sidecart: ...`, and an enum command_exit.
+ */
+#ifndef COMMAND_H
+#define COMMAND_H
+
+#include "config.h"
+#include "kv.h"
+#include "record.h"
+
+enum command_exit {
+	COMMAND_DONE    = 0,
+	COMMAND_REFUSED = 1,    /* understood, and refused or not found */
+	COMMAND_WRONG   = 100,  /* called wrongly, or a bad setting */
+	COMMAND_SYSTEM  = 111,  /* the system or the store failed */
+};
+
+/* What may follow a command's name; the table of their texts stands in command.c. */
+enum command_option {
+	OPTION_JSON,
+	OPTION_SCOPE,
+	OPTION_VALUE,
+	OPTION_VALUE_STDIN,
+	OPTION_EXPIRES,
+	OPTION_OWNER,
+	OPTION_SOURCE,
+	OPTION_EMAIL,
+	OPTION_FIRST_NAME,
+	OPTION_LAST_NAME,
+	OPTION_PASSWORD_STDIN,
+	OPTION_HASH,
+	OPTION_NO_PASSWORD,
+	OPTION_CUSTOMER,
+	OPTION_ALL,
+	OPTION_UPGRADE,
+	OPTION_CONFIG,          /* from here on: of every command */
+	OPTION_HELP,
+	OPTION_VERSION,
+	OPTIONS
+};
+
+#define COMMAND_SETTINGS_MAX  64        /* --SETTING=VALUE of one call */
+#define COMMAND_ARGUMENTS_MAX 4         /* words of one call, the command's own too */
+#define COMMAND_CHUNK         1000      /* records of one transaction beside a server */
+
+struct command_line;
+
+struct command {
+	const char *name;               /* "serve", "key add" */
+	const char *usage;              /* what follows the name */
+	const char *sentence;
+	const char *example;
+	uint32_t options;               /* bits 1 << enum command_option */
+	size_t least, most;             /* arguments behind the name */
+	int (*run)(struct command_line *l);
+};
+
+struct command_line {
+	const struct command *command;
+	struct config config;
+	const char *option[OPTIONS];    /* its value; "" for a switch; NULL: not given */
+	const char *sources[RECORD_SOURCES_MAX];        /* every --source */
+	size_t source_count;
+	struct {
+		struct slice name, value;
+	} settings[COMMAND_SETTINGS_MAX];
+	size_t setting_count;
+	const char *arguments[COMMAND_ARGUMENTS_MAX];   /* behind the name */
+	size_t argument_count;
+	struct kv *kv;
+	uint64_t now_us;                /* Unix time when the command began */
+};
+
+/* Finds the command in `table`, reads its options and settings, runs it; its exit code. */
+int command_run(const struct command *table, size_t count, int argc, char **argv);
+
+/* Prints `sidecart: ` and the text, and returns `code`. */
+int command_fail(int code, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+#define command_wrong(...)  command_fail(COMMAND_WRONG, __VA_ARGS__)
+#define command_refuse(...) command_fail(COMMAND_REFUSED, __VA_ARGS__)
+
+/* Words for people, on stderr. */
+void command_say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+bool command_has(const struct command_line *l, enum command_option o);
+
+/* The option's value, or empty. */
+struct slice command_value(const struct command_line *l, enum command_option o);
+
+/* One line of stdin without its newline, into `line`; false with a line said. */
+bool command_read_line(struct buf *line);
+
+/* Holds DATA/use, shared, for the life of the process; false with a line said. */
+bool command_hold(const char *data);
+
+/* Opens the store: COMMAND_DONE, or the exit code of what was said. KV_READ holds a
+ * snapshot from here on; KV_CREATE makes what a first start makes. */
+int command_open(struct command_line *l, enum kv_mode mode);
+
+/* Says that the store failed. */
+int command_store(const struct command_line *l, enum kv_status status);
+
+/* A transaction beside a running server: while it is open no stop signal is taken, since
+ * the server's writer waits; after its end the server is let in first. */
+enum kv_status command_begin(struct command_line *l);
+enum kv_status command_commit(struct command_line *l);
+void command_abort(struct command_line *l);
+
+/* Lets go of the snapshot while a full output is written. Call it between two records;
+ * slices into the store are dead after it. */
+enum kv_status command_breathe(struct command_line *l);
+
+/* command_key.c */
+int command_key_add(struct command_line *l);
+int command_key_list(struct command_line *l);
+int command_key_disable(struct command_line *l);
+int command_key_enable(struct command_line *l);
+int command_key_revoke(struct command_line *l);
+
+/* command_customer.c */
+int command_customer_add(struct command_line *l);
+int command_customer_list(struct command_line *l);
+int command_customer_show(struct command_line *l);
+int command_customer_export(struct command_line *l);
+int command_customer_disable(struct command_line *l);
+int command_customer_enable(struct command_line *l);
+int command_customer_delete(struct command_line *l);
+int command_customer_set_password(struct command_line *l);
+
+/* Finds the customer in the transaction at hand; says where there is none. */
+int command_customer_find(struct command_line *l, const char *login, struct customer_record *r);
+
+/* The same in a transaction begun here; also opens the store where it is not open. It may
+ * use the reserve, so that in a full store, too, sessions can be ended. */
+int command_customer_begin(struct command_line *l, const char *login,
+                           struct customer_record *r);
+
+/* command_session.c */
+int command_session_list(struct command_line *l);
+int command_session_show(struct command_line *l);
+int command_session_revoke(struct command_line *l);
+int command_sid(struct command_line *l);
+
+/* In the transaction that was begun, where `status` says that it went well so far: ends the
+ * customer's sessions and commits; more than a chunk of them in further transactions. */
+int command_session_end_all(struct command_line *l, uint64_t customer_id, enum kv_status status,
+                            uint32_t *ended);
+
+/* The customer's next session record, oldest first; `after` starts zeroed. */
+enum kv_status command_session_of(struct command_line *l, uint64_t customer_id,
+                                  struct record_key *after,
+                                  uint8_t key[RECORD_SESSION_KEY_LEN],
+                                  struct session_record *s);
+
+/* Prints the session as a JSON object, without the end of the line. */
+void command_session_print(const uint8_t key[RECORD_SESSION_KEY_LEN],
+                           const struct session_record *s);
+
+/* command_store.c */
+int command_check(struct command_line *l);
+int command_stat(struct command_line *l);
+
+#endif

@@ -1,0 +1,334 @@
+/* command_customer.c -- sidecart customer: added, shown, exported, disabled, deleted. */
+#include "command.h"
+#include "customer.h"
+#include "password.h"
+#include "print.h"
+#include "secret.h"
+#include "session.h"
+
+#define CUSTOMER_CELLS 9
+
+static void fill(struct print_cell cells[CUSTOMER_CELLS], const struct customer_record *r)
+{
+	bool disabled = (r->flags & CUSTOMER_DISABLED) != 0;
+	const struct print_cell all[CUSTOMER_CELLS] = {
+		{ "id", PRINT_NUMBER, { 0 }, r->id },
+		{ "login", PRINT_TEXT, r->login, 0 },
+		{ "email", PRINT_TEXT, r->email, 0 },
+		{ "first_name", PRINT_TEXT, r->first_name, 0 },
+		{ "last_name", PRINT_TEXT, r->last_name, 0 },
+		{ "state", PRINT_TEXT, slice_of(disabled ? "disabled" : "enabled"), 0 },
+		{ "password", PRINT_YES, { 0 }, r->sealed_password.len },
+		{ "joined", PRINT_TIME, { 0 }, r->joined_us / 1000000 },
+		{ "epoch", PRINT_NUMBER, { 0 }, r->epoch },
+	};
+
+	memcpy(cells, all, sizeof all);
+}
+
+/* The new password's hash: the one given, or one made of a line of standard input. */
+static int read_hash(const struct command_line *l, struct buf *hash)
+{
+	char text[PASSWORD_MAX];
+	struct buf password = BUF(text);
+	uint8_t salt[16];
+	uint32_t iterations;
+	bool read;
+
+	if (command_has(l, OPTION_HASH)) {
+		buf_put(hash, command_value(l, OPTION_HASH));
+		if (!hash->full && password_hash_valid(buf_slice(hash), &iterations))
+			return COMMAND_DONE;
+		return command_refuse("--hash: no pbkdf2_sha256$ITERATIONS$SALT$HASH of 1 to %d "
+		                      "iterations; no other algorithm is taken",
+		                      PASSWORD_ITERATIONS_MAX);
+	}
+	if (!command_has(l, OPTION_PASSWORD_STDIN))
+		return COMMAND_DONE;
+	read = command_read_line(&password);
+	if (read) {
+		secret_random(salt, sizeof salt);
+		password_make(hash, buf_slice(&password), l->config.password_iterations, salt);
+	}
+	explicit_bzero(text, sizeof text);
+	return read ? COMMAND_DONE : COMMAND_REFUSED;
+}
+
+/* Exactly one of the options that say what the password is. */
+static bool one_password(const struct command_line *l)
+{
+	return command_has(l, OPTION_PASSWORD_STDIN) + command_has(l, OPTION_HASH) +
+	       command_has(l, OPTION_NO_PASSWORD) == 1;
+}
+
+/* Seals the hash for the customer; without a hash there is nothing to seal. */
+static void seal(struct buf *sealed, const uint8_t key[PASSWORD_SEAL_KEY_LEN], uint64_t id,
+                 struct slice hash)
+{
+	uint8_t nonce[12];
+
+	if (hash.len == 0)
+		return;
+	secret_random(nonce, sizeof nonce);
+	password_seal(sealed, key, nonce, id, hash);
+}
+
+static int read_seal_key(const struct command_line *l, uint8_t key[PASSWORD_SEAL_KEY_LEN])
+{
+	char error[SECRET_ERROR_MAX];
+
+	if (secret_read_seal_key(l->config.data, key, error))
+		return COMMAND_DONE;
+	return command_fail(COMMAND_SYSTEM, "%s", error);
+}
+
+/* In one transaction, which gives the id that the password is sealed for. */
+static int add(struct command_line *l, struct customer_record *r,
+               const uint8_t key[PASSWORD_SEAL_KEY_LEN], struct slice hash, struct buf *sealed)
+{
+	enum customer_error error = CUSTOMER_STORE;
+	enum kv_status status = command_begin(l);
+
+	if (status != KV_OK)
+		return command_store(l, status);
+	status = customer_next_id(l->kv, &r->id);
+	if (status == KV_OK) {
+		seal(sealed, key, r->id, hash);
+		r->sealed_password = buf_slice(sealed);
+		error = customer_add(l->kv, r, &status);
+	}
+	if (error == CUSTOMER_OK)
+		status = command_commit(l);
+	else
+		command_abort(l);
+	if (error != CUSTOMER_OK && error != CUSTOMER_STORE)
+		return command_refuse("%s: %s", l->arguments[0], customer_error_text(error));
+	return status == KV_OK ? COMMAND_DONE : command_store(l, status);
+}
+
+int command_customer_add(struct command_line *l)
+{
+	struct customer_record r = {
+		.joined_us  = l->now_us,
+		.login      = slice_of(l->arguments[0]),
+		.email      = command_value(l, OPTION_EMAIL),
+		.first_name = command_value(l, OPTION_FIRST_NAME),
+		.last_name  = command_value(l, OPTION_LAST_NAME),
+	};
+	char hash_text[PASSWORD_HASH_MAX], sealed_text[PASSWORD_SEALED_MAX];
+	struct buf hash = BUF(hash_text), sealed = BUF(sealed_text);
+	uint8_t key[PASSWORD_SEAL_KEY_LEN];
+	struct print_cell cells[CUSTOMER_CELLS];
+	int code;
+
+	if (!one_password(l))
+		return command_wrong("one of --password-stdin, --hash and --no-password is due");
+	code = read_hash(l, &hash);
+	if (code == COMMAND_DONE)
+		code = command_open(l, KV_CREATE);
+	if (code == COMMAND_DONE)
+		code = read_seal_key(l, key);
+	if (code == COMMAND_DONE)
+		code = add(l, &r, key, buf_slice(&hash), &sealed);
+	explicit_bzero(key, sizeof key);
+	if (code != COMMAND_DONE)
+		return code;
+	fill(cells, &r);
+	if (command_has(l, OPTION_JSON)) {
+		print_sheet(cells, CUSTOMER_CELLS - 1);
+	} else {
+		char line[24];
+		struct buf id = BUF(line);
+
+		buf_uint(&id, r.id);
+		buf_char(&id, '\n');
+		print_text(buf_slice(&id));
+	}
+	command_say("customer %s was added", l->arguments[0]);
+	return COMMAND_DONE;
+}
+
+int command_customer_list(struct command_line *l)
+{
+	struct print_cell cells[CUSTOMER_CELLS];
+	struct customer_record r;
+	uint64_t after = 0;
+	enum kv_status status;
+	int code = command_open(l, KV_READ);
+
+	if (code != COMMAND_DONE)
+		return code;
+	while ((status = customer_next(l->kv, &after, &r)) == KV_OK) {
+		fill(cells, &r);
+		print_row(cells, CUSTOMER_CELLS - 1);
+		status = command_breathe(l);
+		if (status != KV_OK)
+			break;
+	}
+	return status == KV_NOT_FOUND ? COMMAND_DONE : command_store(l, status);
+}
+
+int command_customer_find(struct command_line *l, const char *login, struct customer_record *r)
+{
+	enum kv_status status = customer_find(l->kv, slice_of(login), r);
+
+	if (status == KV_NOT_FOUND)
+		return command_refuse("%s: no customer has this login", login);
+	return status == KV_OK ? COMMAND_DONE : command_store(l, status);
+}
+
+/* Opens the store for reading and finds the customer. */
+static int find(struct command_line *l, struct customer_record *r)
+{
+	int code = command_open(l, KV_READ);
+
+	return code != COMMAND_DONE ? code : command_customer_find(l, l->arguments[0], r);
+}
+
+int command_customer_show(struct command_line *l)
+{
+	struct print_cell cells[CUSTOMER_CELLS];
+	struct customer_record r;
+	int code = find(l, &r);
+
+	if (code != COMMAND_DONE)
+		return code;
+	fill(cells, &r);
+	print_sheet(cells, CUSTOMER_CELLS - 1);
+	return COMMAND_DONE;
+}
+
+/* The customer's object without its closing brace, which the sessions come before. */
+static void print_opened(const struct customer_record *r)
+{
+	char text[PRINT_RECORD_MAX];
+	struct buf object = BUF(text);
+	struct print_cell cells[CUSTOMER_CELLS];
+
+	fill(cells, r);
+	print_object(&object, cells, CUSTOMER_CELLS);
+	object.len--;
+	buf_lit(&object, ",\"sessions\":[");
+	print_text(buf_slice(&object));
+}
+
+int command_customer_export(struct command_line *l)
+{
+	struct customer_record r;
+	struct session_record s;
+	struct record_key after = { .len = 0 };
+	uint8_t key[RECORD_SESSION_KEY_LEN];
+	enum kv_status status;
+	bool first = true;
+	int code = find(l, &r);
+
+	if (code != COMMAND_DONE)
+		return code;
+	print_opened(&r);
+	while ((status = command_session_of(l, r.id, &after, key, &s)) == KV_OK) {
+		print_text(first ? SLICE("") : SLICE(","));
+		command_session_print(key, &s);
+		first = false;
+	}
+	print_text(SLICE("]}\n"));
+	return status == KV_NOT_FOUND ? COMMAND_DONE : command_store(l, status);
+}
+
+int command_customer_begin(struct command_line *l, const char *login,
+                           struct customer_record *r)
+{
+	int code = l->kv == NULL ? command_open(l, KV_WRITE) : COMMAND_DONE;
+	enum kv_status status;
+
+	if (code != COMMAND_DONE)
+		return code;
+	status = command_begin(l);
+	if (status != KV_OK)
+		return command_store(l, status);
+	kv_use_reserve(l->kv);
+	code = command_customer_find(l, login, r);
+	if (code != COMMAND_DONE)
+		command_abort(l);
+	return code;
+}
+
+static int say_done(struct command_line *l, int code, const char *what, uint32_t ended)
+{
+	if (code == COMMAND_DONE)
+		command_say("customer %s %s; sessions ended: %u", l->arguments[0], what, ended);
+	return code;
+}
+
+int command_customer_disable(struct command_line *l)
+{
+	struct customer_record r = { 0 };
+	uint32_t ended;
+	int code = command_customer_begin(l, l->arguments[0], &r);
+
+	if (code != COMMAND_DONE)
+		return code;
+	r.flags |= CUSTOMER_DISABLED;
+	r.epoch++;
+	code = command_session_end_all(l, r.id, customer_put(l->kv, &r), &ended);
+	return say_done(l, code, "is disabled", ended);
+}
+
+int command_customer_enable(struct command_line *l)
+{
+	struct customer_record r = { 0 };
+	enum kv_status status;
+	int code = command_customer_begin(l, l->arguments[0], &r);
+
+	if (code != COMMAND_DONE)
+		return code;
+	r.flags &= ~(uint32_t)CUSTOMER_DISABLED;
+	status = customer_put(l->kv, &r);
+	if (status == KV_OK)
+		status = command_commit(l);
+	else
+		command_abort(l);
+	if (status != KV_OK)
+		return command_store(l, status);
+	command_say("customer %s is enabled", l->arguments[0]);
+	return COMMAND_DONE;
+}
+
+int command_customer_delete(struct command_line *l)
+{
+	struct customer_record r = { 0 };
+	uint32_t ended;
+	int code = command_customer_begin(l, l->arguments[0], &r);
+
+	if (code != COMMAND_DONE)
+		return code;
+	code = command_session_end_all(l, r.id, customer_delete(l->kv, &r), &ended);
+	return say_done(l, code, "was deleted", ended);
+}
+
+int command_customer_set_password(struct command_line *l)
+{
+	char hash_text[PASSWORD_HASH_MAX], sealed_text[PASSWORD_SEALED_MAX];
+	struct buf hash = BUF(hash_text), sealed = BUF(sealed_text);
+	uint8_t key[PASSWORD_SEAL_KEY_LEN];
+	struct customer_record r = { 0 };
+	uint32_t ended;
+	int code;
+
+	if (!one_password(l))
+		return command_wrong("one of --password-stdin and --hash HASH is due");
+	code = command_open(l, KV_WRITE);
+	if (code == COMMAND_DONE)
+		code = read_hash(l, &hash);
+	if (code == COMMAND_DONE)
+		code = read_seal_key(l, key);
+	if (code == COMMAND_DONE)
+		code = command_customer_begin(l, l->arguments[0], &r);
+	if (code != COMMAND_DONE)
+		return code;
+	seal(&sealed, key, r.id, buf_slice(&hash));
+	explicit_bzero(key, sizeof key);
+	r.sealed_password = buf_slice(&sealed);
+	r.epoch++;
+	code = command_session_end_all(l, r.id, customer_put(l->kv, &r), &ended);
+	return say_done(l, code, "has a new password", ended);
+}

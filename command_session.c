@@ -1,0 +1,321 @@
+/* command_session.c -- sidecart session and sidecart sid: sessions listed, shown, revoked. */
+#include "command.h"
+#include "identity.h"
+#include "print.h"
+#include "secret.h"
+#include "session.h"
+#include "sid.h"
+
+#define SESSION_CELLS 7
+#define HEADER_MAX    4096      /* bytes of the Session-Id that sidecart sid reads */
+
+static uint64_t now_s(const struct command_line *l)
+{
+	return l->now_us / 1000000;
+}
+
+/* A newer version may have stored what this one has no name for. */
+static const char *via_text(uint8_t via)
+{
+	return via <= VIA_HEADER ? identity_via_text(via) : "unknown";
+}
+
+static void fill(struct print_cell cells[SESSION_CELLS], struct buf *hex,
+                 const uint8_t key[RECORD_SESSION_KEY_LEN], const struct session_record *s,
+                 struct slice login)
+{
+	buf_hex(hex, slice_bytes(key, RECORD_SESSION_KEY_LEN));
+	{
+		const struct print_cell all[SESSION_CELLS] = {
+			{ "session_key", PRINT_TEXT, buf_slice(hex), 0 },
+			{ "created", PRINT_TIME, { 0 }, s->created_s },
+			{ "last_used", PRINT_TIME, { 0 }, s->used_s },
+			{ "expires", PRINT_TIME, { 0 }, s->expires_s },
+			{ "via", PRINT_TEXT, slice_of(via_text(s->via)), 0 },
+			{ "customer_id", PRINT_NUMBER, { 0 }, s->customer_id },
+			{ "login", PRINT_TEXT, login, 0 },
+		};
+
+		memcpy(cells, all, sizeof all);
+	}
+}
+
+enum kv_status command_session_of(struct command_line *l, uint64_t customer_id,
+                                  struct record_key *after,
+                                  uint8_t key[RECORD_SESSION_KEY_LEN],
+                                  struct session_record *s)
+{
+	struct record_key prefix, place;
+	struct slice found, value;
+	uint64_t id, created_s;
+	const uint8_t *session_key;
+	enum kv_status status = kv_scan(l->kv, record_owner_prefix(&prefix, customer_id),
+	                                slice_bytes(after->bytes, after->len), &found, &value);
+
+	if (status != KV_OK)
+		return status;
+	if (!record_owner_key_read(found, &id, &created_s, &session_key))
+		return KV_IO;
+	memcpy(key, session_key, RECORD_SESSION_KEY_LEN);
+	record_owner_key(after, id, created_s, key);
+	status = kv_get(l->kv, record_session_key(&place, key), &value);
+	return status == KV_OK && record_session_read(value, s) ? KV_OK : KV_IO;
+}
+
+void command_session_print(const uint8_t key[RECORD_SESSION_KEY_LEN],
+                           const struct session_record *s)
+{
+	char hex_text[2 * RECORD_SESSION_KEY_LEN], text[PRINT_RECORD_MAX];
+	struct buf hex = BUF(hex_text), object = BUF(text);
+	struct print_cell cells[SESSION_CELLS];
+
+	fill(cells, &hex, key, s, (struct slice){ 0 });
+	print_object(&object, cells, SESSION_CELLS - 2);
+	print_text(buf_slice(&object));
+}
+
+/* Prints a session that is live, as a row or a sheet; KV_NOT_FOUND where it is not. */
+static enum kv_status print_live(struct command_line *l,
+                                 const uint8_t key[RECORD_SESSION_KEY_LEN],
+                                 void (*print)(const struct print_cell *, size_t))
+{
+	char hex_text[2 * RECORD_SESSION_KEY_LEN];
+	struct buf hex = BUF(hex_text);
+	struct print_cell cells[SESSION_CELLS];
+	struct session_record s;
+	struct customer_record c;
+	enum kv_status status = session_find(l->kv, key, now_s(l), &s, &c);
+
+	if (status != KV_OK)
+		return status;
+	fill(cells, &hex, key, &s, c.login);
+	print(cells, SESSION_CELLS);
+	return KV_OK;
+}
+
+/* A dead session is not listed: for everybody who asks it is not there. */
+static enum kv_status list(struct command_line *l, const struct customer_record *of)
+{
+	uint8_t key[RECORD_SESSION_KEY_LEN];
+	struct record_key after = { .len = 0 };
+	struct session_record s;
+	uint64_t id = of != NULL ? of->id : 0;
+	enum kv_status status = KV_OK;
+
+	while (status == KV_OK) {
+		status = of != NULL ? command_session_of(l, id, &after, key, &s) :
+		                      session_next(l->kv, &after, key, &s);
+		if (status != KV_OK)
+			return status == KV_NOT_FOUND ? KV_OK : status;
+		status = print_live(l, key, print_row);
+		if (status == KV_OK || status == KV_NOT_FOUND)
+			status = command_breathe(l);
+	}
+	return status;
+}
+
+int command_session_list(struct command_line *l)
+{
+	struct customer_record customer;
+	enum kv_status status;
+	bool one = command_has(l, OPTION_CUSTOMER);
+	int code = command_open(l, KV_READ);
+
+	if (code == COMMAND_DONE && one)
+		code = command_customer_find(l, l->option[OPTION_CUSTOMER], &customer);
+	if (code != COMMAND_DONE)
+		return code;
+	status = list(l, one ? &customer : NULL);
+	return status == KV_OK ? COMMAND_DONE : command_store(l, status);
+}
+
+static int read_key(const struct command_line *l, uint8_t key[RECORD_SESSION_KEY_LEN])
+{
+	if (hex_decode(slice_of(l->arguments[0]), key, RECORD_SESSION_KEY_LEN))
+		return COMMAND_DONE;
+	return command_wrong("\"%s\" is no session key: 40 hexadecimal digits, as sidecart sid "
+	                     "prints them", l->arguments[0]);
+}
+
+static int not_found(const struct command_line *l)
+{
+	return command_refuse("%s: no live session has this key", l->arguments[0]);
+}
+
+int command_session_show(struct command_line *l)
+{
+	uint8_t key[RECORD_SESSION_KEY_LEN];
+	enum kv_status status;
+	int code = read_key(l, key);
+
+	if (code == COMMAND_DONE)
+		code = command_open(l, KV_READ);
+	if (code != COMMAND_DONE)
+		return code;
+	status = print_live(l, key, print_sheet);
+	if (status == KV_NOT_FOUND)
+		return not_found(l);
+	return status == KV_OK ? COMMAND_DONE : command_store(l, status);
+}
+
+int command_session_end_all(struct command_line *l, uint64_t customer_id, enum kv_status status,
+                         uint32_t *ended)
+{
+	uint32_t deleted = COMMAND_CHUNK;
+
+	*ended = 0;
+	while (status == KV_OK && deleted == COMMAND_CHUNK) {
+		if (*ended > 0)
+			status = command_begin(l);
+		if (status == KV_OK)
+			status = session_delete_some(l->kv, customer_id, COMMAND_CHUNK, &deleted);
+		if (status == KV_OK)
+			status = command_commit(l);
+		*ended += status == KV_OK ? deleted : 0;
+	}
+	if (status == KV_OK)
+		return COMMAND_DONE;
+	command_abort(l);
+	return command_store(l, status);
+}
+
+static int revoke_one(struct command_line *l)
+{
+	uint8_t key[RECORD_SESSION_KEY_LEN];
+	enum kv_status status;
+	int code = read_key(l, key);
+
+	if (code == COMMAND_DONE)
+		code = command_open(l, KV_WRITE);
+	if (code != COMMAND_DONE)
+		return code;
+	status = command_begin(l);
+	if (status == KV_OK)
+		status = session_end(l->kv, key);
+	if (status == KV_OK)
+		status = command_commit(l);
+	else
+		command_abort(l);
+	if (status == KV_NOT_FOUND)
+		return not_found(l);
+	if (status != KV_OK)
+		return command_store(l, status);
+	command_say("session %.8s... was ended", l->arguments[0]);
+	return COMMAND_DONE;
+}
+
+/* The new epoch ends them all at once, however many they are. */
+static int revoke_of_customer(struct command_line *l)
+{
+	struct customer_record r = { 0 };
+	uint32_t ended;
+	int code = command_customer_begin(l, l->option[OPTION_CUSTOMER], &r);
+
+	if (code != COMMAND_DONE)
+		return code;
+	r.epoch++;
+	code = command_session_end_all(l, r.id, customer_put(l->kv, &r), &ended);
+	if (code == COMMAND_DONE)
+		command_say("sessions ended: %u", ended);
+	return code;
+}
+
+/* Ends what one step of the walk finds; sessions made since the command began live on. */
+static enum kv_status revoke_some(struct command_line *l, struct record_key *after,
+                                  uint64_t *ended)
+{
+	uint8_t key[RECORD_SESSION_KEY_LEN];
+	struct session_record s;
+	enum kv_status status = KV_OK;
+
+	for (int i = 0; i < COMMAND_CHUNK && status == KV_OK; i++) {
+		status = session_next(l->kv, after, key, &s);
+		if (status != KV_OK || s.created_s > now_s(l))
+			continue;
+		status = session_end(l->kv, key);
+		*ended += status == KV_OK;
+	}
+	return status;
+}
+
+static int revoke_all(struct command_line *l)
+{
+	struct record_key after = { .len = 0 };
+	enum kv_status status = KV_OK, committed = KV_OK;
+	uint64_t ended = 0;
+	int code = command_open(l, KV_WRITE);
+
+	if (code != COMMAND_DONE)
+		return code;
+	while (status == KV_OK) {
+		status = command_begin(l);
+		if (status == KV_OK)
+			status = revoke_some(l, &after, &ended);
+		if (status == KV_OK || status == KV_NOT_FOUND)
+			committed = command_commit(l);
+		else
+			command_abort(l);
+		if (committed != KV_OK)
+			status = committed;
+	}
+	if (status != KV_NOT_FOUND)
+		return command_store(l, status);
+	command_say("sessions ended: %llu", (unsigned long long)ended);
+	return COMMAND_DONE;
+}
+
+int command_session_revoke(struct command_line *l)
+{
+	bool customer = command_has(l, OPTION_CUSTOMER), all = command_has(l, OPTION_ALL);
+
+	if ((l->argument_count > 0) + customer + all != 1)
+		return command_wrong("one of KEY, --customer LOGIN and --all is due");
+	if (all)
+		return revoke_all(l);
+	return customer ? revoke_of_customer(l) : revoke_one(l);
+}
+
+static void print_sid(const struct sid *s, struct slice secret)
+{
+	uint8_t key[SID_KEY_LEN];
+	char hex_text[2 * SID_KEY_LEN], echo_text[2 * HEADER_MAX];
+	struct buf hex = BUF(hex_text), echo = BUF(echo_text);
+
+	sid_key(s, s->type, secret, key);
+	buf_hex(&hex, slice_bytes(key, sizeof key));
+	sid_write(&echo, s, s->type);
+	{
+		const struct print_cell cells[] = {
+			{ "type", PRINT_TEXT, slice_of(s->type == SID_AUTH ? "AUTH" : "ANON"), 0 },
+			{ "realm", PRINT_TEXT, s->realm, 0 },
+			{ "identifier", PRINT_TEXT, s->identifier, 0 },
+			{ "thread", PRINT_TEXT, s->thread, 0 },
+			{ "count", PRINT_TEXT, s->count, 0 },
+			{ "session_key", PRINT_TEXT, buf_slice(&hex), 0 },
+			{ "session_id", PRINT_TEXT, buf_slice(&echo), 0 },
+		};
+
+		print_sheet(cells, COUNT_OF(cells));
+	}
+}
+
+int command_sid(struct command_line *l)
+{
+	char secret_text[SECRET_MAX], error[SECRET_ERROR_MAX];
+	struct buf secret = BUF(secret_text);
+	struct slice header = slice_trim(slice_of(l->arguments[0]));
+	enum sid_error wrong;
+	struct sid s;
+
+	if (header.len > HEADER_MAX)
+		return command_refuse("a Session-Id of more than %d bytes is not taken apart here",
+		                      HEADER_MAX);
+	wrong = sid_parse(header, l->config.sid_grammar, &s);
+	if (wrong != SID_OK)
+		return command_refuse("%s", sid_error_text(wrong));
+	if (!secret_read(l->config.sid_secret_file, &secret, error))
+		return command_fail(COMMAND_SYSTEM, "%s", error);
+	print_sid(&s, buf_slice(&secret));
+	explicit_bzero(secret_text, sizeof secret_text);
+	return COMMAND_DONE;
+}

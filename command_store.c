@@ -1,0 +1,415 @@
+/* command_store.c -- sidecart check and sidecart stat: is the store sound, and how big. */
+#include <assert.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "client.h"
+#include "command.h"
+#include "customer.h"
+#include "password.h"
+#include "print.h"
+#include "secret.h"
+
+#define SESSION_KEY_BYTES  (1 + RECORD_SESSION_KEY_LEN)
+#define CUSTOMER_KEY_BYTES (1 + 8)
+#define CLIENT_KEY_BYTES   (1 + RECORD_DIGEST_LEN)
+
+/* What a check holds while it walks over one snapshot of the whole store. */
+struct check {
+	struct kv *kv;
+	uint64_t next_id;               /* ids of customers are below it */
+	bool has_seal_key;
+	uint8_t seal_key[PASSWORD_SEAL_KEY_LEN];
+	enum kv_status status;          /* the first look-up that failed */
+};
+
+/* Looks a record up; a failure of the store is kept. */
+static bool find(struct check *c, struct slice key, struct slice *value)
+{
+	enum kv_status status = kv_get(c->kv, key, value);
+
+	if (status != KV_OK && status != KV_NOT_FOUND && c->status == KV_OK)
+		c->status = status;
+	return status == KV_OK;
+}
+
+static bool is_there(struct check *c, struct slice key)
+{
+	struct slice value;
+
+	return find(c, key, &value);
+}
+
+static bool find_session(struct check *c, const uint8_t key[RECORD_SESSION_KEY_LEN],
+                         struct session_record *s)
+{
+	struct record_key k;
+	struct slice value;
+
+	return find(c, record_session_key(&k, key), &value) && record_session_read(value, s);
+}
+
+static const char *check_session(struct check *c, struct slice key, struct slice value)
+{
+	const uint8_t *session_key = (const uint8_t *)key.ptr + 1;
+	struct session_record s;
+	struct record_key k;
+
+	if (key.len != SESSION_KEY_BYTES)
+		return "a session's key of another length";
+	if (!record_session_read(value, &s))
+		return "cannot be decoded";
+	if (!is_there(c, record_owner_key(&k, s.customer_id, s.created_s, session_key)))
+		return "its customer's list of sessions lacks it";
+	if (!is_there(c, record_sweep_key(&k, s.due_s, key)))
+		return "the list of what expires lacks it";
+	return NULL;
+}
+
+static const char *check_owner(struct check *c, struct slice key, struct slice value)
+{
+	const uint8_t *session_key;
+	uint64_t id, created_s;
+	struct session_record s;
+
+	if (!record_owner_key_read(key, &id, &created_s, &session_key) || value.len > 0)
+		return "no entry of a customer's list of sessions";
+	if (!find_session(c, session_key, &s))
+		return "lists a session that is not there";
+	return s.customer_id == id && s.created_s == created_s ? NULL :
+	       "lists a session of another customer or time";
+}
+
+static const char *check_sweep(struct check *c, struct slice key, struct slice value)
+{
+	uint64_t due_s;
+	struct slice of;
+	struct session_record s;
+
+	if (!record_sweep_key_read(key, &due_s, &of) || value.len > 0 ||
+	    of.len != SESSION_KEY_BYTES || of.ptr[0] != RECORD_SESSION)
+		return "no entry of the list of what expires";
+	if (!find_session(c, (const uint8_t *)of.ptr + 1, &s))
+		return "lists a session that is not there";
+	return s.due_s == due_s ? NULL : "lists a session at a time that is not its own";
+}
+
+/* A seal that does not open: the record, or seal.key, is not the one it was made with. */
+static bool seal_broken(const struct check *c, const struct customer_record *r)
+{
+	char hash_text[PASSWORD_HASH_MAX];
+	struct buf hash = BUF(hash_text);
+	bool broken;
+
+	if (!c->has_seal_key || r->sealed_password.len == 0)
+		return false;
+	broken = !password_unseal(&hash, c->seal_key, r->id, r->sealed_password);
+	explicit_bzero(hash_text, sizeof hash_text);
+	return broken;
+}
+
+static const char *check_customer(struct check *c, struct slice key, struct slice value)
+{
+	struct customer_record r;
+	struct record_key k;
+	struct slice number;
+	uint64_t id;
+
+	if (key.len != CUSTOMER_KEY_BYTES)
+		return "a customer's key of another length";
+	if (!record_customer_read(value, &r))
+		return "cannot be decoded";
+	if (!slice_eq(record_customer_key(&k, r.id), key))
+		return "stands under another customer's id";
+	if (r.id >= c->next_id)
+		return "its id is still to be given";
+	if (!find(c, record_login_key(&k, r.login), &number) || !record_number_read(number, &id) ||
+	    id != r.id)
+		return "its login does not lead to it";
+	return seal_broken(c, &r) ? "its password is sealed with another seal.key" : NULL;
+}
+
+static const char *check_login(struct check *c, struct slice key, struct slice value)
+{
+	struct customer_record r;
+	struct record_key k;
+	struct slice found;
+	uint64_t id;
+
+	if (!record_number_read(value, &id))
+		return "cannot be decoded";
+	if (!find(c, record_customer_key(&k, id), &found) || !record_customer_read(found, &r))
+		return "leads to a customer that is not there";
+	return slice_eq(r.login, slice_skip(key, 1)) ? NULL : "leads to another login's customer";
+}
+
+static const char *check_client(struct check *c, struct slice key, struct slice value)
+{
+	struct client_record r;
+	struct record_key k;
+	struct slice digest;
+
+	if (key.len != CLIENT_KEY_BYTES)
+		return "an API key's digest of another length";
+	if (!record_client_read(value, &r))
+		return "cannot be decoded";
+	if ((r.flags & CLIENT_REVOKED) != 0)    /* its name may be another's by now */
+		return NULL;
+	if (!find(c, record_client_name_key(&k, r.name), &digest) ||
+	    !slice_eq(digest, slice_skip(key, 1)))
+		return "its name does not lead to it";
+	return NULL;
+}
+
+static const char *check_client_name(struct check *c, struct slice key, struct slice value)
+{
+	struct client_record r;
+	struct record_key k;
+	struct slice found;
+
+	if (value.len != RECORD_DIGEST_LEN)
+		return "cannot be decoded";
+	if (!find(c, record_client_key(&k, (const uint8_t *)value.ptr), &found) ||
+	    !record_client_read(found, &r))
+		return "leads to an API key that is not there";
+	return slice_eq(r.name, slice_skip(key, 1)) ? NULL : "leads to an API key of another name";
+}
+
+static const char *check_meta(struct check *c, struct slice key, struct slice value)
+{
+	uint64_t n;
+
+	(void)c;
+	(void)key;
+	return record_number_read(value, &n) ? NULL : "cannot be decoded";
+}
+
+/* clang-format off */
+static const struct {
+	enum record_kind kind;
+	const char *name;
+	const char *(*check)(struct check *c, struct slice key, struct slice value);
+} kinds[] = {
+	{ RECORD_CUSTOMER,    "customers",      check_customer },
+	{ RECORD_LOGIN,       "logins",         check_login },
+	{ RECORD_SESSION,     "sessions",       check_session },
+	{ RECORD_OWNER,       "session_owners", check_owner },
+	{ RECORD_SWEEP,       "expiries",       check_sweep },
+	{ RECORD_CLIENT,      "keys",           check_client },
+	{ RECORD_CLIENT_NAME, "key_names",      check_client_name },
+	{ RECORD_META,        "numbers",        check_meta },
+};
+/* clang-format on */
+
+#define KINDS COUNT_OF(kinds)
+
+/* The place in `kinds`, or KINDS where the key is of no kind known here. */
+static size_t kind_of(struct slice key)
+{
+	size_t i = 0;
+
+	while (i < KINDS && key.ptr[0] != (char)kinds[i].kind)
+		i++;
+	return i;
+}
+
+/* The next record of all; `after` starts zeroed. */
+static enum kv_status next(struct kv *kv, struct record_key *after, struct slice *key,
+                           struct slice *value)
+{
+	/* No key sorts before a NUL, and LMDB looks for no empty one. */
+	struct slice place = after->len > 0 ? slice_bytes(after->bytes, after->len) : SLICE("\0");
+	enum kv_status status = kv_scan(kv, (struct slice){ 0 }, place, key, value);
+
+	if (status == KV_OK) {
+		memcpy(after->bytes, key->ptr, key->len);
+		after->len = key->len;
+	}
+	return status;
+}
+
+static void fill_counts(struct print_cell *cells, const uint64_t counts[KINDS])
+{
+	for (size_t i = 0; i < KINDS; i++)
+		cells[i] = (struct print_cell){ kinds[i].name, PRINT_NUMBER, { 0 }, counts[i] };
+}
+
+static void print_problem(struct slice key, const char *problem)
+{
+	char hex_text[2 * RECORD_KEY_MAX];
+	struct buf hex = BUF(hex_text);
+	size_t kind = kind_of(key);
+
+	buf_hex(&hex, key);
+	{
+		const struct print_cell cells[] = {
+			{ "among", PRINT_TEXT, slice_of(kind < KINDS ? kinds[kind].name : "-"), 0 },
+			{ "problem", PRINT_TEXT, slice_of(problem), 0 },
+			{ "record", PRINT_TEXT, buf_slice(&hex), 0 },
+		};
+
+		print_row(cells, COUNT_OF(cells));
+	}
+}
+
+/* Walks over one snapshot, so that a server's changes meanwhile are no contradictions. */
+static enum kv_status walk(struct check *c, uint64_t counts[KINDS], uint64_t *problems)
+{
+	struct record_key after = { .len = 0 };
+	struct slice key, value;
+	enum kv_status status;
+
+	while ((status = next(c->kv, &after, &key, &value)) == KV_OK && c->status == KV_OK) {
+		size_t kind = kind_of(key);
+		const char *problem = "a kind of record that this version does not know";
+
+		if (kind < KINDS) {
+			counts[kind]++;
+			problem = kinds[kind].check(c, key, value);
+		}
+		if (problem == NULL)
+			continue;
+		++*problems;
+		print_problem(key, problem);
+		if (print_due())
+			print_flush();
+	}
+	return status == KV_NOT_FOUND ? c->status : status;
+}
+
+static int check(struct command_line *l)
+{
+	struct print_cell cells[KINDS + 1];
+	char error[SECRET_ERROR_MAX];
+	uint64_t counts[KINDS] = { 0 }, problems = 0;
+	struct check c = { .status = KV_OK };
+	enum kv_status status;
+	int code = command_open(l, KV_READ);
+
+	if (code != COMMAND_DONE)
+		return code;
+	c.kv = l->kv;
+	c.has_seal_key = secret_read_seal_key(l->config.data, c.seal_key, error);
+	if (!c.has_seal_key) {
+		command_say("sidecart: %s", error);
+		problems++;
+	}
+	status = customer_next_id(c.kv, &c.next_id);
+	if (status == KV_OK)
+		status = walk(&c, counts, &problems);
+	explicit_bzero(c.seal_key, sizeof c.seal_key);
+	if (status != KV_OK)
+		return command_store(l, status);
+	fill_counts(cells, counts);
+	cells[KINDS] = (struct print_cell){ "problems", PRINT_NUMBER, { 0 }, problems };
+	print_sheet(cells, KINDS + 1);
+	return problems == 0 ? COMMAND_DONE : COMMAND_REFUSED;
+}
+
+/* In a process of its own: where the file is cut short or the disk fails, reading its map
+ * ends that one with SIGBUS. */
+int command_check(struct command_line *l)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		int code = check(l);
+
+		_exit(print_flush() || code != COMMAND_DONE ? code : COMMAND_SYSTEM);
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) != pid)
+		return command_fail(COMMAND_SYSTEM, "cannot start a process");
+	if (WIFSIGNALED(status))
+		return command_refuse("%s/data.mdb is damaged: reading it ended with signal %d; "
+		                      "restore a backup", l->config.data, WTERMSIG(status));
+	if (WEXITSTATUS(status) == COMMAND_DONE && command_has(l, OPTION_UPGRADE))
+		command_say("every record is of the newest version: nothing to upgrade");
+	return WEXITSTATUS(status);
+}
+
+/* Checks of a password in a second on this machine, in tenths, measured for a second. */
+static uint64_t password_speed(uint32_t iterations)
+{
+	struct timespec start, now;
+	uint64_t checks = 0, ns;
+
+	clock_gettime(CLOCK_MONOTONIC, &start);
+	do {
+		password_check((struct slice){ 0 }, SLICE("password"), iterations);
+		checks++;
+		clock_gettime(CLOCK_MONOTONIC, &now);
+		ns = (uint64_t)(now.tv_sec - start.tv_sec) * 1000000000 + (uint64_t)now.tv_nsec -
+		     (uint64_t)start.tv_nsec;
+	} while (ns < 1000000000);
+	return checks * 10000000000 / ns;
+}
+
+/* Counts without holding one snapshot for long: a server's writer needs its pages back. */
+static enum kv_status count(struct command_line *l, uint64_t counts[KINDS])
+{
+	struct record_key after = { .len = 0 };
+	struct slice key, value;
+	enum kv_status status = KV_OK;
+
+	for (uint64_t n = 0; status == KV_OK; n++) {
+		if (n % COMMAND_CHUNK == 0)
+			status = kv_refresh(l->kv);
+		if (status == KV_OK)
+			status = next(l->kv, &after, &key, &value);
+		if (status == KV_OK && kind_of(key) < KINDS)
+			counts[kind_of(key)]++;
+	}
+	return status == KV_NOT_FOUND ? KV_OK : status;
+}
+
+static void print_stat(const struct config *config, const struct kv_stat *s,
+                       const uint64_t counts[KINDS])
+{
+	uint64_t in_use = (s->used_bytes - s->free_bytes) * 1000 / s->map_bytes;
+	uint64_t behind = s->oldest_reader > 0 ? s->last_snapshot - s->oldest_reader : 0;
+	uint32_t rounds = config->password_iterations;
+	const struct print_cell others[] = {
+		{ "records", PRINT_NUMBER, { 0 }, s->entries },
+		{ "data", PRINT_TEXT, slice_of(config->data), 0 },
+		{ "map_bytes", PRINT_BYTES, { 0 }, s->map_bytes },
+		{ "used_bytes", PRINT_BYTES, { 0 }, s->used_bytes },
+		{ "free_bytes", PRINT_BYTES, { 0 }, s->free_bytes },
+		{ "map_use_percent", PRINT_TENTHS, { 0 }, in_use },
+		{ "tree_depth", PRINT_NUMBER, { 0 }, s->depth },
+		{ "page_bytes", PRINT_NUMBER, { 0 }, s->page_bytes },
+		{ "snapshot", PRINT_NUMBER, { 0 }, s->last_snapshot },
+		{ "readers", PRINT_NUMBER, { 0 }, s->readers },
+		{ "readers_max", PRINT_NUMBER, { 0 }, s->readers_max },
+		{ "oldest_reader_behind", PRINT_NUMBER, { 0 }, behind },
+		{ "password_iterations", PRINT_NUMBER, { 0 }, rounds },
+		{ "password_checks_per_second", PRINT_TENTHS, { 0 }, password_speed(rounds) },
+	};
+	struct print_cell cells[KINDS + COUNT_OF(others)];
+
+	static_assert(COUNT_OF(cells) <= PRINT_CELLS_MAX, "one record holds them all");
+	fill_counts(cells, counts);
+	memcpy(cells + KINDS, others, sizeof others);
+	print_sheet(cells, COUNT_OF(cells));
+}
+
+int command_stat(struct command_line *l)
+{
+	uint64_t counts[KINDS] = { 0 };
+	struct kv_stat s;
+	enum kv_status status;
+	int code = command_open(l, KV_READ);
+
+	if (code != COMMAND_DONE)
+		return code;
+	kv_reset(l->kv);        /* so that the oldest reader is not this one */
+	status = kv_stat(l->kv, &s);
+	if (status == KV_OK)
+		status = count(l, counts);
+	if (status != KV_OK)
+		return command_store(l, status);
+	kv_reset(l->kv);
+	print_stat(&l->config, &s, counts);
+	return COMMAND_DONE;
+}

@@ -1,0 +1,101 @@
+/* config.h -- every setting in one table: name, unit, default, limits, sentence.
+ *
+ * Settings come from a file (`key = value`), then the environment (SIDECART_ and the
+ * name in capitals), then flags (--name=value); the later wins. The same table checks
+ * them, prints `serve --help`, and is what the man page lists.
+ * Memory  the caller's struct; strings are copied into it.
+ * Errors  one line that names file, line, setting and what would be right.
+ */
+#ifndef CONFIG_H
+#define CONFIG_H
+
+#include "address.h"
+#include "bytes.h"
+#include "log.h"
+
+#define CONFIG_LISTENERS_MAX 16
+#define CONFIG_NETWORKS_MAX  32
+#define CONFIG_REALMS_MAX    32
+#define CONFIG_REALM_MAX     254    /* a host name, NUL included */
+#define CONFIG_PATH_MAX      512
+#define CONFIG_ERROR_MAX     512
+
+enum config_switch { CONFIG_OFF, CONFIG_ON };
+enum config_durability { DURABILITY_COMMIT, DURABILITY_UNSAFE_NOSYNC };
+enum config_sid_trust { SID_TRUST_KEY, SID_TRUST_ANY };
+
+struct config_listener {
+	struct address address;
+	uint16_t port;          /* 0: the kernel picks */
+	bool ops;               /* from ops_listen */
+};
+
+/* `count` per `window_s` seconds; count 0 is off. */
+struct config_rate {
+	uint32_t count;
+	uint32_t window_s;
+};
+
+struct config {
+	struct config_listener listeners[CONFIG_LISTENERS_MAX];
+	uint32_t listener_count;
+	char data[CONFIG_PATH_MAX];
+	char sid_secret_file[CONFIG_PATH_MAX];   /* never empty after config_finish() */
+	char user[64];
+	uint32_t workers, hashers;
+	uint32_t durability;            /* enum config_durability */
+	uint64_t map_bytes;
+	uint32_t gateway;               /* enum config_switch */
+	uint32_t sid_grammar;           /* enum sid_grammar of sid.h */
+	uint32_t sid_trust;             /* enum config_sid_trust */
+	char sid_realms[CONFIG_REALMS_MAX][CONFIG_REALM_MAX];
+	uint32_t sid_realm_count;       /* 0: the realm must equal the request's host name */
+	uint32_t session_ttl_s, session_max_s;
+	uint32_t max_sessions_per_customer;      /* 0: no limit */
+	uint32_t password_iterations;
+	struct config_rate login_throttle, login_throttle_address;
+	struct config_rate rate_limit_key, rate_limit_address;
+	uint32_t expose_user_details;   /* enum config_switch */
+	struct network trusted_proxies[CONFIG_NETWORKS_MAX];
+	uint32_t trusted_proxy_count;
+	uint32_t overload_status;       /* 429, 500, 502 or 503 */
+	uint32_t log_level;             /* enum log_level */
+	uint32_t log_requests;          /* 0: off, 1: all, N: one in N */
+	uint32_t max_head, max_target, max_headers, max_body;   /* bytes, bytes, fields, bytes */
+	uint32_t max_connections, max_pipeline;
+	uint32_t header_timeout_ms, body_timeout_ms, idle_timeout_ms, write_timeout_ms;
+	uint32_t max_waiting_writes, max_waiting_passwords;
+	uint32_t seccomp;               /* enum config_switch */
+};
+
+/* Fills in the defaults. */
+void config_defaults(struct config *c);
+
+/* Sets one setting by its name (`_` and `-` alike). On false `error` holds the line to
+ * print; `where` (file:line, "environment", "command line") stands in front of it. */
+bool config_set(struct config *c, struct slice name, struct slice value, const char *where,
+                char error[CONFIG_ERROR_MAX]);
+
+/* Reads `path`, or /etc/sidecart.conf where `path` is NULL (absent is then no error). */
+bool config_read_file(struct config *c, const char *path, char error[CONFIG_ERROR_MAX]);
+
+/* Takes every SIDECART_... variable; an unknown one is an error that names it. */
+bool config_read_environment(struct config *c, char *const *environment,
+                             char error[CONFIG_ERROR_MAX]);
+
+/* Settings that depend on others: the secret's default place, ttl against max. */
+bool config_finish(struct config *c, char error[CONFIG_ERROR_MAX]);
+
+/* Logs one line for each setting that is allowed and yet unwise (sid_trust=any, ...). */
+void config_warnings(const struct config *c);
+
+/* Prints the table, one setting with its default and sentence per entry. */
+void config_print_help(int fd);
+
+/* Names of all settings in table order, NULL at the end: the tests compare the man page. */
+const char *config_name(size_t index);
+
+/* Reads a duration such as `90d`, `15m` or `250ms`: digits and a unit. */
+bool config_duration(struct slice text, uint64_t *ms);
+
+#endif

@@ -1,0 +1,180 @@
+/* customer.c -- see customer.h. */
+#include <assert.h>
+
+#include "customer.h"
+
+#define NEXT_ID "next_customer"
+
+static const char *const error_text[] = {
+	[CUSTOMER_OK]          = "ok",
+	[CUSTOMER_LOGIN_TAKEN] = "a customer with this login is there already",
+	[CUSTOMER_LOGIN_BAD]   = "a login is 1 to 150 bytes of UTF-8 without control characters, "
+	                         "and not -",
+	[CUSTOMER_TEXT_BAD]    = "e-mail and names are at most 254 bytes of UTF-8 without control "
+	                         "characters",
+	[CUSTOMER_STORE]       = "the store failed",
+};
+static_assert(COUNT_OF(error_text) == CUSTOMER_STORE + 1, "one text per customer_error");
+
+const char *customer_error_text(enum customer_error e)
+{
+	return (unsigned)e < COUNT_OF(error_text) ? error_text[e] : "unknown";
+}
+
+enum kv_status customer_get(struct kv *kv, uint64_t id, struct customer_record *r)
+{
+	struct record_key key;
+	struct slice value;
+	enum kv_status status = kv_get(kv, record_customer_key(&key, id), &value);
+
+	if (status != KV_OK)
+		return status;
+	return record_customer_read(value, r) ? KV_OK : KV_IO;
+}
+
+enum kv_status customer_find(struct kv *kv, struct slice login, struct customer_record *r)
+{
+	struct record_key key;
+	struct slice value;
+	uint64_t id;
+	enum kv_status status = kv_get(kv, record_login_key(&key, login), &value);
+
+	if (status != KV_OK)
+		return status;
+	if (!record_number_read(value, &id))
+		return KV_IO;
+	return customer_get(kv, id, r);
+}
+
+enum kv_status customer_next_id(struct kv *kv, uint64_t *id)
+{
+	struct record_key key;
+	struct slice value;
+	enum kv_status status = kv_get(kv, record_meta_key(&key, NEXT_ID), &value);
+
+	if (status == KV_NOT_FOUND) {
+		*id = 1;
+		return KV_OK;
+	}
+	if (status != KV_OK)
+		return status;
+	return record_number_read(value, id) ? KV_OK : KV_IO;
+}
+
+/* Bytes that follow a first byte of UTF-8; -1 where it cannot be one (RFC 3629). */
+static int utf8_tail(unsigned char c)
+{
+	if (c < 0x80)
+		return 0;
+	if (c >= 0xc2 && c <= 0xdf)
+		return 1;
+	if (c >= 0xe0 && c <= 0xef)
+		return 2;
+	return c >= 0xf0 && c <= 0xf4 ? 3 : -1;
+}
+
+/* UTF-8 without control characters. Surrogates and over-long forms are told by the second
+ * byte alone. */
+static bool is_text(struct slice s)
+{
+	for (size_t i = 0; i < s.len; i++) {
+		unsigned char c = (unsigned char)s.ptr[i];
+		unsigned char second = i + 1 < s.len ? (unsigned char)s.ptr[i + 1] : 0;
+		int tail = utf8_tail(c);
+
+		if (c < 0x20 || c == 0x7f || tail < 0 || s.len - i <= (size_t)tail)
+			return false;
+		if ((c == 0xe0 && second < 0xa0) || (c == 0xed && second > 0x9f) ||
+		    (c == 0xf0 && second < 0x90) || (c == 0xf4 && second > 0x8f))
+			return false;
+		for (; tail > 0; tail--)
+			if (((unsigned char)s.ptr[++i] & 0xc0) != 0x80)
+				return false;
+	}
+	return true;
+}
+
+static enum customer_error judge(const struct customer_record *r)
+{
+	const struct slice texts[] = { r->email, r->first_name, r->last_name };
+
+	if (r->login.len == 0 || r->login.len > RECORD_LOGIN_MAX || !is_text(r->login) ||
+	    slice_eq(r->login, SLICE("-")))
+		return CUSTOMER_LOGIN_BAD;
+	for (size_t i = 0; i < COUNT_OF(texts); i++)
+		if (texts[i].len > RECORD_TEXT_MAX || !is_text(texts[i]))
+			return CUSTOMER_TEXT_BAD;
+	return CUSTOMER_OK;
+}
+
+static enum kv_status put_number(struct kv *kv, struct slice key, uint64_t n)
+{
+	char bytes[8];
+	struct buf value = BUF(bytes);
+
+	record_number_write(&value, n);
+	return kv_put(kv, key, buf_slice(&value));
+}
+
+enum customer_error customer_add(struct kv *kv, const struct customer_record *r,
+                                 enum kv_status *status)
+{
+	enum customer_error error = judge(r);
+	struct record_key key;
+	struct slice value;
+
+	*status = KV_OK;
+	if (error != CUSTOMER_OK)
+		return error;
+	*status = kv_get(kv, record_login_key(&key, r->login), &value);
+	if (*status == KV_OK)
+		return CUSTOMER_LOGIN_TAKEN;
+	if (*status == KV_NOT_FOUND)
+		*status = put_number(kv, record_login_key(&key, r->login), r->id);
+	if (*status == KV_OK)
+		*status = put_number(kv, record_meta_key(&key, NEXT_ID), r->id + 1);
+	if (*status == KV_OK)
+		*status = customer_put(kv, r);
+	return *status == KV_OK ? CUSTOMER_OK : CUSTOMER_STORE;
+}
+
+enum kv_status customer_put(struct kv *kv, const struct customer_record *r)
+{
+	char bytes[RECORD_VALUE_MAX];
+	struct buf value = BUF(bytes);
+	struct record_key key;
+
+	if (!record_customer_write(&value, r))
+		return KV_IO;
+	return kv_put(kv, record_customer_key(&key, r->id), buf_slice(&value));
+}
+
+enum kv_status customer_delete(struct kv *kv, const struct customer_record *r)
+{
+	uint64_t id = r->id;
+	struct record_key key;
+	enum kv_status status = kv_del(kv, record_login_key(&key, r->login));
+
+	if (status != KV_OK)
+		return status;
+	return kv_del(kv, record_customer_key(&key, id));
+}
+
+enum kv_status customer_next(struct kv *kv, uint64_t *after, struct customer_record *r)
+{
+	static const char kind = RECORD_CUSTOMER;
+	struct record_key place = { .len = 0 };
+	struct slice key, value;
+	enum kv_status status;
+
+	if (*after > 0)
+		record_customer_key(&place, *after);
+	status = kv_scan(kv, (struct slice){ &kind, 1 }, slice_bytes(place.bytes, place.len),
+	                 &key, &value);
+	if (status != KV_OK)
+		return status;
+	if (!record_customer_read(value, r))
+		return KV_IO;
+	*after = r->id;
+	return KV_OK;
+}

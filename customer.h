@@ -1,0 +1,42 @@
+/* customer.h -- customers: login, profile, sealed password, epoch.
+ *
+ * Ids count up from 1 and are never given twice. The epoch is what ends sessions: a session
+ * carries the epoch it was made under and is dead under any other (session.h).
+ */
+#ifndef CUSTOMER_H
+#define CUSTOMER_H
+
+#include "kv.h"
+#include "record.h"
+
+enum kv_status customer_get(struct kv *kv, uint64_t id, struct customer_record *r);
+enum kv_status customer_find(struct kv *kv, struct slice login, struct customer_record *r);
+
+enum customer_error {
+	CUSTOMER_OK,
+	CUSTOMER_LOGIN_TAKEN,
+	CUSTOMER_LOGIN_BAD,     /* empty, `-`, over RECORD_LOGIN_MAX, control bytes, not UTF-8 */
+	CUSTOMER_TEXT_BAD,      /* e-mail or a name too long, control bytes, not UTF-8 */
+	CUSTOMER_STORE,         /* see `*status` */
+};
+
+const char *customer_error_text(enum customer_error e);
+
+/* The id that the next customer_add() gives: the seal is bound to it. */
+enum kv_status customer_next_id(struct kv *kv, uint64_t *id);
+
+/* Adds `*r` under r->id, which must be customer_next_id() of this transaction. */
+enum customer_error customer_add(struct kv *kv, const struct customer_record *r,
+                                 enum kv_status *status);
+
+/* Puts a changed record back (never with another id or login). */
+enum kv_status customer_put(struct kv *kv, const struct customer_record *r);
+
+/* Removes the record and its login: every session of it is dead at once. Their records are
+ * the caller's to delete (session_delete_some()). */
+enum kv_status customer_delete(struct kv *kv, const struct customer_record *r);
+
+/* Steps through all customers by id; start with `*after` 0. */
+enum kv_status customer_next(struct kv *kv, uint64_t *after, struct customer_record *r);
+
+#endif

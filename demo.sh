@@ -1,0 +1,53 @@
+#!/bin/bash
+# demo.sh -- serves a demo shop: customer ada (password ada), one trusted API key.
+# The store stands in ./var and is kept; SIDECART_DATA and SIDECART_LISTEN set other places.
+set -euo pipefail
+cd "$(dirname "$0")"
+
+export SIDECART_DATA=${SIDECART_DATA:-./var}
+address=${SIDECART_LISTEN:-127.0.0.1:8080}
+sidecart=build/sidecart
+key_file=$SIDECART_DATA/demo.key
+
+umask 077
+mkdir -p "$SIDECART_DATA"
+if [ ! -s "$key_file" ]; then
+	$sidecart key revoke demo >/dev/null 2>&1 || :
+	$sidecart key add demo --scope trusted >"$key_file"
+	echo "Made an API key that may use Session-Id; it is kept in $key_file."
+fi
+if ! $sidecart customer show ada >/dev/null 2>&1; then
+	echo ada | $sidecart customer add ada --email ada@example.com --password-stdin >/dev/null
+	echo "Made the customer ada with the password ada."
+fi
+
+cat <<END
+
+sidecart will answer on http://$address. In another terminal, in this folder, paste:
+
+  export SIDECART_DATA=$SIDECART_DATA
+  KEY="X-Api-Key: \$(cat $key_file)"
+  ANON='Session-Id: SID:ANON:${address%:*}:tour'
+  AUTH='Session-Id: SID:AUTH:${address%:*}:tour'
+
+Who is this? A guest (204, X-Session-Kind: guest):
+  curl -si 'http://$address/resolve?require=any' -H "\$KEY" -H "\$ANON"
+
+Log in (200, and the Session-Id is AUTH now):
+  curl -si 'http://$address/api/login/' -H "\$KEY" -H "\$ANON" -H 'Content-Type: application/json' -d '{"username":"ada","password":"ada"}'
+
+Who is this now? Customer ada (204, X-Customer-Login: ada):
+  curl -si 'http://$address/resolve' -H "\$KEY" -H "\$AUTH"
+
+End her sessions from the command line, and ask again (401 at once):
+  $sidecart session revoke --customer ada
+  curl -si 'http://$address/resolve' -H "\$KEY" -H "\$AUTH"
+
+Ctrl-C stops the server; what it knows stays in $SIDECART_DATA.
+
+END
+
+# On a terminal the server becomes its foreground group: Ctrl-C is the server's alone, which
+# ends with 0, and make has nothing to complain of.
+[ ! -t 0 ] || set -m
+$sidecart serve

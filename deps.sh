@@ -1,0 +1,65 @@
+#!/bin/sh
+# deps.sh -- installs the Debian packages that a target of the Makefile needs.
+#   ./deps.sh GROUP...      groups: build run test check fuzz bench
+# Touches nothing, and needs no network, where all of them are there.
+set -eu
+
+# group  package  why
+packages() {
+	cat <<-END
+	build gcc libc6-dev              : C compiler and the C library to link statically
+	build libbearssl-dev             : SHA-1, SHA-256, PBKDF2, ChaCha20-Poly1305
+	build liblmdb-dev                : the embedded store
+	build libjansson-dev             : JSON request bodies
+	run   curl                       : the demo's example lines
+	test  libcmocka-dev              : unit tests
+	test  python3-pytest             : end-to-end tests
+	test  nginx-light                : end-to-end tests of deploy/nginx.conf
+	check clang                      : second compiler, other warnings
+	check clang-tidy cppcheck        : static analysis
+	check clang-format               : advice on layout
+	check mandoc                     : lint of the man page
+	check valgrind                   : no branch depends on a secret
+	fuzz  clang libclang-rt-14-dev   : libFuzzer
+	bench wrk python3                : load, and what drives it
+	END
+}
+
+[ $# -gt 0 ] || { sed -n '2,4s/^# \{0,1\}//p' "$0"; exit 100; }
+
+# Lines `package : why` of the groups asked for.
+wanted=$(packages | awk -v groups=" $* " -F ' *: ' '
+	{ n = split($1, word, " ") }
+	index(groups, " " word[1] " ") { for (i = 2; i <= n; i++) print word[i] " : " $2 }')
+[ -n "$wanted" ] || { echo "deps.sh: no such group: $*" >&2; exit 100; }
+
+if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
+	echo "This is no Debian system: nothing was installed. What is needed, by its Debian name:"
+	echo "$wanted" | sed 's/^/  /'
+	echo "Install these your system's way, then run make with DEPS=off."
+	exit 1
+fi
+
+missing=$(echo "$wanted" | while IFS= read -r line; do
+	state=$(dpkg-query -W -f '${db:Status-Status}' "${line%% *}" 2>/dev/null || :)
+	[ "$state" = installed ] || echo "$line"
+done)
+[ -n "$missing" ] || exit 0
+
+echo "These packages are missing and will be installed with apt-get:"
+echo "$missing" | sed 's/^/  /'
+names=$(echo "$missing" | sed 's/ .*//' | sort -u)
+
+as_root=
+if [ "$(id -u)" -ne 0 ]; then
+	command -v sudo >/dev/null || {
+		echo "Neither root nor sudo: run  apt-get install $(echo $names)  as root, then make again."
+		exit 1
+	}
+	as_root=sudo
+	echo "sudo may ask for your password."
+fi
+
+$as_root apt-get update -qq
+# shellcheck disable=SC2086 # one word a package
+$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $names

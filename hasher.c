@@ -1,0 +1,135 @@
+/* hasher.c -- see hasher.h. */
+#include <poll.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "call.h"
+#include "hasher.h"
+#include "link.h"
+#include "log.h"
+#include "password.h"
+#include "seccomp.h"
+#include "secret.h"
+
+#define NICENESS 5      /* a check in progress gives way to every front on the same core */
+
+struct hasher {
+	uint8_t seal_key[PASSWORD_SEAL_KEY_LEN];
+	int control, link;              /* link: -1 until the supervisor has given one */
+	char question[CALL_QUESTION_MAX];
+};
+
+/* Appends a new hash of `password`, sealed. */
+static void put_new_hash(const struct hasher *h, struct buf *out, struct slice password,
+                         uint32_t iterations, uint64_t customer_id)
+{
+	uint8_t random[16 + 12];        /* salt, nonce */
+	char text[PASSWORD_HASH_MAX];
+	struct buf hash = BUF(text);
+
+	secret_random(random, sizeof random);
+	password_make(&hash, password, iterations, random);
+	password_seal(out, h->seal_key, random + 16, customer_id, buf_slice(&hash));
+	explicit_bzero(text, sizeof text);
+}
+
+/* The verdict, and a new hash where the stored one cost less than `iterations` (A08). */
+static void check(const struct hasher *h, struct slice question, struct buf *out)
+{
+	char text[PASSWORD_HASH_MAX];
+	struct buf hash = BUF(text);
+	struct slice sealed, password;
+	uint32_t iterations, stored;
+	uint64_t customer_id;
+	enum password_verdict verdict = PASSWORD_WRONG;
+
+	if (call_password_question_read(question, &iterations, &customer_id, &sealed, &password)) {
+		if (sealed.len > 0 &&
+		    !password_unseal(&hash, h->seal_key, customer_id, sealed))
+			log_event(LOG_ERROR, "seal_broken", "customer=%llu",
+			          (unsigned long long)customer_id);
+		verdict = password_check(buf_slice(&hash), password, iterations);
+	}
+	buf_char(out, (char)verdict);
+	if (verdict == PASSWORD_RIGHT && password_hash_valid(buf_slice(&hash), &stored) &&
+	    stored < iterations)
+		put_new_hash(h, out, password, iterations, customer_id);
+	explicit_bzero(text, sizeof text);
+}
+
+/* Takes one question and answers it. LINK_GONE: the writer ended. */
+static enum link_result serve(struct hasher *h)
+{
+	struct link_question head;
+	struct buf question = BUF(h->question);
+	char text[CALL_ANSWER_MAX];
+	struct buf answer = BUF(text);
+	enum link_result result = link_receive_question(h->link, &head, &question);
+
+	if (result != LINK_DONE)
+		return result;
+	check(h, buf_slice(&question), &answer);
+	explicit_bzero(h->question, question.len);
+	result = link_send_question(h->link, &head, buf_slice(&answer));
+	explicit_bzero(text, sizeof text);
+	return result;
+}
+
+static void drop_link(struct hasher *h)
+{
+	if (h->link >= 0)
+		close(h->link);
+	h->link = -1;
+}
+
+/* False: it is time to end. */
+static bool obey(struct hasher *h)
+{
+	struct link_order order;
+	int passed;
+
+	switch (link_receive_order(h->control, &order, &passed)) {
+	case LINK_GONE:
+		return false;
+	case LINK_LATER:
+		return true;
+	case LINK_DONE:
+		break;
+	}
+	if (order.kind == ORDER_WRITER_LINK) {
+		drop_link(h);
+		h->link = passed;
+	}
+	return order.kind != ORDER_DRAIN;
+}
+
+int hasher_run(const struct config *config, int control)
+{
+	static struct hasher h;
+	static const struct link_order ready = { ORDER_READY, 0 };
+	char error[SECRET_ERROR_MAX];
+	struct pollfd waits[] = { { .fd = control, .events = POLLIN }, { .events = POLLIN } };
+
+	h.control = control;
+	h.link = -1;
+	if (!secret_read_seal_key(config->data, h.seal_key, error)) {
+		fprintf(stderr, "sidecart: %s\n", error);
+		return 111;
+	}
+	setpriority(PRIO_PROCESS, 0, NICENESS);
+	if (!seccomp_enter(config, SECCOMP_HASHER))
+		return 111;
+	link_send_order(control, &ready, -1);
+	for (;;) {
+		waits[1].fd = h.link;
+		waits[1].revents = 0;
+		poll(waits, COUNT_OF(waits), -1);
+		if (waits[0].revents != 0 && !obey(&h))
+			break;
+		if (waits[1].fd == h.link && waits[1].revents != 0 && serve(&h) == LINK_GONE)
+			drop_link(&h);
+	}
+	explicit_bzero(&h, sizeof h);
+	return 0;
+}

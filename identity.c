@@ -1,0 +1,262 @@
+/* identity.c -- see identity.h. */
+#include <assert.h>
+
+#include "client.h"
+#include "identity.h"
+
+static const char *const kind_text[] = {
+	[IDENTITY_NONE] = "none", [IDENTITY_GUEST] = "guest", [IDENTITY_CUSTOMER] = "customer",
+};
+static const char *const via_text[] = { [VIA_NONE] = "none", [VIA_HEADER] = "header" };
+
+const char *identity_kind_text(enum identity_kind k)
+{
+	return kind_text[k];
+}
+
+const char *identity_via_text(enum identity_via v)
+{
+	return via_text[v];
+}
+
+bool identity_peer_trusted(const struct config *config, const struct address *peer)
+{
+	for (uint32_t i = 0; i < config->trusted_proxy_count; i++)
+		if (network_has(&config->trusted_proxies[i], peer))
+			return true;
+	return false;
+}
+
+/* The client's address: the rightmost of X-Forwarded-For, from a trusted peer only; what
+ * is no address there leaves the peer's (requirement F07). */
+static void find_address(const struct identity_question *q, bool trusted, struct identity *id)
+{
+	struct slice list = q->request->field[HTTP_X_FORWARDED_FOR], last = list;
+
+	id->address = *q->peer;
+	id->forwarded = false;
+	if (!trusted || !slice_given(list))
+		return;
+	while (slice_given(list))
+		last = slice_cut(&list, ',');
+	id->forwarded = address_parse(slice_trim(last), &id->address);
+	if (!id->forwarded)
+		id->address = *q->peer;
+}
+
+/* `Authorization: KEY` as oscarapi has it, or `ApiKey KEY`. Values of the schemes Basic and
+ * Bearer are never keys (requirement A06). */
+static struct slice authorization_key(struct slice value, bool *bearer)
+{
+	struct slice rest = value, scheme = slice_cut(&rest, ' ');
+
+	*bearer = slice_eq_nocase(scheme, SLICE("Bearer"));
+	if (*bearer || slice_eq_nocase(scheme, SLICE("Basic")))
+		return (struct slice){ 0 };
+	if (slice_eq_nocase(scheme, SLICE("ApiKey")) && slice_given(rest))
+		return slice_trim(rest);
+	return value;
+}
+
+/* The client's record, from the memo where neither the key nor the store has changed. */
+static enum kv_status look_up(const struct identity_question *q, struct slice text,
+                              struct identity *id, const struct client_record **client)
+{
+	struct identity_memo *memo = q->memo;
+	enum kv_status status;
+
+	if (memo == NULL || text.len > sizeof memo->text) {
+		*client = &id->client_found;
+		client_digest(text, id->client_digest);
+		return client_find(q->kv, id->client_digest, &id->client_found);
+	}
+	if (!slice_eq_secret(text, (struct slice){ memo->text, memo->len })) {
+		memo->snapshot = 0;
+		memcpy(memo->text, text.ptr, text.len);
+		memo->len = text.len;
+		client_digest(text, memo->digest);
+	}
+	*client = &memo->client;
+	memcpy(id->client_digest, memo->digest, sizeof memo->digest);
+	if (memo->snapshot != 0 && memo->snapshot == kv_snapshot(q->kv))
+		return KV_OK;
+	memo->snapshot = 0;
+	status = client_find(q->kv, memo->digest, &memo->client);
+	if (status == KV_OK)
+		memo->snapshot = kv_snapshot(q->kv);
+	return status;
+}
+
+static enum kv_status find_client(const struct identity_question *q, struct slice authorization,
+                                  struct identity *id)
+{
+	struct slice other = q->request->field[HTTP_X_API_KEY];
+	struct slice text = slice_given(authorization) ? authorization : other;
+	const struct client_record *found;
+	enum kv_status status;
+
+	if (!slice_given(text)) {
+		if (q->config->gateway == CONFIG_ON)
+			id->refusal = IDENTITY_KEY_MISSING;
+		return KV_OK;
+	}
+	if (slice_given(other) && !slice_eq_secret(text, other)) {
+		id->refusal = IDENTITY_KEYS_DISAGREE;
+		return KV_OK;
+	}
+	status = look_up(q, text, id, &found);
+	if (status != KV_OK && status != KV_NOT_FOUND)
+		return status;
+	if (status == KV_NOT_FOUND || !client_usable(found, &id->address, q->now_s)) {
+		id->refusal = IDENTITY_KEY_BAD;
+		return KV_OK;
+	}
+	id->client = found;
+	id->renewal_due = client_use_due(found, q->now_s);
+	return KV_OK;
+}
+
+static struct slice lower(struct slice s, char *out, size_t cap)
+{
+	if (s.len > cap)
+		return (struct slice){ 0 };
+	for (size_t i = 0; i < s.len; i++)
+		out[i] = byte_lower(s.ptr[i]);
+	return (struct slice){ out, s.len };
+}
+
+/* The realm is one of sid_realms; without those, the request's host name: in lower case
+ * under the strict grammar, exactly and cut at the first colon as oscarapi has it. */
+static bool realm_accepted(const struct identity_question *q, const struct identity *id)
+{
+	const struct config *config = q->config;
+	char name[SID_REALM_MAX];
+
+	for (uint32_t i = 0; i < config->sid_realm_count; i++) {
+		struct slice realm = slice_of(config->sid_realms[i]);
+
+		if (config->sid_grammar == SID_STRICT)
+			realm = lower(realm, name, sizeof name);
+		if (slice_eq(realm, id->sid.realm))
+			return true;
+	}
+	if (config->sid_realm_count > 0 || id->host.len == 0)
+		return false;
+	if (config->sid_grammar == SID_STRICT)
+		return slice_eq(lower(id->host, name, sizeof name), id->sid.realm);
+	return slice_eq(id->host, id->sid.realm);
+}
+
+static void find_host(const struct identity_question *q, bool trusted, struct identity *id)
+{
+	struct slice authority = q->request->host;
+
+	if (trusted && q->request->field[HTTP_X_FORWARDED_HOST].len > 0)
+		authority = q->request->field[HTTP_X_FORWARDED_HOST];
+	id->host = q->config->sid_grammar == SID_STRICT ? http_host_name(authority)
+	                                                : slice_cut(&authority, ':');
+}
+
+static enum kv_status find_session(const struct identity_question *q, bool trusted,
+                                   struct identity *id)
+{
+	struct slice header = q->request->field[HTTP_SESSION_ID];
+	enum kv_status status;
+
+	if (!slice_given(header))
+		return KV_OK;
+	id->sid_error = sid_parse(header, q->config->sid_grammar, &id->sid);
+	if (id->sid_error != SID_OK) {
+		if (q->config->sid_grammar == SID_STRICT)
+			id->refusal = IDENTITY_SID_MALFORMED;
+		return KV_OK;
+	}
+	if (q->config->sid_trust == SID_TRUST_KEY &&
+	    (id->client == NULL || (id->client->scopes & SCOPE_TRUSTED) == 0)) {
+		id->refusal = IDENTITY_SID_UNTRUSTED;
+		return KV_OK;
+	}
+	find_host(q, trusted, id);
+	if (!realm_accepted(q, id)) {
+		id->refusal = IDENTITY_SID_REALM;
+		return KV_OK;
+	}
+	sid_key(&id->sid, id->sid.type, q->sid_secret, id->session_key);
+	id->via = VIA_HEADER;
+	if (id->sid.type == SID_ANON) {
+		id->has_sid = true;
+		id->kind = IDENTITY_GUEST;
+		return KV_OK;
+	}
+	status = session_find(q->kv, id->session_key, q->now_s, &id->session, &id->customer);
+	if (status == KV_NOT_FOUND) {
+		id->refusal = IDENTITY_SESSION_DEAD;
+		return KV_OK;
+	}
+	if (status != KV_OK)
+		return status;
+	id->has_sid = true;
+	id->kind = IDENTITY_CUSTOMER;
+	id->renewal_due |= session_renewal_due(q->config, &id->session, q->now_s);
+	return KV_OK;
+}
+
+/* Nothing of a refused or failed look-up may be taken for somebody. */
+static void forget(struct identity *id)
+{
+	id->kind = IDENTITY_NONE;
+	id->via = VIA_NONE;
+	id->renewal_due = false;
+}
+
+enum kv_status identify(const struct identity_question *q, struct identity *id)
+{
+	bool trusted = identity_peer_trusted(q->config, q->peer);
+	bool bearer = false;
+	struct slice key = q->request->field[HTTP_AUTHORIZATION];
+	enum kv_status status;
+
+	id->refusal = IDENTITY_ADMITTED;
+	id->sid_error = SID_OK;
+	id->client = NULL;
+	id->has_sid = false;
+	forget(id);
+	if (slice_given(key))
+		key = authorization_key(key, &bearer);
+	find_address(q, trusted, id);
+	status = find_client(q, key, id);
+	if (status == KV_OK && id->refusal == IDENTITY_ADMITTED)
+		status = find_session(q, trusted, id);
+	if (status == KV_OK && id->refusal == IDENTITY_ADMITTED && bearer)
+		id->refusal = IDENTITY_TOKEN_DEAD;
+	if (status != KV_OK || id->refusal != IDENTITY_ADMITTED)
+		forget(id);
+	return status;
+}
+
+/* Reads the record anew: what identify() found may have moved with the request's puts. */
+static enum kv_status renew_client(const struct identity_question *q, const struct identity *id)
+{
+	struct client_record r;
+	enum kv_status status = client_find(q->kv, id->client_digest, &r);
+
+	if (status != KV_OK || !client_use_due(&r, q->now_s))
+		return status;
+	r.used_s = client_use_mark(q->now_s);
+	return client_put(q->kv, id->client_digest, &r);
+}
+
+enum kv_status identity_renew(const struct identity_question *q, const struct identity *id)
+{
+	enum kv_status status = KV_OK;
+
+	assert(id->refusal == IDENTITY_ADMITTED);
+	if (!id->renewal_due)
+		return KV_OK;
+	if (id->client != NULL)
+		status = renew_client(q, id);
+	if (status == KV_OK && id->kind == IDENTITY_CUSTOMER &&
+	    session_renewal_due(q->config, &id->session, q->now_s))
+		status = session_renew(q->kv, q->config, id->session_key, q->now_s);
+	return status == KV_NOT_FOUND ? KV_OK : status;
+}

@@ -1,0 +1,84 @@
+/* identity.h -- who is calling: API key and Session-Id; one answer for all surfaces.
+ *
+ * Resolved once per request, before its handler, in the order of DESIGN section 5: the
+ * client's key, the Session-Id, then Bearer tokens. No cookies and no tokens are made yet:
+ * every Bearer is dead.
+ */
+#ifndef IDENTITY_H
+#define IDENTITY_H
+
+#include "config.h"
+#include "http.h"
+#include "session.h"
+#include "sid.h"
+
+enum identity_kind { IDENTITY_NONE, IDENTITY_GUEST, IDENTITY_CUSTOMER };
+enum identity_via { VIA_NONE, VIA_HEADER };
+
+/* Why a request is refused before any handler runs. */
+enum identity_refusal {
+	IDENTITY_ADMITTED,
+	IDENTITY_KEY_MISSING,   /* 403: gateway=on and no key */
+	IDENTITY_KEY_BAD,       /* 403: unknown, disabled, expired, revoked, wrong source */
+	IDENTITY_KEYS_DISAGREE, /* 400: Authorization and X-Api-Key hold two different keys */
+	IDENTITY_SID_MALFORMED, /* 400, on /resolve 401 */
+	IDENTITY_SID_UNTRUSTED, /* 403: the key has no scope `trusted` */
+	IDENTITY_SID_REALM,     /* 403 */
+	IDENTITY_SESSION_DEAD,  /* 401: AUTH without a live record */
+	IDENTITY_TOKEN_DEAD,    /* 401 */
+	IDENTITY_REFUSALS
+};
+
+/* A front's memory of the last key seen: good while the snapshot is the same one. */
+struct identity_memo {
+	char text[64];
+	size_t len;                     /* 0: empty */
+	uint8_t digest[RECORD_DIGEST_LEN];
+	uint64_t snapshot;              /* 0: the record is to be looked up again */
+	struct client_record client;
+};
+
+struct identity {
+	enum identity_refusal refusal;
+	enum identity_kind kind;
+	enum identity_via via;
+	struct address address;         /* the client's, behind trusted proxies */
+	bool forwarded;                 /* a trusted proxy named it */
+	const struct client_record *client;             /* NULL: no usable key came */
+	struct client_record client_found;              /* where `client` points without a memo */
+	uint8_t client_digest[RECORD_DIGEST_LEN];
+	bool has_sid;                   /* a valid Session-Id came: it is echoed */
+	enum sid_error sid_error;
+	struct sid sid;
+	struct slice host;              /* host name that the realm was compared with */
+	uint8_t session_key[RECORD_SESSION_KEY_LEN];    /* kind guest and customer */
+	struct session_record session;  /* kind customer */
+	struct customer_record customer;
+	bool renewal_due;               /* of the session's expiry or the key's used_s */
+};
+
+struct identity_question {
+	const struct config *config;
+	struct slice sid_secret;
+	const struct http_request *request;
+	const struct address *peer;     /* of the socket */
+	struct kv *kv;
+	uint64_t now_s;
+	struct identity_memo *memo;     /* or NULL */
+};
+
+/* Fills `*id` in place. KV_OK also for a refusal; anything else: the store failed, and
+ * nothing may be concluded (requirement S16). */
+enum kv_status identify(const struct identity_question *q, struct identity *id);
+
+/* True where the peer's X-Forwarded-* fields are believed. */
+bool identity_peer_trusted(const struct config *config, const struct address *peer);
+
+/* Writes what identify() found due: the session's renewal, the key's last use. */
+enum kv_status identity_renew(const struct identity_question *q, const struct identity *id);
+
+/* "none", "guest", "customer"; "none", "header". */
+const char *identity_kind_text(enum identity_kind k);
+const char *identity_via_text(enum identity_via v);
+
+#endif

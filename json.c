@@ -1,0 +1,422 @@
+/* json.c -- see json.h. */
+#include <assert.h>
+#include <stdalign.h>
+#include <stdio.h>
+
+#include "json.h"
+
+/* The most that Jansson 2.14 takes from an arena that gets nothing back. For a value: an
+ * empty object (208 bytes), its place as a member (72), its part of a hash table that was
+ * doubled up to it (64), and rounding up. For a byte of text: a member's name twice, and
+ * four times the longest token, which is read into a buffer that doubles. */
+#define VALUE_BYTES  384
+#define TEXT_COPIES  6
+#define ARENA_BYTES  ((size_t)JSON_VALUES_MAX * VALUE_BYTES + (size_t)JSON_TEXT_MAX * TEXT_COPIES)
+
+#define TEXT_OF(number)  #number
+#define DIGITS_OF(macro) TEXT_OF(macro)
+
+#define END (-1)        /* the byte behind the last one */
+
+/* A walk over the text, which stops at the first thing that is wrong. */
+struct scan {
+	struct slice text;
+	size_t at;              /* the next byte */
+	size_t token;           /* where the latest string or number began */
+	unsigned values;
+	unsigned depth;         /* containers open */
+	uint32_t objects;       /* which of them are objects, the innermost in the lowest bit */
+	const char *fault;
+	size_t fault_at;
+};
+static_assert(JSON_DEPTH_MAX <= 32, "scan.objects has a bit for each level");
+
+static const struct {
+	const char *text;
+	bool number;    /* which Python's json reads, and JSON does not have */
+} literals[] = {
+	{ "null",      false },
+	{ "true",      false },
+	{ "false",     false },
+	{ "NaN",       true  },
+	{ "Infinity",  true  },
+	{ "-Infinity", true  },
+};
+
+static alignas(max_align_t) char arena[ARENA_BYTES];
+static size_t arena_used;
+
+static void *arena_get(size_t size)
+{
+	size_t units = (size + alignof(max_align_t) - 1) / alignof(max_align_t);
+	void *block = arena + arena_used;
+
+	if (units > (sizeof arena - arena_used) / alignof(max_align_t))
+		return NULL;
+	arena_used += units * alignof(max_align_t);
+	return block;
+}
+
+static void arena_keep(void *block)
+{
+	(void)block;
+}
+
+static bool fail(struct scan *s, const char *fault, size_t at)
+{
+	s->fault = fault;
+	s->fault_at = at;
+	return false;
+}
+
+static int byte_at(const struct scan *s, size_t at)
+{
+	return at < s->text.len ? (unsigned char)s->text.ptr[at] : END;
+}
+
+static int peek(const struct scan *s)
+{
+	return byte_at(s, s->at);
+}
+
+static void skip_blanks(struct scan *s)
+{
+	while (peek(s) == ' ' || peek(s) == '\t' || peek(s) == '\n' || peek(s) == '\r')
+		s->at++;
+}
+
+/* The length of the UTF-8 sequence in front of `s`, which is not empty; 0 where there is
+ * none (RFC 3629, section 4). */
+static size_t utf8_len(struct slice s)
+{
+	const unsigned char *byte = (const unsigned char *)s.ptr;
+	unsigned char low = 0x80, high = 0xbf;
+	size_t len;
+
+	if (byte[0] < 0x80)
+		return 1;
+	if (byte[0] < 0xc2 || byte[0] > 0xf4)
+		return 0;
+	len = byte[0] < 0xe0 ? 2 : byte[0] < 0xf0 ? 3 : 4;
+	if (s.len < len)
+		return 0;
+	if (byte[0] == 0xe0)
+		low = 0xa0;     /* shorter forms exist */
+	else if (byte[0] == 0xed)
+		high = 0x9f;    /* surrogates */
+	else if (byte[0] == 0xf0)
+		low = 0x90;
+	else if (byte[0] == 0xf4)
+		high = 0x8f;    /* beyond U+10FFFF */
+	if (byte[1] < low || byte[1] > high)
+		return 0;
+	for (size_t i = 2; i < len; i++)
+		if ((byte[i] & 0xc0) != 0x80)
+			return 0;
+	return len;
+}
+
+static bool scan_utf8(struct scan *s)
+{
+	size_t len;
+
+	for (size_t at = 0; at < s->text.len; at += len) {
+		len = utf8_len(slice_skip(s->text, at));
+		if (len == 0)
+			return fail(s, "Invalid UTF-8", at);
+	}
+	if (slice_starts(s->text, SLICE("\xef\xbb\xbf")))
+		return fail(s, "Unexpected UTF-8 BOM (decode using utf-8-sig)", 0);
+	return true;
+}
+
+/* Reads `uXXXX`, at its "u". */
+static bool scan_code_unit(struct scan *s, unsigned *unit)
+{
+	size_t at = s->at;
+
+	*unit = 0;
+	if (s->text.len - at <= 5)
+		return fail(s, "Invalid \\uXXXX escape", at);
+	for (s->at++; s->at < at + 5; s->at++) {
+		int digit = byte_hex((char)peek(s));
+
+		if (digit < 0)
+			return fail(s, "Invalid \\uXXXX escape", at);
+		*unit = *unit << 4 | (unsigned)digit;
+	}
+	return true;
+}
+
+/* A character outside the first 65,536 takes two escapes (RFC 8259, section 7). */
+static bool scan_character(struct scan *s)
+{
+	size_t start = s->at - 1;
+	unsigned high, low = 0;
+
+	if (!scan_code_unit(s, &high))
+		return false;
+	if (high < 0xd800 || high > 0xdfff)
+		return true;
+	if (high < 0xdc00 && peek(s) == '\\' && byte_at(s, s->at + 1) == 'u') {
+		s->at++;
+		if (!scan_code_unit(s, &low))
+			return false;
+	}
+	if (low < 0xdc00 || low > 0xdfff)
+		return fail(s, "Unpaired surrogate escape at", start);
+	return true;
+}
+
+static bool scan_escape(struct scan *s)
+{
+	size_t start = s->at++;
+
+	switch (peek(s)) {
+	case END:
+		return fail(s, "Unterminated string starting at", s->token);
+	case 'u':
+		return scan_character(s);
+	case '"': case '\\': case '/': case 'b': case 'f': case 'n': case 'r': case 't':
+		s->at++;
+		return true;
+	}
+	return fail(s, "Invalid \\escape", start);
+}
+
+static bool scan_string(struct scan *s)
+{
+	int c;
+
+	s->token = s->at++;
+	while ((c = peek(s)) != '"') {
+		if (c == END)
+			return fail(s, "Unterminated string starting at", s->token);
+		if (c < ' ')
+			return fail(s, "Invalid control character at", s->at);
+		if (c != '\\')
+			s->at++;
+		else if (!scan_escape(s))
+			return false;
+	}
+	s->at++;
+	return true;
+}
+
+static size_t count_digits(const struct scan *s, size_t at)
+{
+	size_t n = 0;
+
+	while (byte_at(s, at + n) >= '0' && byte_at(s, at + n) <= '9')
+		n++;
+	return n;
+}
+
+/* The longest number from here, as Python takes it: of `01` it is the `0`, and the `1` is
+ * then what is wrong (RFC 8259, section 6). */
+static bool scan_number(struct scan *s)
+{
+	size_t at = s->at, digits;
+
+	at += byte_at(s, at) == '-';
+	digits = byte_at(s, at) == '0' ? 1 : count_digits(s, at);
+	if (digits == 0)
+		return fail(s, "Expecting value", s->at);
+	at += digits;
+	if (byte_at(s, at) == '.' && (digits = count_digits(s, at + 1)) > 0)
+		at += 1 + digits;
+	if (byte_at(s, at) == 'e' || byte_at(s, at) == 'E') {
+		size_t sign = byte_at(s, at + 1) == '+' || byte_at(s, at + 1) == '-';
+
+		if ((digits = count_digits(s, at + 1 + sign)) > 0)
+			at += 1 + sign + digits;
+	}
+	s->token = s->at;
+	s->at = at;
+	return true;
+}
+
+static bool scan_scalar(struct scan *s)
+{
+	if (peek(s) == END)
+		return fail(s, "Expecting value", s->at);
+	if (peek(s) == '"')
+		return scan_string(s);
+	for (size_t i = 0; i < COUNT_OF(literals); i++) {
+		struct slice text = slice_of(literals[i].text);
+
+		if (!slice_starts(slice_skip(s->text, s->at), text))
+			continue;
+		if (literals[i].number)
+			return fail(s, "Out of range float values are not JSON compliant", s->at);
+		s->at += text.len;
+		return true;
+	}
+	return scan_number(s);
+}
+
+/* A member's name and its colon. */
+static bool scan_name(struct scan *s)
+{
+	if (peek(s) != '"')
+		return fail(s, "Expecting property name enclosed in double quotes", s->at);
+	if (!scan_string(s))
+		return false;
+	skip_blanks(s);
+	if (peek(s) != ':')
+		return fail(s, "Expecting ':' delimiter", s->at);
+	s->at++;
+	skip_blanks(s);
+	return true;
+}
+
+static int closing(const struct scan *s)
+{
+	return s->objects & 1 ? '}' : ']';
+}
+
+/* Opens containers down to the first scalar, or to one that is empty. */
+static bool scan_down(struct scan *s)
+{
+	for (;;) {
+		int c = peek(s);
+
+		if (++s->values > JSON_VALUES_MAX)
+			return fail(s, "More than " DIGITS_OF(JSON_VALUES_MAX) " values", s->at);
+		if (c != '{' && c != '[')
+			return scan_scalar(s);
+		if (++s->depth > JSON_DEPTH_MAX)
+			return fail(s, "More than " DIGITS_OF(JSON_DEPTH_MAX) " levels", s->at);
+		s->objects = s->objects << 1 | (c == '{');
+		s->at++;
+		skip_blanks(s);
+		if (peek(s) == closing(s))
+			return true;
+		if (c == '{' && !scan_name(s))
+			return false;
+	}
+}
+
+/* Closes the containers that end behind a value, up to a comma and what goes with it. */
+static bool scan_up(struct scan *s)
+{
+	for (; s->depth > 0; s->depth--, s->objects >>= 1) {
+		skip_blanks(s);
+		if (peek(s) == ',') {
+			s->at++;
+			skip_blanks(s);
+			return closing(s) == ']' || scan_name(s);
+		}
+		if (peek(s) != closing(s))
+			return fail(s, "Expecting ',' delimiter", s->at);
+		s->at++;
+	}
+	return true;
+}
+
+static bool scan_document(struct scan *s)
+{
+	skip_blanks(s);
+	do {
+		if (!scan_down(s) || !scan_up(s))
+			return false;
+	} while (s->depth > 0);
+	skip_blanks(s);
+	return s->at == s->text.len || fail(s, "Extra data", s->at);
+}
+
+/* What Jansson refuses in a text that the scan let pass. The scan of the part that it has
+ * read ends with the token that it did not take. */
+static void name_refusal(struct scan *s, const json_error_t *refusal)
+{
+	struct scan part = { .text = { s->text.ptr, (size_t)refusal->position } };
+	enum json_error_code code = json_error_code(refusal);
+
+	scan_document(&part);
+	if (code == json_error_duplicate_key)
+		fail(s, "Duplicate property name", part.token);
+	else if (code == json_error_null_byte_in_key)
+		fail(s, "Null character in property name", part.token);
+	else if (code == json_error_numeric_overflow)
+		fail(s, "Number out of range", part.token);
+	else
+		fail(s, "Out of memory", part.token);
+}
+
+/* Positions are counted in characters, as Python counts them. */
+static void explain(const struct scan *s, char error[JSON_ERROR_MAX])
+{
+	size_t line = 1, column = 1, character = 0;
+
+	for (size_t i = 0; i < s->fault_at; i++) {
+		if (((unsigned char)s->text.ptr[i] & 0xc0) == 0x80)
+			continue;
+		character++;
+		column++;
+		if (s->text.ptr[i] == '\n') {
+			line++;
+			column = 1;
+		}
+	}
+	(void)snprintf(error, JSON_ERROR_MAX, "%s: line %zu column %zu (char %zu)", s->fault,
+	               line, column, character);
+}
+
+void json_seed(uint32_t random)
+{
+	json_object_seed(random);
+}
+
+json_t *json_parse(struct slice text, char error[JSON_ERROR_MAX])
+{
+	struct scan s = { .text = text };
+	json_error_t refusal;
+	json_t *root = NULL;
+
+	if (text.len > JSON_TEXT_MAX)
+		fail(&s, "More than " DIGITS_OF(JSON_TEXT_MAX) " bytes", JSON_TEXT_MAX);
+	else if (scan_utf8(&s) && scan_document(&s)) {
+		arena_used = 0;
+		json_set_alloc_funcs(arena_get, arena_keep);
+		root = json_loadb(text.ptr, text.len,
+		                  JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL,
+		                  &refusal);
+		if (root == NULL)
+			name_refusal(&s, &refusal);
+	}
+	if (root == NULL)
+		explain(&s, error);
+	return root;
+}
+
+static void put_escape(struct buf *out, char c)
+{
+	static const char byte[] = "\"\\\b\f\n\r\t", letter[] = "\"\\bfnrt";
+	const char *hit = memchr(byte, c, sizeof byte - 1);
+
+	buf_char(out, '\\');
+	if (hit != NULL) {
+		buf_char(out, letter[hit - byte]);
+	} else {
+		buf_lit(out, "u00");
+		buf_hex(out, (struct slice){ &c, 1 });
+	}
+}
+
+void json_put_string(struct buf *out, struct slice s)
+{
+	buf_char(out, '"');
+	while (s.len > 0) {
+		size_t len = utf8_len(s);
+		unsigned char c = (unsigned char)s.ptr[0];
+
+		if (len == 0)
+			buf_lit(out, "\xef\xbf\xbd");
+		else if (c < ' ' || c == '"' || c == '\\' || c == 0x7f)
+			put_escape(out, s.ptr[0]);
+		else
+			buf_put(out, (struct slice){ s.ptr, len });
+		s = slice_skip(s, len > 0 ? len : 1);
+	}
+	buf_char(out, '"');
+}

@@ -1,0 +1,568 @@
+/* kv.c -- see kv.h.
+ *
+ * Numbered facts that the code below relies on:
+ *  (1) There is one transaction, or none: a snapshot (KV_READ), or a batch and at most one
+ *      child inside it. `innermost()` is where gets and puts go.
+ *  (2) LMDB never waits for a reader, and a reader never for the writer: a begun write
+ *      transaction excludes other writers of this and other processes alone.
+ *  (3) What a failed LMDB put leaves behind is unknown: the batch is `spoiled` and can only
+ *      be aborted. A put that the reserve refuses touched nothing and spoils nothing.
+ *  (4) LMDB writes no page that was taken and freed again inside one batch, so the file of a
+ *      sound store may end before its last page. lengthen() keeps a hole behind that page,
+ *      ahead of every batch: then only a file that was cut is shorter than its meta page says.
+ *  (5) Freed pages can be used again by a batch where no reader looks at them any more: those
+ *      that commits before the oldest reader's freed, where the last commit counts as read.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <lmdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "kv.h"
+#include "log.h"
+
+#define PATH_CAP      1024
+#define READERS_MAX   512
+#define RESERVE_BYTES ((uint64_t)16 << 20)      /* the least that is kept back, map and disk */
+
+struct kv {
+	MDB_env *env;
+	MDB_dbi dbi;
+	MDB_txn *snapshot;              /* KV_READ: begun once, then reset and renewed */
+	bool held;                      /* the snapshot is not reset */
+	uint64_t snapshot_id;
+	uint64_t file_bytes;            /* data.mdb is this long, or longer */
+	MDB_txn *batch, *child;
+	bool dirty, child_dirty;        /* something was put */
+	bool growth_refused, use_reserve;
+	enum kv_status spoiled;         /* KV_OK, or why the batch can only be aborted */
+	enum kv_mode mode;
+	char dir[PATH_CAP];
+};
+
+static const char *const status_text[KV_STATUSES] = {
+	[KV_OK]        = "ok",
+	[KV_NOT_FOUND] = "no such key",
+	[KV_READONLY]  = "store is open for reading only",
+	[KV_AGAIN]     = "record is not fetched yet",
+	[KV_FULL]      = "store is full",
+	[KV_IO]        = "store failed",
+};
+static_assert(KV_STATUSES == 6, "a new kv_status needs its line in status_text");
+
+const char *kv_status_text(enum kv_status s)
+{
+	return (unsigned)s < KV_STATUSES ? status_text[s] : "unknown";
+}
+
+static bool disk_low(const struct kv *kv)
+{
+	struct statvfs v;
+
+	return statvfs(kv->dir, &v) == 0 && (uint64_t)v.f_bavail * v.f_frsize < RESERVE_BYTES;
+}
+
+/* Turns an LMDB error into a status, logged here once. */
+static enum kv_status failed(const struct kv *kv, const char *what, int rc)
+{
+	char quoted[256];
+
+	if (rc == MDB_NOTFOUND)
+		return KV_NOT_FOUND;
+	log_event(LOG_ERROR, "store_failed", "call=%s error=%s", what,
+	          log_quote(quoted, sizeof quoted, slice_of(mdb_strerror(rc))));
+	if (rc == MDB_MAP_FULL || rc == ENOSPC || rc == EDQUOT || (rc == EIO && disk_low(kv)))
+		return KV_FULL;
+	return KV_IO;
+}
+
+static MDB_val val_of(struct slice s)
+{
+	return (MDB_val){ s.len, (void *)(uintptr_t)s.ptr };
+}
+
+static struct slice slice_of_val(MDB_val v)
+{
+	return (struct slice){ v.mv_data, v.mv_size };
+}
+
+static MDB_txn *innermost(const struct kv *kv)
+{
+	if (kv->child != NULL)
+		return kv->child;
+	return kv->batch != NULL ? kv->batch : kv->snapshot;
+}
+
+static bool store_path(char *out, size_t cap, const char *dir, const char *file)
+{
+	int n = snprintf(out, cap, "%s/%s", dir, file);
+
+	return n > 0 && (size_t)n < cap;
+}
+
+bool kv_exists(const char *dir)
+{
+	char path[PATH_CAP];
+
+	return store_path(path, sizeof path, dir, "data.mdb") && access(path, F_OK) == 0;
+}
+
+static uint64_t file_bytes(const struct kv *kv)
+{
+	struct stat st;
+	char path[PATH_CAP];
+
+	if (!store_path(path, sizeof path, kv->dir, "data.mdb") || stat(path, &st) != 0)
+		return 0;
+	return (uint64_t)st.st_size;
+}
+
+static uint64_t used_bytes(const struct kv *kv)
+{
+	MDB_envinfo info;
+	MDB_stat st;
+
+	mdb_env_info(kv->env, &info);
+	mdb_env_stat(kv->env, &st);
+	return (uint64_t)(info.me_last_pgno + 1) * st.ms_psize;
+}
+
+/* Root makes files for the account that will serve: the owner of the directory. */
+static void give_to_owner(const struct kv *kv)
+{
+	static const char *const files[] = { "data.mdb", "lock.mdb" };
+	struct stat dir, st;
+	char path[PATH_CAP];
+
+	if (geteuid() != 0 || stat(kv->dir, &dir) != 0)
+		return;
+	for (size_t i = 0; i < COUNT_OF(files); i++)
+		if (store_path(path, sizeof path, kv->dir, files[i]) && stat(path, &st) == 0 &&
+		    st.st_uid != dir.st_uid && chown(path, dir.st_uid, dir.st_gid) != 0)
+			log_event(LOG_WARN, "chown_failed", "file=%s errno=%d", files[i], errno);
+}
+
+static int open_environment(struct kv *kv, const struct kv_options *o)
+{
+	unsigned flags = MDB_NOTLS;
+	MDB_txn *txn;
+	int rc;
+
+	if (o->mode == KV_READ)
+		flags |= MDB_RDONLY;
+	if (o->nosync)
+		flags |= MDB_NOSYNC;
+	if ((rc = mdb_env_create(&kv->env)) != 0)
+		return rc;
+	if ((rc = mdb_env_set_maxreaders(kv->env, READERS_MAX)) != 0)
+		return rc;
+	if (o->mode != KV_READ && (rc = mdb_env_set_mapsize(kv->env, o->map_bytes)) != 0)
+		return rc;
+	if ((rc = mdb_env_open(kv->env, kv->dir, flags, 0600)) != 0)
+		return rc;
+	if ((rc = mdb_txn_begin(kv->env, NULL, o->mode == KV_READ ? MDB_RDONLY : 0, &txn)) != 0)
+		return rc;
+	rc = mdb_dbi_open(txn, NULL, 0, &kv->dbi);
+	if (rc == 0)
+		return mdb_txn_commit(txn);
+	mdb_txn_abort(txn);
+	return rc;
+}
+
+struct kv *kv_open(const struct kv_options *options, char error[KV_ERROR_MAX])
+{
+	static struct kv store;
+	struct kv *kv = &store;
+	int rc;
+
+	assert(kv->env == NULL);
+	*kv = (struct kv){ .mode = options->mode };
+	if (strlen(options->dir) >= sizeof kv->dir) {
+		snprintf(error, KV_ERROR_MAX, "%.64s...: path too long", options->dir);
+		return NULL;
+	}
+	memcpy(kv->dir, options->dir, strlen(options->dir) + 1);
+	if (options->mode != KV_CREATE && !kv_exists(options->dir)) {
+		snprintf(error, KV_ERROR_MAX, "%s: no store here: use --data DIR or SIDECART_DATA",
+		         options->dir);
+		return NULL;
+	}
+	/* LMDB would begin anew in it, as if nobody had ever been logged in. */
+	if (kv_exists(options->dir) && file_bytes(kv) == 0) {
+		snprintf(error, KV_ERROR_MAX, "%s/data.mdb: empty: restore a backup, or remove it "
+		         "to begin anew", options->dir);
+		return NULL;
+	}
+	rc = open_environment(kv, options);
+	if (rc != 0) {
+		snprintf(error, KV_ERROR_MAX, "%s: cannot open the store: %s", options->dir,
+		         mdb_strerror(rc));
+	} else if (file_bytes(kv) < used_bytes(kv)) {
+		/* It would end in a SIGBUS at some later read. */
+		snprintf(error, KV_ERROR_MAX, "%s/data.mdb: shorter than its own record of its "
+		         "size: restore a backup", options->dir);
+		rc = MDB_CORRUPTED;
+	}
+	if (rc != 0) {
+		kv_close(kv);
+		return NULL;
+	}
+	give_to_owner(kv);
+	return kv;
+}
+
+void kv_close(struct kv *kv)
+{
+	if (kv == NULL || kv->env == NULL)
+		return;
+	kv_abort(kv);
+	if (kv->snapshot != NULL)
+		mdb_txn_abort(kv->snapshot);
+	mdb_env_close(kv->env);
+	*kv = (struct kv){ 0 };
+}
+
+enum kv_status kv_begin_read(struct kv *kv)
+{
+	int rc;
+
+	assert(kv->snapshot == NULL && kv->batch == NULL);
+	rc = mdb_txn_begin(kv->env, NULL, MDB_RDONLY, &kv->snapshot);
+	if (rc == MDB_MAP_RESIZED && mdb_env_set_mapsize(kv->env, 0) == 0)
+		rc = mdb_txn_begin(kv->env, NULL, MDB_RDONLY, &kv->snapshot);
+	if (rc != 0) {
+		kv->snapshot = NULL;
+		return failed(kv, "mdb_txn_begin", rc);
+	}
+	kv->held = true;
+	kv->snapshot_id = mdb_txn_id(kv->snapshot);
+	return KV_OK;
+}
+
+void kv_reset(struct kv *kv)
+{
+	if (kv->held)
+		mdb_txn_reset(kv->snapshot);
+	kv->held = false;
+}
+
+enum kv_status kv_refresh(struct kv *kv)
+{
+	MDB_envinfo info;
+	int rc;
+
+	assert(kv->snapshot != NULL);
+	if (kv->held) {
+		mdb_env_info(kv->env, &info);
+		if (info.me_last_txnid == kv->snapshot_id)
+			return KV_OK;
+		kv_reset(kv);
+	}
+	rc = mdb_txn_renew(kv->snapshot);
+	if (rc == MDB_MAP_RESIZED && mdb_env_set_mapsize(kv->env, 0) == 0)
+		rc = mdb_txn_renew(kv->snapshot);
+	if (rc != 0)
+		return failed(kv, "mdb_txn_renew", rc);
+	kv->held = true;
+	kv->snapshot_id = mdb_txn_id(kv->snapshot);
+	return KV_OK;
+}
+
+uint64_t kv_snapshot(const struct kv *kv)
+{
+	return kv->snapshot_id;
+}
+
+/* One line of mdb_reader_list(): "pid thread txnid", txnid "-" where idle. */
+static int take_reader(const char *line, void *context)
+{
+	uint64_t *oldest = context;
+	const char *last = strrchr(line, ' ');
+	uint64_t id = last != NULL ? strtoull(last, NULL, 10) : 0;
+
+	if (id > 0 && (*oldest == 0 || id < *oldest))
+		*oldest = id;
+	return 0;
+}
+
+/* The snapshot number of the oldest reader; 0: no reader. */
+static uint64_t oldest_reader(struct kv *kv)
+{
+	uint64_t oldest = 0;
+
+	mdb_reader_list(kv->env, take_reader, &oldest);
+	return oldest;
+}
+
+/* Pages inside the file that the next batch can use again. LMDB lists them in its database 0
+ * under the number of the commit that freed them; only a read transaction may walk it. */
+static uint64_t free_pages(struct kv *kv)
+{
+	MDB_txn *txn;
+	MDB_cursor *cursor;
+	MDB_val key, data;
+	uint64_t pages = 0, oldest;
+
+	if (mdb_txn_begin(kv->env, NULL, MDB_RDONLY, &txn) != 0)
+		return 0;
+	oldest = oldest_reader(kv);     /* this one at the latest: it looks at the last commit */
+	if (mdb_cursor_open(txn, 0, &cursor) == 0) {
+		while (mdb_cursor_get(cursor, &key, &data, MDB_NEXT) == 0) {
+			size_t commit, count;
+
+			memcpy(&commit, key.mv_data, sizeof commit);
+			memcpy(&count, data.mv_data, sizeof count);
+			if (commit < oldest)
+				pages += count;
+		}
+		mdb_cursor_close(cursor);
+	}
+	mdb_txn_abort(txn);
+	return pages;
+}
+
+static uint64_t reserve_bytes(uint64_t map_bytes)
+{
+	uint64_t part = map_bytes / 20;
+
+	return part > RESERVE_BYTES ? part : RESERVE_BYTES;
+}
+
+/* Judged once a batch: no batch grows by as much as the reserve. */
+static bool must_not_grow(struct kv *kv)
+{
+	MDB_envinfo info;
+	MDB_stat st;
+
+	mdb_env_info(kv->env, &info);
+	mdb_env_stat(kv->env, &st);
+	if (used_bytes(kv) + reserve_bytes(info.me_mapsize) <= info.me_mapsize && !disk_low(kv))
+		return false;
+	return free_pages(kv) * st.ms_psize < RESERVE_BYTES;
+}
+
+/* See (4); a disk that refuses it only makes a cut file harder to tell. The writer's lock is
+ * held: no other process makes the file longer. */
+static void lengthen(struct kv *kv)
+{
+	MDB_envinfo info;
+	uint64_t used = used_bytes(kv), want = used + 2 * RESERVE_BYTES;
+	off_t end;
+	int fd;
+
+	if (used + RESERVE_BYTES <= kv->file_bytes)
+		return;
+	mdb_env_info(kv->env, &info);
+	if (want > info.me_mapsize)
+		want = info.me_mapsize;
+	if (mdb_env_get_fd(kv->env, &fd) != 0 || (end = lseek(fd, 0, SEEK_END)) < 0)
+		return;
+	kv->file_bytes = (uint64_t)end;
+	if (kv->file_bytes < want && ftruncate(fd, (off_t)want) == 0 && fsync(fd) == 0)
+		kv->file_bytes = want;
+}
+
+enum kv_status kv_begin(struct kv *kv)
+{
+	int rc;
+
+	assert(kv->mode != KV_READ && kv->batch == NULL);
+	rc = mdb_txn_begin(kv->env, NULL, 0, &kv->batch);
+	if (rc == MDB_MAP_RESIZED && mdb_env_set_mapsize(kv->env, 0) == 0)
+		rc = mdb_txn_begin(kv->env, NULL, 0, &kv->batch);
+	if (rc != 0) {
+		kv->batch = NULL;
+		return failed(kv, "mdb_txn_begin", rc);
+	}
+	kv->dirty = kv->use_reserve = false;
+	kv->spoiled = KV_OK;
+	kv->growth_refused = must_not_grow(kv);
+	lengthen(kv);
+	kv->snapshot_id = mdb_txn_id(kv->batch);
+	return KV_OK;
+}
+
+void kv_abort(struct kv *kv)
+{
+	if (kv->child != NULL)
+		mdb_txn_abort(kv->child);
+	if (kv->batch != NULL)
+		mdb_txn_abort(kv->batch);
+	kv->child = kv->batch = NULL;
+}
+
+enum kv_status kv_commit(struct kv *kv)
+{
+	MDB_txn *batch = kv->batch;
+	int rc;
+
+	assert(batch != NULL && kv->child == NULL);
+	if (kv->spoiled != KV_OK || !kv->dirty) {
+		kv_abort(kv);
+		return kv->spoiled;
+	}
+	kv->batch = NULL;       /* mdb_txn_commit() frees it, whatever it answers */
+	rc = mdb_txn_commit(batch);
+	return rc == 0 ? KV_OK : failed(kv, "mdb_txn_commit", rc);
+}
+
+enum kv_status kv_begin_child(struct kv *kv)
+{
+	int rc;
+
+	assert(kv->batch != NULL && kv->child == NULL);
+	if (kv->spoiled != KV_OK)
+		return kv->spoiled;
+	rc = mdb_txn_begin(kv->env, kv->batch, 0, &kv->child);
+	kv->child_dirty = false;
+	if (rc == 0)
+		return KV_OK;
+	kv->child = NULL;
+	return kv->spoiled = failed(kv, "mdb_txn_begin(child)", rc);
+}
+
+enum kv_status kv_end_child(struct kv *kv, bool keep)
+{
+	MDB_txn *child = kv->child;
+	int rc;
+
+	assert(child != NULL);
+	kv->child = NULL;
+	if (!keep || !kv->child_dirty || kv->spoiled != KV_OK) {
+		mdb_txn_abort(child);
+		return kv->spoiled;
+	}
+	rc = mdb_txn_commit(child);
+	if (rc != 0)
+		return kv->spoiled = failed(kv, "mdb_txn_commit(child)", rc);
+	kv->dirty = true;
+	return KV_OK;
+}
+
+bool kv_writing(const struct kv *kv)
+{
+	return kv->batch != NULL;
+}
+
+enum kv_status kv_get(struct kv *kv, struct slice key, struct slice *value)
+{
+	MDB_val k = val_of(key), v;
+	int rc;
+
+	if (key.len == 0)
+		return KV_NOT_FOUND;
+	rc = mdb_get(innermost(kv), kv->dbi, &k, &v);
+	if (rc == 0) {
+		*value = slice_of_val(v);
+		return KV_OK;
+	}
+	return rc == MDB_NOTFOUND ? KV_NOT_FOUND : failed(kv, "mdb_get", rc);
+}
+
+static void mark_dirty(struct kv *kv)
+{
+	if (kv->child != NULL)
+		kv->child_dirty = true;
+	else
+		kv->dirty = true;
+}
+
+enum kv_status kv_put(struct kv *kv, struct slice key, struct slice value)
+{
+	MDB_val k = val_of(key), v = val_of(value);
+	int rc;
+
+	if (kv->batch == NULL)
+		return KV_READONLY;
+	if (kv->growth_refused && !kv->use_reserve)
+		return KV_FULL;
+	rc = mdb_put(innermost(kv), kv->dbi, &k, &v, 0);
+	if (rc != 0)
+		return kv->spoiled = failed(kv, "mdb_put", rc);
+	mark_dirty(kv);
+	return KV_OK;
+}
+
+enum kv_status kv_del(struct kv *kv, struct slice key)
+{
+	MDB_val k = val_of(key);
+	int rc;
+
+	if (kv->batch == NULL)
+		return KV_READONLY;
+	if (key.len == 0)
+		return KV_NOT_FOUND;
+	rc = mdb_del(innermost(kv), kv->dbi, &k, NULL);
+	if (rc == MDB_NOTFOUND)
+		return KV_NOT_FOUND;
+	if (rc != 0)
+		return kv->spoiled = failed(kv, "mdb_del", rc);
+	mark_dirty(kv);
+	return KV_OK;
+}
+
+enum kv_status kv_scan(struct kv *kv, struct slice prefix, struct slice after,
+                       struct slice *key, struct slice *value)
+{
+	MDB_val k = val_of(after.len > 0 ? after : prefix), v;
+	MDB_cursor *cursor;
+	int rc = mdb_cursor_open(innermost(kv), kv->dbi, &cursor);
+
+	if (rc != 0)
+		return failed(kv, "mdb_cursor_open", rc);
+	rc = mdb_cursor_get(cursor, &k, &v, k.mv_size > 0 ? MDB_SET_RANGE : MDB_FIRST);
+	if (rc == 0 && after.len > 0 && slice_eq(slice_of_val(k), after))
+		rc = mdb_cursor_get(cursor, &k, &v, MDB_NEXT);
+	mdb_cursor_close(cursor);
+	if (rc != 0)
+		return failed(kv, "mdb_cursor_get", rc);
+	if (!slice_starts(slice_of_val(k), prefix))
+		return KV_NOT_FOUND;
+	*key = slice_of_val(k);
+	*value = slice_of_val(v);
+	return KV_OK;
+}
+
+void kv_use_reserve(struct kv *kv)
+{
+	kv->use_reserve = true;
+}
+
+int kv_check_readers(struct kv *kv)
+{
+	int dead = 0;
+
+	mdb_reader_check(kv->env, &dead);
+	return dead;
+}
+
+enum kv_status kv_stat(struct kv *kv, struct kv_stat *s)
+{
+	MDB_envinfo info;
+	MDB_stat st;
+
+	mdb_env_info(kv->env, &info);
+	mdb_env_stat(kv->env, &st);
+	*s = (struct kv_stat){
+		.map_bytes     = info.me_mapsize,
+		.used_bytes    = used_bytes(kv),
+		.free_bytes    = free_pages(kv) * st.ms_psize,
+		.entries       = st.ms_entries,
+		.last_snapshot = info.me_last_txnid,
+		.page_bytes    = st.ms_psize,
+		.depth         = st.ms_depth,
+		.readers       = info.me_numreaders,
+		.readers_max   = info.me_maxreaders,
+		.oldest_reader = oldest_reader(kv),
+	};
+	return KV_OK;
+}
+
+const char *kv_version(void)
+{
+	return mdb_version(NULL, NULL, NULL);
+}

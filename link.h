@@ -1,0 +1,104 @@
+/* link.h -- messages between the processes: requests, answers, questions, orders.
+ *
+ * Every link is one SOCK_SEQPACKET pair, so that a message comes whole or not at all. Front
+ * and writer speak of requests, writer and hasher of questions, the supervisor gives orders
+ * and hands new links over. Both ends are the same binary on the same machine: heads travel
+ * as they lie in memory. No call here blocks.
+ * Memory  what was received points into the caller's buffer, until the next receive.
+ * Errors  enum link_result. A cut or misshapen message is a mistake of the other end, which
+ *         is then treated as gone.
+ * Limits  one message fits the socket's send buffer: link_pair() sees to it.
+ * Source  unix(7), SCM_RIGHTS.
+ */
+#ifndef LINK_H
+#define LINK_H
+
+#include "address.h"
+#include "bytes.h"
+#include "config.h"
+
+enum link_result {
+	LINK_DONE,
+	LINK_LATER,     /* full, or nothing is there: poll(2) says when */
+	LINK_GONE,      /* the other end is closed or out of its mind */
+};
+
+/* Makes a pair whose either end can send a message of `largest` bytes. False: `*room` is what
+ * this system allows. */
+bool link_pair(int pair[2], size_t largest, size_t *room);
+
+/* Bytes of the largest message under these settings. */
+size_t link_largest(const struct config *config);
+
+enum link_flag {
+	LINK_TOUCH      = 1 << 0,       /* renew what is due for this identity; no answer */
+	LINK_KEEP_ALIVE = 1 << 1,       /* of an answer: the connection goes on */
+	LINK_HEAD       = 1 << 2,       /* the method is HEAD: the answer has no body */
+	LINK_HTTP10     = 1 << 3,
+	LINK_FAILED     = 1 << 4,       /* of an answer: no handler gave it, the bytes are a sentence
+	                                 * of which the front makes a response of that status */
+};
+
+/* A request that goes to the writer, before its head and body. Slot and generation name the
+ * connection in its front; the writer only gives them back. */
+struct link_request {
+	uint32_t slot, generation;
+	uint32_t route;                 /* route_number() */
+	uint32_t flags;                 /* enum link_flag, ORed */
+	uint32_t head_len, body_len;
+	uint64_t now_us;
+	struct address peer;
+	uint8_t random[32];
+};
+
+enum link_result link_send_request(int fd, const struct link_request *r, struct slice head,
+                                   struct slice body);
+enum link_result link_receive_request(int fd, char *bytes, size_t cap, struct link_request *r);
+
+/* A finished response on its way back. */
+struct link_answer {
+	uint32_t slot, generation;
+	uint32_t status;                /* enum http_status */
+	uint32_t flags;                 /* LINK_KEEP_ALIVE, LINK_FAILED */
+};
+
+#define LINK_ANSWER_MAX 65536   /* bytes of a response, head and body */
+
+enum link_result link_send_answer(int fd, const struct link_answer *a, struct slice response);
+enum link_result link_receive_answer(int fd, struct link_answer *a, struct buf *response);
+
+/* A question to a hasher and its answer: the head, then the bytes (call.h). */
+struct link_question {
+	uint32_t ticket;                /* which one of the writer's; never the same twice */
+	uint32_t kind;                  /* enum call_question_kind */
+};
+
+enum link_result link_send_question(int fd, const struct link_question *q, struct slice bytes);
+enum link_result link_receive_question(int fd, struct link_question *q, struct buf *bytes);
+
+/* Between the supervisor and a child. */
+enum link_order_kind {
+	/* to the supervisor */
+	ORDER_READY = 1,        /* the child serves from now on */
+	ORDER_NEED_LINK,        /* a front lost its link, and asks for another */
+	ORDER_NEED_HASHER,      /* the writer's hashers are all busy */
+	/* to a child */
+	ORDER_FRONT_LINK,       /* to the writer: the link of front `number` */
+	ORDER_HASHER_LINK,      /* to the writer: the link of hasher `number` */
+	ORDER_WRITER_LINK,      /* to a front or hasher: the link to the writer */
+	ORDER_CHECK_READERS,    /* to the writer: a process died, free its reader slot */
+	ORDER_DRAIN,            /* finish what was begun, then end */
+	ORDERS
+};
+
+struct link_order {
+	uint32_t kind;                  /* enum link_order_kind */
+	uint32_t number;
+};
+
+/* `passed`: the descriptor that goes along, or -1; it stays open here. */
+enum link_result link_send_order(int fd, const struct link_order *o, int passed);
+/* `*passed`: the descriptor that came along and is now the caller's, or -1. */
+enum link_result link_receive_order(int fd, struct link_order *o, int *passed);
+
+#endif

@@ -1,0 +1,113 @@
+/* log.c -- see log.h. */
+#include <assert.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "log.h"
+
+#define LOG_LINE_MAX 1024
+
+static const char *const level_text[] = {
+	[LOG_ERROR] = "error",
+	[LOG_WARN]  = "warn",
+	[LOG_INFO]  = "info",
+	[LOG_DEBUG] = "debug",
+};
+static_assert(COUNT_OF(level_text) == LOG_LEVELS, "a new log_level needs its name");
+
+static enum log_level level_max = LOG_INFO;
+static const char *process_name = "sidecart";
+
+/* How much of a text of `len` bytes snprintf() has written into `room` bytes. */
+static size_t written(int len, size_t room)
+{
+	if (len < 0)
+		return 0;
+	return (size_t)len < room ? (size_t)len : room - 1;
+}
+
+/* Writes time=YYYY-MM-DDThh:mm:ssZ. Not by gmtime_r(): its first call opens /etc/localtime,
+ * which is out of reach in a sandbox. Years are counted from 1 March of the year 0, so that
+ * a leap day is the last of its year: 719468 days before 1970, 146097 days in 400 years. */
+static size_t put_time(char *out, size_t cap, uint64_t now_s)
+{
+	unsigned second = (unsigned)(now_s % 86400), day = (unsigned)(now_s / 86400) + 719468;
+	unsigned era = day / 146097, of_era = day % 146097;
+	unsigned year = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
+	unsigned of_year = of_era - (365 * year + year / 4 - year / 100);
+	unsigned month = (5 * of_year + 2) / 153;
+	unsigned of_month = of_year - (153 * month + 2) / 5;
+
+	month = month < 10 ? month + 3 : month - 9;
+	year += era * 400 + (month <= 2);
+	return written(snprintf(out, cap, "time=%04u-%02u-%02uT%02u:%02u:%02uZ ", year, month,
+	                        of_month + 1, second / 3600, second / 60 % 60, second % 60), cap);
+}
+
+void log_open(enum log_level max, const char *process)
+{
+	level_max = max;
+	process_name = process;
+}
+
+bool log_wants(enum log_level level)
+{
+	return level <= level_max;
+}
+
+void log_event(enum log_level level, const char *event, const char *fmt, ...)
+{
+	char line[LOG_LINE_MAX];
+	size_t len;
+	va_list fields;
+	int saved = errno;
+
+	if (!log_wants(level))
+		return;
+	len = put_time(line, sizeof line, (uint64_t)time(NULL));
+	len += written(snprintf(line + len, sizeof line - len, "level=%s process=%s event=%s ",
+	                        level_text[level], process_name, event), sizeof line - len);
+	va_start(fields, fmt);
+	len += written(vsnprintf(line + len, sizeof line - len, fmt, fields), sizeof line - len);
+	va_end(fields);
+	if (line[len - 1] == ' ')       /* no fields */
+		len--;
+	line[len++] = '\n';
+	while (write(STDERR_FILENO, line, len) < 0 && errno == EINTR)
+		;
+	errno = saved;
+}
+
+const char *log_quote(char *out, size_t cap, struct slice s)
+{
+	static const char digit[] = "0123456789abcdef";
+	size_t len = 0;
+
+	if (cap < 3) {
+		if (cap > 0)
+			out[0] = '\0';
+		return out;
+	}
+	out[len++] = '"';
+	for (size_t i = 0; i < s.len; i++) {
+		unsigned char c = (unsigned char)s.ptr[i];
+		bool plain = c >= ' ' && c < 0x7f && c != '"' && c != '\\';
+
+		if (len + (plain ? 1 : 4) > cap - 2)
+			break;
+		if (plain) {
+			out[len++] = (char)c;
+			continue;
+		}
+		out[len++] = '\\';
+		out[len++] = 'x';
+		out[len++] = digit[c >> 4];
+		out[len++] = digit[c & 15];
+	}
+	out[len++] = '"';
+	out[len] = '\0';
+	return out;
+}

@@ -1,0 +1,118 @@
+/* main.c -- the table of commands, and `serve`. */
+#include <sys/resource.h>
+
+#include "command.h"
+#include "secret.h"
+#include "supervisor.h"
+
+#define O(option) (1u << OPTION_##option)
+
+static int serve(struct command_line *l)
+{
+	char error[SECRET_ERROR_MAX];
+
+	log_open(l->config.log_level, "supervisor");
+	if (!secret_create(l->config.data, l->config.sid_secret_file, error))
+		return command_fail(COMMAND_SYSTEM, "%s", error);
+	if (!command_hold(l->config.data))
+		return COMMAND_SYSTEM;
+	config_warnings(&l->config);
+	return supervisor_run(&l->config);
+}
+
+/* clang-format off */
+static const struct command commands[] = {
+	{ "serve", "[--SETTING=VALUE ...]",
+	  "Answers requests until SIGTERM; makes the store where there is none",
+	  "sidecart serve --data=./var --listen=127.0.0.1:8080",
+	  0, 0, 0, serve },
+	{ "key add", "NAME [--scope LIST] [--value KEY | --value-stdin] [--expires DURATION]\n"
+	  "       [--owner TEXT] [--source CIDR ...] [--json]",
+	  "Adds an API key and prints it, this once",
+	  "sidecart key add gateway --scope shop,trusted --expires 90d --source 10.0.0.0/8",
+	  O(JSON) | O(SCOPE) | O(VALUE) | O(VALUE_STDIN) |
+	  O(EXPIRES) | O(OWNER) | O(SOURCE), 1, 1, command_key_add },
+	{ "key list", "[--json]",
+	  "Lists the API keys by name, never the keys themselves",
+	  "sidecart key list --json",
+	  O(JSON), 0, 0, command_key_list },
+	{ "key disable", "NAME",
+	  "Refuses the key from the next request on, until it is enabled",
+	  "sidecart key disable gateway",
+	  0, 1, 1, command_key_disable },
+	{ "key enable", "NAME",
+	  "Takes a disabled key again",
+	  "sidecart key enable gateway",
+	  0, 1, 1, command_key_enable },
+	{ "key revoke", "NAME",
+	  "Refuses the key for ever; its name may be used again",
+	  "sidecart key revoke gateway",
+	  0, 1, 1, command_key_revoke },
+	{ "customer add", "LOGIN (--password-stdin | --hash HASH | --no-password)\n"
+	  "       [--email ADDRESS] [--first-name NAME] [--last-name NAME] [--json]",
+	  "Adds a customer and prints the id",
+	  "echo secret | sidecart customer add ada --email ada@shop.example --password-stdin",
+	  O(JSON) | O(PASSWORD_STDIN) | O(HASH) | O(NO_PASSWORD) | O(EMAIL) | O(FIRST_NAME) |
+	  O(LAST_NAME), 1, 1, command_customer_add },
+	{ "customer list", "[--json]",
+	  "Lists the customers by id",
+	  "sidecart customer list",
+	  O(JSON), 0, 0, command_customer_list },
+	{ "customer show", "LOGIN [--json]",
+	  "Shows one customer",
+	  "sidecart customer show ada",
+	  O(JSON), 1, 1, command_customer_show },
+	{ "customer export", "LOGIN",
+	  "Prints all that is stored about a customer, as one JSON object",
+	  "sidecart customer export ada >ada.json",
+	  O(JSON), 1, 1, command_customer_export },
+	{ "customer disable", "LOGIN",
+	  "Refuses the customer and ends the sessions, at once",
+	  "sidecart customer disable ada",
+	  0, 1, 1, command_customer_disable },
+	{ "customer enable", "LOGIN",
+	  "Lets a disabled customer log in again",
+	  "sidecart customer enable ada",
+	  0, 1, 1, command_customer_enable },
+	{ "customer delete", "LOGIN",
+	  "Removes the customer and the sessions, at once",
+	  "sidecart customer delete ada",
+	  0, 1, 1, command_customer_delete },
+	{ "customer set-password", "LOGIN (--password-stdin | --hash HASH)",
+	  "Sets the password and ends the sessions, at once",
+	  "echo secret | sidecart customer set-password ada --password-stdin",
+	  O(PASSWORD_STDIN) | O(HASH), 1, 1, command_customer_set_password },
+	{ "session list", "[--customer LOGIN] [--json]",
+	  "Lists the live sessions, those of one customer by age",
+	  "sidecart session list --customer ada",
+	  O(JSON) | O(CUSTOMER), 0, 0, command_session_list },
+	{ "session show", "KEY [--json]",
+	  "Shows one live session; KEY is what sidecart sid prints",
+	  "sidecart session show cc88ae893faf07b2a4932cc8478c0115c722088f",
+	  O(JSON), 1, 1, command_session_show },
+	{ "session revoke", "(KEY | --customer LOGIN | --all)",
+	  "Ends sessions, at once",
+	  "sidecart session revoke --customer ada",
+	  O(CUSTOMER) | O(ALL), 0, 1, command_session_revoke },
+	{ "sid", "HEADER [--json]",
+	  "Takes a Session-Id apart, and prints its session key",
+	  "sidecart sid SID:AUTH:shop.example:987171879",
+	  O(JSON), 1, 1, command_sid },
+	{ "check", "[--upgrade] [--json]",
+	  "Verifies every record and every index; prints what is wrong, then counts",
+	  "sidecart check && echo sound",
+	  O(JSON) | O(UPGRADE), 0, 0, command_check },
+	{ "stat", "[--json]",
+	  "Prints counts, sizes, readers, and the speed of password checks",
+	  "sidecart stat --data=./var",
+	  O(JSON), 0, 0, command_stat },
+};
+/* clang-format on */
+
+int main(int argc, char **argv)
+{
+	const struct rlimit none = { 0, 0 };
+
+	setrlimit(RLIMIT_CORE, &none);  /* a core file would hold keys and passwords */
+	return command_run(commands, COUNT_OF(commands), argc, argv);
+}

@@ -1,0 +1,236 @@
+/* password.c -- see password.h. */
+#include <bearssl.h>
+
+#include "password.h"
+
+#define ALGORITHM  "pbkdf2_sha256"
+#define SALT_LEN   22   /* characters for 128 bits; as many as Django's own */
+#define DIGEST_LEN 44   /* characters of base64 for 32 bytes */
+#define NONCE_LEN  12
+#define TAG_LEN    16
+
+/* `algorithm$iterations$salt$digest`, taken apart. */
+struct parts {
+	uint32_t iterations;
+	struct slice salt, digest;
+};
+
+static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+/* RFC 4648, section 4. */
+static void put_base64(struct buf *out, const uint8_t *bytes, size_t len)
+{
+	for (size_t i = 0; i < len; i += 3) {
+		unsigned group = (unsigned)bytes[i] << 16;
+
+		if (i + 1 < len)
+			group |= (unsigned)bytes[i + 1] << 8;
+		if (i + 2 < len)
+			group |= bytes[i + 2];
+		buf_char(out, alphabet[group >> 18]);
+		buf_char(out, alphabet[group >> 12 & 63]);
+		buf_char(out, i + 1 < len ? alphabet[group >> 6 & 63] : '=');
+		buf_char(out, i + 2 < len ? alphabet[group & 63] : '=');
+	}
+}
+
+static int base64_value(char c)
+{
+	const char *hit = c != '\0' ? strchr(alphabet, c) : NULL;
+
+	return hit != NULL ? (int)(hit - alphabet) : -1;
+}
+
+/* 32 bytes in base64: 43 characters, of which the last has two bits of no use, and one "=". */
+static bool is_digest(struct slice s)
+{
+	if (s.len != DIGEST_LEN || s.ptr[DIGEST_LEN - 1] != '=')
+		return false;
+	for (size_t i = 0; i < DIGEST_LEN - 1; i++)
+		if (base64_value(s.ptr[i]) < 0)
+			return false;
+	return base64_value(s.ptr[DIGEST_LEN - 2]) % 4 == 0;
+}
+
+static bool split(struct slice hash, struct parts *p)
+{
+	uint64_t iterations;
+
+	if (hash.len > PASSWORD_HASH_MAX || !slice_eq(slice_cut(&hash, '$'), SLICE(ALGORITHM)))
+		return false;
+	if (!slice_uint(slice_cut(&hash, '$'), PASSWORD_ITERATIONS_MAX, &iterations))
+		return false;
+	p->iterations = (uint32_t)iterations;
+	p->salt = slice_cut(&hash, '$');
+	p->digest = hash;
+	return iterations > 0 && p->salt.len > 0 && is_digest(p->digest);
+}
+
+/* One block of the output (RFC 8018, section 5.2): the sum of the chain of HMACs that starts
+ * with salt and index. The key's two inner states are made once, in `key`. */
+static size_t derive_block(const br_hmac_key_context *key, struct slice salt, uint32_t index,
+                           uint32_t iterations, uint8_t *sum)
+{
+	uint8_t link[br_sha256_SIZE];
+	uint8_t number[4] = { (uint8_t)(index >> 24), (uint8_t)(index >> 16),
+	                      (uint8_t)(index >> 8), (uint8_t)index };
+	br_hmac_context hmac;
+	size_t len;
+
+	br_hmac_init(&hmac, key, 0);
+	br_hmac_update(&hmac, salt.ptr, salt.len);
+	br_hmac_update(&hmac, number, sizeof number);
+	len = br_hmac_out(&hmac, link);
+	memcpy(sum, link, len);
+	for (uint32_t i = 1; i < iterations; i++) {
+		br_hmac_init(&hmac, key, 0);
+		br_hmac_update(&hmac, link, len);
+		br_hmac_out(&hmac, link);
+		for (size_t j = 0; j < len; j++)
+			sum[j] ^= link[j];
+	}
+	explicit_bzero(link, sizeof link);
+	explicit_bzero(&hmac, sizeof hmac);
+	return len;
+}
+
+static void derive(const br_hash_class *hash, struct slice password, struct slice salt,
+                   uint32_t iterations, uint8_t *out, size_t len)
+{
+	uint8_t block[br_sha256_SIZE];
+	br_hmac_key_context key;
+
+	br_hmac_key_init(&key, hash, password.ptr, password.len);
+	for (uint32_t index = 1; len > 0; index++) {
+		size_t n = derive_block(&key, salt, index, iterations, block);
+
+		n = n < len ? n : len;
+		memcpy(out, block, n);
+		out += n;
+		len -= n;
+	}
+	explicit_bzero(block, sizeof block);
+	explicit_bzero(&key, sizeof key);
+}
+
+/* Writes the digest of `password` as it stands in a hash. */
+static void put_digest(struct buf *out, struct slice password, struct slice salt,
+                       uint32_t iterations)
+{
+	uint8_t digest[br_sha256_SIZE];
+
+	password_pbkdf2_sha256(password, salt, iterations, digest, sizeof digest);
+	put_base64(out, digest, sizeof digest);
+	explicit_bzero(digest, sizeof digest);
+}
+
+void password_pbkdf2_sha256(struct slice password, struct slice salt, uint32_t iterations,
+                            uint8_t *out, size_t len)
+{
+	derive(&br_sha256_vtable, password, salt, iterations, out, len);
+}
+
+void password_pbkdf2_sha1(struct slice password, struct slice salt, uint32_t iterations,
+                          uint8_t *out, size_t len)
+{
+	derive(&br_sha1_vtable, password, salt, iterations, out, len);
+}
+
+bool password_hash_valid(struct slice hash, uint32_t *iterations)
+{
+	struct parts p;
+
+	if (!split(hash, &p))
+		return false;
+	*iterations = p.iterations;
+	return true;
+}
+
+enum password_verdict password_check(struct slice hash, struct slice password,
+                                     uint32_t iterations)
+{
+	char digest[DIGEST_LEN], rest[DIGEST_LEN];
+	struct buf made = BUF(digest), idle = BUF(rest);
+	struct parts p;
+	bool right;
+
+	if (password.len > PASSWORD_MAX) {
+		password.len = PASSWORD_MAX;
+		hash = (struct slice){ 0 };
+	}
+	if (!split(hash, &p))
+		p = (struct parts){ iterations, SLICE("nobody"), { 0 } };
+	put_digest(&made, password, p.salt, p.iterations);
+	if (p.iterations < iterations)
+		put_digest(&idle, password, p.salt, iterations - p.iterations);
+	right = slice_eq_secret(buf_slice(&made), p.digest);
+	explicit_bzero(digest, sizeof digest);
+	return right ? PASSWORD_RIGHT : PASSWORD_WRONG;
+}
+
+void password_make(struct buf *out, struct slice password, uint32_t iterations,
+                   const uint8_t salt[16])
+{
+	char text[24];
+	struct buf made = BUF(text);
+	struct slice letters = { text, SALT_LEN };
+
+	put_base64(&made, salt, 16);
+	buf_lit(out, ALGORITHM "$");
+	buf_uint(out, iterations);
+	buf_char(out, '$');
+	buf_put(out, letters);
+	buf_char(out, '$');
+	put_digest(out, password, letters, iterations);
+}
+
+/* RFC 8439, section 2.8, in place; what is bound to the text is the customer's id. */
+static void seal(const uint8_t *key, const void *nonce, uint64_t customer_id, void *text,
+                 size_t len, uint8_t tag[TAG_LEN], int encrypt)
+{
+	uint8_t id[8];
+
+	for (size_t i = 0; i < sizeof id; i++)
+		id[i] = (uint8_t)(customer_id >> 8 * i);
+	br_poly1305_ctmul_run(key, nonce, text, len, id, sizeof id, tag, br_chacha20_ct_run,
+	                      encrypt);
+}
+
+void password_seal(struct buf *out, const uint8_t key[PASSWORD_SEAL_KEY_LEN],
+                   const uint8_t nonce[12], uint64_t customer_id, struct slice hash)
+{
+	char sealed[PASSWORD_SEALED_MAX];
+	struct buf text = BUF(sealed);
+	uint8_t tag[TAG_LEN];
+
+	if (hash.len > PASSWORD_HASH_MAX) {
+		out->full = true;
+		return;
+	}
+	buf_put(&text, slice_bytes(nonce, NONCE_LEN));
+	buf_put(&text, hash);
+	seal(key, nonce, customer_id, sealed + NONCE_LEN, hash.len, tag, 1);
+	buf_put(&text, slice_bytes(tag, sizeof tag));
+	buf_put(out, buf_slice(&text));
+}
+
+bool password_unseal(struct buf *out, const uint8_t key[PASSWORD_SEAL_KEY_LEN],
+                     uint64_t customer_id, struct slice sealed)
+{
+	char text[PASSWORD_HASH_MAX];
+	uint8_t tag[TAG_LEN];
+	struct slice hash, sent;
+	bool whole;
+
+	if (sealed.len < NONCE_LEN + TAG_LEN || sealed.len > PASSWORD_SEALED_MAX)
+		return false;
+	sent = slice_skip(sealed, sealed.len - TAG_LEN);
+	hash = (struct slice){ text, sealed.len - NONCE_LEN - TAG_LEN };
+	memcpy(text, sealed.ptr + NONCE_LEN, hash.len);
+	seal(key, sealed.ptr, customer_id, text, hash.len, tag, 0);
+	whole = slice_eq_secret(slice_bytes(tag, sizeof tag), sent);
+	if (whole)
+		buf_put(out, hash);
+	explicit_bzero(text, sizeof text);
+	return whole && !out->full;
+}

@@ -1,0 +1,320 @@
+/* record.c -- see record.h. */
+#include "record.h"
+
+/* The major version: a reader refuses another. Fields are only ever added at the end. */
+enum { SESSION_MAJOR = 1, CUSTOMER_MAJOR = 1, CLIENT_MAJOR = 1 };
+
+/* Takes fields off the front; the first that is cut short sets `bad`, which sticks. */
+struct reader {
+	const uint8_t *at;
+	size_t left;
+	bool bad;
+};
+
+static void put_uint(struct buf *out, uint64_t n, size_t bytes)
+{
+	char field[8];
+
+	for (size_t i = 0; i < bytes; i++)
+		field[i] = (char)(n >> 8 * i & 0xff);
+	buf_put(out, (struct slice){ field, bytes });
+}
+
+static inline uint64_t get_uint(struct reader *r, size_t bytes)
+{
+	uint64_t n = 0;
+
+	if (r->left < bytes) {
+		r->bad = true;
+		return 0;
+	}
+	for (size_t i = 0; i < bytes; i++)
+		n |= (uint64_t)r->at[i] << 8 * i;
+	r->at += bytes;
+	r->left -= bytes;
+	return n;
+}
+
+static void put_string(struct buf *out, struct slice s)
+{
+	if (s.len > UINT16_MAX) {
+		out->full = true;
+		return;
+	}
+	put_uint(out, s.len, 2);
+	buf_put(out, s);
+}
+
+static struct slice get_string(struct reader *r)
+{
+	size_t len = (size_t)get_uint(r, 2);
+	struct slice s = slice_bytes(r->at, len);
+
+	if (r->bad || r->left < len) {
+		r->bad = true;
+		return (struct slice){ 0 };
+	}
+	r->at += len;
+	r->left -= len;
+	return s;
+}
+
+static struct reader reader_begin(struct slice in, enum record_kind kind, unsigned major)
+{
+	struct reader r = { (const uint8_t *)in.ptr, in.len, false };
+
+	if (get_uint(&r, 1) != (unsigned)kind)
+		r.bad = true;
+	if (get_uint(&r, 1) != major)
+		r.bad = true;
+	return r;
+}
+
+static void key_start(struct record_key *k, enum record_kind kind)
+{
+	k->bytes[0] = (uint8_t)kind;
+	k->len = 1;
+}
+
+static void key_put(struct record_key *k, const void *bytes, size_t len)
+{
+	memcpy(k->bytes + k->len, bytes, len);
+	k->len += len;
+}
+
+/* Big-endian, so that keys sort by number. */
+static void key_uint(struct record_key *k, uint64_t n)
+{
+	for (int shift = 56; shift >= 0; shift -= 8)
+		k->bytes[k->len++] = (uint8_t)(n >> shift);
+}
+
+static struct slice key_slice(const struct record_key *k)
+{
+	return slice_bytes(k->bytes, k->len);
+}
+
+static uint64_t key_uint_read(const char *at)
+{
+	uint64_t n = 0;
+
+	for (int i = 0; i < 8; i++)
+		n = n << 8 | (unsigned char)at[i];
+	return n;
+}
+
+struct slice record_session_key(struct record_key *k, const uint8_t key[RECORD_SESSION_KEY_LEN])
+{
+	key_start(k, RECORD_SESSION);
+	key_put(k, key, RECORD_SESSION_KEY_LEN);
+	return key_slice(k);
+}
+
+struct slice record_customer_key(struct record_key *k, uint64_t id)
+{
+	key_start(k, RECORD_CUSTOMER);
+	key_uint(k, id);
+	return key_slice(k);
+}
+
+struct slice record_login_key(struct record_key *k, struct slice login)
+{
+	if (login.len == 0 || login.len > RECORD_LOGIN_MAX)
+		return (struct slice){ 0 };
+	key_start(k, RECORD_LOGIN);
+	key_put(k, login.ptr, login.len);
+	return key_slice(k);
+}
+
+struct slice record_client_key(struct record_key *k, const uint8_t digest[RECORD_DIGEST_LEN])
+{
+	key_start(k, RECORD_CLIENT);
+	key_put(k, digest, RECORD_DIGEST_LEN);
+	return key_slice(k);
+}
+
+struct slice record_client_name_key(struct record_key *k, struct slice name)
+{
+	if (name.len == 0 || name.len > RECORD_NAME_MAX)
+		return (struct slice){ 0 };
+	key_start(k, RECORD_CLIENT_NAME);
+	key_put(k, name.ptr, name.len);
+	return key_slice(k);
+}
+
+struct slice record_owner_prefix(struct record_key *k, uint64_t customer_id)
+{
+	key_start(k, RECORD_OWNER);
+	key_uint(k, customer_id);
+	return key_slice(k);
+}
+
+struct slice record_owner_key(struct record_key *k, uint64_t customer_id, uint64_t created_s,
+                              const uint8_t key[RECORD_SESSION_KEY_LEN])
+{
+	record_owner_prefix(k, customer_id);
+	key_uint(k, created_s);
+	key_put(k, key, RECORD_SESSION_KEY_LEN);
+	return key_slice(k);
+}
+
+struct slice record_sweep_key(struct record_key *k, uint64_t due_s, struct slice of)
+{
+	if (of.len > RECORD_KEY_MAX - 9)
+		return (struct slice){ 0 };
+	key_start(k, RECORD_SWEEP);
+	key_uint(k, due_s);
+	key_put(k, of.ptr, of.len);
+	return key_slice(k);
+}
+
+struct slice record_meta_key(struct record_key *k, const char *name)
+{
+	key_start(k, RECORD_META);
+	key_put(k, name, strlen(name));
+	return key_slice(k);
+}
+
+bool record_owner_key_read(struct slice key, uint64_t *customer_id, uint64_t *created_s,
+                           const uint8_t **session_key)
+{
+	if (key.len != 1 + 8 + 8 + RECORD_SESSION_KEY_LEN || key.ptr[0] != RECORD_OWNER)
+		return false;
+	*customer_id = key_uint_read(key.ptr + 1);
+	*created_s = key_uint_read(key.ptr + 9);
+	*session_key = (const uint8_t *)key.ptr + 17;
+	return true;
+}
+
+bool record_sweep_key_read(struct slice key, uint64_t *due_s, struct slice *of)
+{
+	if (key.len <= 1 + 8 || key.ptr[0] != RECORD_SWEEP)
+		return false;
+	*due_s = key_uint_read(key.ptr + 1);
+	*of = slice_skip(key, 9);
+	return true;
+}
+
+bool record_session_write(struct buf *out, const struct session_record *r)
+{
+	put_uint(out, RECORD_SESSION, 1);
+	put_uint(out, SESSION_MAJOR, 1);
+	put_uint(out, r->via, 1);
+	put_uint(out, r->epoch, 4);
+	put_uint(out, r->expires_s, 8);
+	put_uint(out, r->due_s, 8);
+	put_uint(out, r->customer_id, 8);
+	put_uint(out, r->created_s, 8);
+	put_uint(out, r->used_s, 8);
+	return !out->full;
+}
+
+bool record_session_read(struct slice in, struct session_record *r)
+{
+	struct reader from = reader_begin(in, RECORD_SESSION, SESSION_MAJOR);
+
+	r->via         = (uint8_t)get_uint(&from, 1);
+	r->epoch       = (uint32_t)get_uint(&from, 4);
+	r->expires_s   = get_uint(&from, 8);
+	r->due_s       = get_uint(&from, 8);
+	r->customer_id = get_uint(&from, 8);
+	r->created_s   = get_uint(&from, 8);
+	r->used_s      = get_uint(&from, 8);
+	return !from.bad;
+}
+
+bool record_customer_write(struct buf *out, const struct customer_record *r)
+{
+	put_uint(out, RECORD_CUSTOMER, 1);
+	put_uint(out, CUSTOMER_MAJOR, 1);
+	put_uint(out, r->id, 8);
+	put_uint(out, r->joined_us, 8);
+	put_uint(out, r->epoch, 4);
+	put_uint(out, r->flags, 4);
+	put_string(out, r->login);
+	put_string(out, r->email);
+	put_string(out, r->first_name);
+	put_string(out, r->last_name);
+	put_string(out, r->sealed_password);
+	return !out->full;
+}
+
+bool record_customer_read(struct slice in, struct customer_record *r)
+{
+	struct reader from = reader_begin(in, RECORD_CUSTOMER, CUSTOMER_MAJOR);
+
+	r->id              = get_uint(&from, 8);
+	r->joined_us       = get_uint(&from, 8);
+	r->epoch           = (uint32_t)get_uint(&from, 4);
+	r->flags           = (uint32_t)get_uint(&from, 4);
+	r->login           = get_string(&from);
+	r->email           = get_string(&from);
+	r->first_name      = get_string(&from);
+	r->last_name       = get_string(&from);
+	r->sealed_password = get_string(&from);
+	return !from.bad;
+}
+
+bool record_client_write(struct buf *out, const struct client_record *r)
+{
+	if (r->source_count > RECORD_SOURCES_MAX)
+		return false;
+	put_uint(out, RECORD_CLIENT, 1);
+	put_uint(out, CLIENT_MAJOR, 1);
+	put_uint(out, r->created_s, 8);
+	put_uint(out, r->expires_s, 8);
+	put_uint(out, r->used_s, 8);
+	put_uint(out, r->scopes, 4);
+	put_uint(out, r->flags, 4);
+	put_string(out, r->name);
+	put_string(out, r->owner);
+	put_uint(out, r->source_count, 1);
+	for (uint32_t i = 0; i < r->source_count; i++) {
+		const struct network *n = &r->sources[i];
+
+		buf_put(out, slice_bytes(n->base.bytes, sizeof n->base.bytes));
+		put_uint(out, n->prefix, 1);
+	}
+	return !out->full;
+}
+
+static void get_network(struct reader *from, struct network *n)
+{
+	for (size_t i = 0; i < sizeof n->base.bytes; i++)
+		n->base.bytes[i] = (uint8_t)get_uint(from, 1);
+	n->prefix = (uint8_t)get_uint(from, 1);
+	if (n->prefix > 128)
+		from->bad = true;
+}
+
+bool record_client_read(struct slice in, struct client_record *r)
+{
+	struct reader from = reader_begin(in, RECORD_CLIENT, CLIENT_MAJOR);
+
+	r->created_s    = get_uint(&from, 8);
+	r->expires_s    = get_uint(&from, 8);
+	r->used_s       = get_uint(&from, 8);
+	r->scopes       = (uint32_t)get_uint(&from, 4);
+	r->flags        = (uint32_t)get_uint(&from, 4);
+	r->name         = get_string(&from);
+	r->owner        = get_string(&from);
+	r->source_count = (uint32_t)get_uint(&from, 1);
+	if (r->source_count > RECORD_SOURCES_MAX)
+		return false;
+	for (uint32_t i = 0; i < r->source_count; i++)
+		get_network(&from, &r->sources[i]);
+	return !from.bad;
+}
+
+void record_number_write(struct buf *out, uint64_t n)
+{
+	put_uint(out, n, 8);
+}
+
+bool record_number_read(struct slice in, uint64_t *n)
+{
+	struct reader from = { (const uint8_t *)in.ptr, in.len, false };
+
+	*n = get_uint(&from, 8);
+	return !from.bad;
+}

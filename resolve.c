@@ -1,0 +1,368 @@
+/* resolve.c -- see resolve.h.
+ *
+ * The verdicts of /resolve, `require` on top (interface: the verdict table):
+ *
+ *   identity     any        session    customer (default)
+ *   none         204        401        401
+ *   guest        204        204        401
+ *   customer     204        204        204
+ *   refused      401 or 403, as refusals[] says
+ */
+#include <assert.h>
+
+#include "client.h"
+#include "json.h"
+#include "resolve.h"
+
+enum require { REQUIRE_ANY, REQUIRE_SESSION, REQUIRE_CUSTOMER };
+
+static const char *const require_names[] = {
+	[REQUIRE_ANY] = "any", [REQUIRE_SESSION] = "session", [REQUIRE_CUSTOMER] = "customer",
+};
+
+/* How a refused identity is answered: on /resolve, and elsewhere on the native surface. */
+static const struct {
+	enum http_status forward_auth, status;
+	const char *code, *detail;
+} refusals[IDENTITY_REFUSALS] = {
+	[IDENTITY_KEY_MISSING]   = { 403, 403, "key_missing",
+	                             "An API key is required: send it as Authorization or "
+	                             "X-Api-Key." },
+	[IDENTITY_KEY_BAD]       = { 403, 403, "key_bad", "This API key is not accepted." },
+	[IDENTITY_KEYS_DISAGREE] = { 400, 400, "keys_disagree",
+	                             "Authorization and X-Api-Key hold different API keys." },
+	[IDENTITY_SID_MALFORMED] = { 401, 400, "sid_malformed", NULL },
+	[IDENTITY_SID_UNTRUSTED] = { 403, 403, "sid_untrusted",
+	                             "A Session-Id is honoured only with an API key of scope "
+	                             "trusted (setting sid_trust)." },
+	[IDENTITY_SID_REALM]     = { 403, 403, "sid_realm",
+	                             "The realm of the Session-Id is not this host (setting "
+	                             "sid_realms)." },
+	[IDENTITY_SESSION_DEAD]  = { 401, 401, "session_dead",
+	                             "No live session: log in to start one." },
+	[IDENTITY_TOKEN_DEAD]    = { 401, 401, "token_dead", "This token is not accepted." },
+};
+
+/* 401 names a scheme (RFC 9110, section 15.5.2; RFC 6750, section 3, where a Bearer came). */
+static void put_challenge(struct call *c)
+{
+	if (c->identity.refusal == IDENTITY_TOKEN_DEAD)
+		http_field_lit(c->response, "WWW-Authenticate: Bearer error=\"invalid_token\"");
+	else
+		http_field_lit(c->response, "WWW-Authenticate: Session-Id");
+}
+
+static void put_vary(struct call *c)
+{
+	if (!c->identity.has_sid)
+		return;
+	call_put_session_id(c, c->identity.sid.type);
+	http_field_lit(c->response, "Vary: Session-Id");
+}
+
+static enum call_result deny(struct call *c, enum http_status status, const char *code,
+                             const char *detail)
+{
+	http_field_put(c->response, "X-Resolve-Error", slice_of(code));
+	if (status == HTTP_UNAUTHORIZED)
+		put_challenge(c);
+	put_vary(c);
+	return call_problem(c, status, code, detail);
+}
+
+/* The realm's 403 says which realm and host differed. */
+static const char *realm_detail(const struct identity *id, char *out, size_t cap)
+{
+	struct buf text = { out, 0, cap - 1, false };
+
+	buf_lit(&text, "The realm ");
+	buf_put(&text, id->sid.realm);
+	buf_lit(&text, " of the Session-Id is not the host ");
+	buf_put(&text, id->host);
+	buf_lit(&text, " (setting sid_realms).");
+	out[text.len] = '\0';
+	return text.full ? refusals[IDENTITY_SID_REALM].detail : out;
+}
+
+enum call_result resolve_refuse(struct call *c, bool forward_auth)
+{
+	enum identity_refusal why = c->identity.refusal;
+	const char *detail = refusals[why].detail, *code = refusals[why].code;
+	enum http_status status = forward_auth ? refusals[why].forward_auth : refusals[why].status;
+	char text[768];
+
+	assert(why != IDENTITY_ADMITTED);
+	if (why == IDENTITY_SID_MALFORMED)
+		detail = sid_error_text(c->identity.sid_error);
+	if (why == IDENTITY_SID_REALM)
+		detail = realm_detail(&c->identity, text, sizeof text);
+	if (forward_auth)
+		return deny(c, status, code, detail);
+	if (status == HTTP_UNAUTHORIZED)
+		put_challenge(c);
+	return call_problem(c, status, code, detail);
+}
+
+/* Printable ASCII as it is, all else -- and `%` and blanks -- percent-encoded, so that a value
+ * is one unbroken word (requirement F04); nothing is `-`, which no login can be. */
+static void put_word(struct buf *out, struct slice s)
+{
+	static const char digit[] = "0123456789ABCDEF";
+
+	if (s.len == 0)
+		buf_char(out, '-');
+	for (size_t i = 0; i < s.len; i++) {
+		unsigned char c = (unsigned char)s.ptr[i];
+
+		if (c > 0x20 && c < 0x7f && c != '%') {
+			buf_char(out, (char)c);
+		} else {
+			buf_char(out, '%');
+			buf_char(out, digit[c >> 4]);
+			buf_char(out, digit[c & 15]);
+		}
+	}
+}
+
+static void put_identity_fields(struct buf *out, const struct identity *id)
+{
+	bool customer = id->kind == IDENTITY_CUSTOMER;
+
+	buf_lit(out, "X-Session-Kind: ");
+	buf_str(out, identity_kind_text(id->kind));
+	buf_lit(out, "\r\nX-Session-Key: ");
+	if (id->kind != IDENTITY_NONE)
+		buf_hex(out, slice_bytes(id->session_key, sizeof id->session_key));
+	else
+		buf_char(out, '-');
+	buf_lit(out, "\r\nX-Customer-Id: ");
+	if (customer)
+		buf_uint(out, id->customer.id);
+	else
+		buf_char(out, '-');
+	buf_lit(out, "\r\nX-Customer-Login: ");
+	put_word(out, customer ? id->customer.login : (struct slice){ 0 });
+	buf_lit(out, "\r\nX-Basket-Id: -\r\nX-Client-Name: ");
+	put_word(out, id->client != NULL ? id->client->name : (struct slice){ 0 });
+	buf_lit(out, "\r\nX-Client-Scopes: ");
+	client_scopes_write(out, id->client != NULL ? id->client->scopes : 0);
+	buf_lit(out, "\r\nX-Auth-Via: ");
+	buf_str(out, identity_via_text(id->via));
+	buf_lit(out, "\r\n");
+}
+
+static bool read_require(struct slice value, enum require *require)
+{
+	for (size_t i = 0; i < COUNT_OF(require_names); i++)
+		if (slice_eq(value, slice_of(require_names[i]))) {
+			*require = (enum require)i;
+			return true;
+		}
+	return false;
+}
+
+/* Reads `require` and `scope`; false for an unknown value or a second one. Other parameters
+ * are not ours to judge: a proxy may pass on the client's own. */
+static bool read_query(struct slice query, enum require *require, struct slice *scope)
+{
+	struct slice name, value;
+	int requires = 0, scopes = 0;
+
+	while (http_form_next(&query, &name, &value)) {
+		if (slice_eq(name, SLICE("require")) &&
+		    (requires++ > 0 || !read_require(value, require)))
+			return false;
+		if (slice_eq(name, SLICE("scope"))) {
+			if (scopes++ > 0)
+				return false;
+			*scope = value;
+		}
+	}
+	return true;
+}
+
+static bool has_scope(const struct identity *id, struct slice scope)
+{
+	if (id->client == NULL)
+		return false;
+	for (int i = 0; client_scope_names[i] != NULL; i++)
+		if (slice_eq(scope, slice_of(client_scope_names[i])))
+			return (id->client->scopes & 1u << i) != 0;
+	return false;
+}
+
+enum call_result resolve_get(struct call *c)
+{
+	const struct identity *id = &c->identity;
+	enum require require = REQUIRE_CUSTOMER;
+	struct slice scope = { 0 };
+
+	if (c->request->query.len > 0 && !read_query(c->request->query, &require, &scope))
+		return call_problem(c, HTTP_BAD_REQUEST, "query_bad",
+		                    "require is any, session or customer; scope names one scope; "
+		                    "each stands once.");
+	if (slice_given(scope) && !has_scope(id, scope))
+		return deny(c, HTTP_FORBIDDEN, "scope_missing", "The API key lacks the scope.");
+	if (id->kind == IDENTITY_NONE && require != REQUIRE_ANY)
+		return deny(c, HTTP_UNAUTHORIZED, "session_required", "No session came.");
+	if (id->kind == IDENTITY_GUEST && require == REQUIRE_CUSTOMER)
+		return deny(c, HTTP_UNAUTHORIZED, "customer_required",
+		            "The session is anonymous: log in first.");
+	c->response->status = HTTP_NO_CONTENT;
+	put_identity_fields(&c->response->fields, id);
+	put_vary(c);
+	http_field_lit(c->response, "Cache-Control: no-store");
+	return CALL_DONE;
+}
+
+static void put_member(struct buf *out, const char *name, struct slice text)
+{
+	if (out->len > 0 && out->ptr[out->len - 1] != '{')
+		buf_char(out, ',');
+	json_put_string(out, slice_of(name));
+	buf_char(out, ':');
+	if (slice_given(text))
+		json_put_string(out, text);
+	else
+		buf_lit(out, "null");
+}
+
+/* The members are named as the fields of /resolve; what is `-` there is null here. */
+static void put_identity_json(struct buf *out, enum identity_kind kind,
+                              const uint8_t session_key[SID_KEY_LEN],
+                              const struct customer_record *customer,
+                              const struct identity *id)
+{
+	struct slice none = { 0 };
+	char text[64];
+	struct buf part = BUF(text);
+
+	buf_char(out, '{');
+	put_member(out, "session_kind", slice_of(identity_kind_text(kind)));
+	buf_hex(&part, slice_bytes(session_key, SID_KEY_LEN));
+	put_member(out, "session_key", kind != IDENTITY_NONE ? buf_slice(&part) : none);
+	part.len = 0;
+	if (customer != NULL)
+		buf_uint(&part, customer->id);
+	put_member(out, "customer_id", customer != NULL ? buf_slice(&part) : none);
+	put_member(out, "customer_login", customer != NULL ? customer->login : none);
+	put_member(out, "basket_id", none);
+	put_member(out, "client_name", id->client != NULL ? id->client->name : none);
+	part.len = 0;
+	client_scopes_write(&part, id->client != NULL ? id->client->scopes : 0);
+	put_member(out, "client_scopes", id->client != NULL ? buf_slice(&part) : none);
+	put_member(out, "auth_via", slice_of(identity_via_text(id->via)));
+	buf_char(out, '}');
+}
+
+static void begin_json(struct call *c, enum sid_type type)
+{
+	struct http_response *r = c->response;
+
+	r->status = HTTP_OK;
+	http_field_lit(r, "Content-Type: application/json");
+	http_field_lit(r, "Cache-Control: no-store");
+	http_field_lit(r, "Vary: Session-Id");
+	if (c->identity.has_sid)
+		call_put_session_id(c, type);
+}
+
+enum call_result resolve_session_get(struct call *c)
+{
+	const struct identity *id = &c->identity;
+
+	begin_json(c, id->sid.type);
+	put_identity_json(&c->response->body, id->kind, id->session_key,
+	                  id->kind == IDENTITY_CUSTOMER ? &id->customer : NULL, id);
+	return CALL_DONE;
+}
+
+/* Takes `login` out of the JSON body; absent: c->response says what is wrong. */
+static struct slice read_login(struct call *c)
+{
+	struct slice type = c->request->field[HTTP_CONTENT_TYPE];
+	struct slice media = slice_trim(slice_cut(&type, ';'));
+	char error[JSON_ERROR_MAX];
+	json_t *document, *login;
+
+	if (!slice_eq_nocase(media, SLICE("application/json"))) {
+		call_problem(c, HTTP_UNSUPPORTED_MEDIA, "media_type", "Send application/json.");
+		return (struct slice){ 0 };
+	}
+	document = json_parse(c->request->body, error);
+	if (document == NULL) {
+		call_problem(c, HTTP_BAD_REQUEST, "json_bad", error);
+		return (struct slice){ 0 };
+	}
+	login = json_object_get(document, "login");
+	if (!json_is_string(login)) {
+		call_problem(c, HTTP_BAD_REQUEST, "login_missing",
+		             "Send {\"login\": \"...\"}, a string.");
+		return (struct slice){ 0 };
+	}
+	return (struct slice){ json_string_value(login), json_string_length(login) };
+}
+
+enum call_result resolve_session_login(struct call *c)
+{
+	struct identity *id = &c->identity;
+	struct customer_record who;
+	uint8_t key[SID_KEY_LEN];
+	struct slice login;
+	enum kv_status status;
+
+	if (id->client == NULL || (id->client->scopes & SCOPE_LOGIN) == 0)
+		return call_problem(c, HTTP_FORBIDDEN, "scope_missing",
+		                    "An API key of scope login is required.");
+	if (!id->has_sid || id->sid.type != SID_ANON)
+		return call_problem(c, HTTP_BAD_REQUEST, "sid_missing",
+		                    "Send a Session-Id of type ANON: it becomes AUTH.");
+	login = read_login(c);
+	if (!slice_given(login))
+		return CALL_DONE;
+	status = customer_find(c->kv, login, &who);
+	if (status != KV_OK && status != KV_NOT_FOUND)
+		return call_store(c, status);
+	if (status == KV_NOT_FOUND)
+		return call_problem(c, HTTP_NOT_FOUND, "customer_unknown",
+		                    "No customer has this login.");
+	if ((who.flags & CUSTOMER_DISABLED) != 0)
+		return call_problem(c, HTTP_FORBIDDEN, "customer_disabled",
+		                    "This customer is disabled.");
+	sid_key(&id->sid, SID_AUTH, c->sid_secret, key);
+	begin_json(c, SID_AUTH);
+	put_identity_json(&c->response->body, IDENTITY_CUSTOMER, key, &who, id);
+	status = session_start(c->kv, c->config, key, &who, VIA_HEADER, call_now_s(c));
+	return status == KV_OK ? CALL_DONE : call_store(c, status);
+}
+
+static enum call_result put_health(struct call *c, enum http_status status, const char *text)
+{
+	c->response->status = status;
+	http_field_lit(c->response, "Content-Type: text/plain");
+	http_field_lit(c->response, "Cache-Control: no-store");
+	buf_str(&c->response->body, text);
+	buf_char(&c->response->body, '\n');
+	return CALL_DONE;
+}
+
+enum call_result resolve_healthz(struct call *c)
+{
+	return put_health(c, HTTP_OK, "ok");
+}
+
+/* Ready: the writer is there, and the store answers. */
+enum call_result resolve_readyz(struct call *c)
+{
+	uint64_t next;
+	enum kv_status status;
+
+	if (c->not_ready != NULL)
+		return put_health(c, HTTP_SERVICE_UNAVAILABLE, c->not_ready);
+	status = customer_next_id(c->kv, &next);
+	if (status == KV_AGAIN)
+		return call_store(c, status);
+	if (status != KV_OK)
+		return put_health(c, HTTP_SERVICE_UNAVAILABLE, kv_status_text(status));
+	return put_health(c, HTTP_OK, "ok");
+}

@@ -1,0 +1,19 @@
+/* resolve.h -- the native surface: /resolve, /session, /session/login, health.
+ *
+ * The verdict table of /resolve stands in resolve.c beside the code that applies it.
+ */
+#ifndef RESOLVE_H
+#define RESOLVE_H
+
+#include "call.h"
+
+enum call_result resolve_get(struct call *c);
+enum call_result resolve_session_get(struct call *c);
+enum call_result resolve_session_login(struct call *c);
+enum call_result resolve_healthz(struct call *c);
+enum call_result resolve_readyz(struct call *c);
+
+/* The answer to a refused identity: on /resolve with X-Resolve-Error, elsewhere a problem. */
+enum call_result resolve_refuse(struct call *c, bool forward_auth);
+
+#endif

@@ -1,0 +1,46 @@
+/* route.h -- the one table: path, methods, where to try first, scope, handler.
+ *
+ * Also 404, 405 with Allow, OPTIONS, and the one place where identity is resolved.
+ */
+#ifndef ROUTE_H
+#define ROUTE_H
+
+#include "call.h"
+
+struct route;
+
+struct route_match {
+	const struct route *route;      /* NULL: no such path, or not with this method */
+	const struct route *path;       /* a line of the table with this path, or NULL */
+	uint8_t surface;                /* whose form the errors take (route.c) */
+};
+
+/* Finds the line of `r` in the table. On an ops listener only the health paths are there. */
+void route_find(const struct http_request *r, bool ops, struct route_match *m);
+
+/* True where the route answers from the head alone: no body is waited for (F01). */
+bool route_head_only(const struct route_match *m);
+
+/* A found route as a number, to travel over the link, and back. */
+uint32_t route_number(const struct route_match *m);
+bool route_by_number(uint32_t number, struct route_match *m);
+
+/* Judges a request whose body is still to come. False: the answer needs no body -- refused
+ * method, 404, 405, OPTIONS, refused identity -- and stands in c->response. True: read it. */
+bool route_judge(struct call *c, const struct route_match *m);
+
+/* The whole answer: identity, then the handler. In a front a WRITE route that was not
+ * refused is CALL_STORE with KV_READONLY: hand the request to the writer. In the writer the
+ * renewal that is due joins the request's puts. */
+enum call_result route_call(struct call *c, const struct route_match *m);
+
+/* TOUCH: resolves identity and writes the renewal that is due, nothing else. */
+enum kv_status route_touch(struct call *c);
+
+/* An answer that no handler gives -- overload, a store that failed -- in the form of the
+ * route's surface; on the forward-auth route it is overload_status. Retry-After in seconds,
+ * 0: none. */
+void route_fail(struct call *c, const struct route_match *m, enum http_status status,
+                const char *detail, uint32_t retry_after_s);
+
+#endif

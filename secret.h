@@ -1,0 +1,29 @@
+/* secret.h -- DATA/sid.secret and DATA/seal.key: made once, read with care.
+ *
+ * Also the one source of randomness, getrandom(2), which waits where the kernel's pool is
+ * not ready yet (requirement S01).
+ * Errors  false with one line in `error` that says what to do.
+ */
+#ifndef SECRET_H
+#define SECRET_H
+
+#include "bytes.h"
+
+#define SECRET_MAX       4096   /* bytes of a Session-Id secret */
+#define SECRET_ERROR_MAX 512
+
+void secret_random(void *out, size_t len);
+
+/* Reads the file into `out`; one final newline is dropped. Refused: no regular file, a mode
+ * that lets group or others read it (requirement A05), an empty or over-long one. */
+bool secret_read(const char *path, struct buf *out, char error[SECRET_ERROR_MAX]);
+
+/* Makes the directory (0700), and in it sid.secret (32 random characters of base64url, at
+ * `sid_secret_path`) and seal.key (32 random bytes as 64 hex digits), each mode 0600, where
+ * they are not there yet. What is there is left alone. */
+bool secret_create(const char *data, const char *sid_secret_path, char error[SECRET_ERROR_MAX]);
+
+/* Reads DATA/seal.key. */
+bool secret_read_seal_key(const char *data, uint8_t key[32], char error[SECRET_ERROR_MAX]);
+
+#endif

@@ -1,0 +1,1275 @@
+/* server.c -- see server.h.
+ *
+ * A turn: wait; take what happened; run the connections on the ready list; every quarter of a
+ * second look for deadlines that passed.
+ *
+ * What holds, and is asserted by its number where it can be:
+ *  (1) No request is judged on a snapshot older than the read() that completed it: every
+ *      serve() refreshes the snapshot, and reads come before it.
+ *  (2) Answers leave in the order of their requests: nothing is parsed while the last request
+ *      is with the writer, or while the socket has not taken an answer.
+ *  (3) An idle connection holds neither input nor body.
+ *  (4) No edge is lost: `readable` stays set until a read() has emptied the socket, and who
+ *      stops before that is on the ready list or waits for an event that runs it again.
+ *  (5) A connection is closed in one place, settle(), at the end of what was done for it.
+ *  (6) Scratch memory (output, response, call) is empty between two connections.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "link.h"
+#include "log.h"
+#include "route.h"
+#include "seccomp.h"
+#include "secret.h"
+#include "server.h"
+
+#define EVENTS_A_TURN    128
+#define ACCEPTS_A_TURN   8
+#define ANSWERS_A_TURN   64             /* taken from the link */
+#define INPUT_MIN        16384          /* bytes of an input buffer */
+#define OUTPUT_CAP       LINK_ANSWER_MAX        /* bytes of answers that leave in one write() */
+#define BODIES_MAX       128            /* bodies that come in more than one read() at a time */
+#define OUTPUTS_MAX      256            /* connections whose socket has not taken an answer */
+#define SWEEP_MS         250
+#define LINGER_MS        1000           /* for the peer to read its last answer (RFC 9112, 9.6) */
+#define LINGER_READS     4
+#define THROTTLE_ENTRIES 16384
+#define RANDOM_BYTES     4096           /* drawn at a time */
+#define PAGE             4096u
+#define LOGGED_PATH_MAX  64
+#define DETAIL_MAX       128            /* of a failure that the writer tells of */
+
+/* Numbers beyond those of connections, for what else epoll reports. */
+enum {
+	SLOT_CONTROL  = 0x7fffff00,
+	SLOT_LINK,
+	SLOT_LISTENER,                  /* and more: + index */
+};
+
+/* Equal buffers, had at start; those given back are taken first. A free one begins with the
+ * address of the next. */
+struct pool {
+	char *base;
+	size_t each;
+	uint32_t count, fresh;          /* all; those of them that were taken at least once */
+	void *free;
+};
+
+struct input {
+	struct http_request request;    /* the one at `start` */
+	uint32_t start, next, end;      /* its first byte, the first behind it, what has come */
+	char bytes[];
+};
+
+struct body {
+	struct http_chunked chunked;
+	uint32_t len;
+	char bytes[];
+};
+
+struct output {
+	uint32_t sent, len;
+	char bytes[2 * OUTPUT_CAP];     /* what was not taken, and the answer after it */
+};
+
+enum conn_state {
+	CONN_FREE,      /* no socket */
+	CONN_IDLE,      /* nothing of a request has come */
+	CONN_HEAD,      /* the input holds part of a head, or requests left for the next turn */
+	CONN_BODY,      /* the head is judged and its body wanted; it gathers in the input, where
+	                 * both fit, or in `body` */
+	CONN_QUEUED,    /* input and body hold a request that waits for the link to take it */
+	CONN_ASKED,     /* the writer has the request; the input keeps its head, for the framing */
+	CONN_LAST,      /* the last answer was made; some of it may be in `output` */
+	CONN_LINGER,    /* shut down for writing; what comes is dropped */
+	CONN_BROKEN,    /* to be closed by settle() */
+};
+
+struct conn {
+	struct conn *next_free;         /* the pool's */
+	int fd;
+	uint32_t generation;            /* grows with each use of the slot */
+	uint8_t state;                  /* enum conn_state */
+	bool ops;                       /* came on an ops listener */
+	bool readable;                  /* (4) */
+	bool peer_done;                 /* the peer has shut down: read until the end */
+	bool listed;                    /* on the ready list */
+	uint64_t deadline_ms;
+	uint64_t started_us;            /* of a request that is to be logged; 0: it is not */
+	struct input *input;
+	struct body *body;
+	struct output *output;          /* not NULL: the socket is full */
+	struct address peer;
+};
+
+/* A connection in the queue to the writer; stale where the generation is another. */
+struct waiter {
+	uint32_t slot, generation;
+};
+
+struct server {
+	const struct config *config;
+	struct http_limits limits;
+	uint64_t timeout_ms[CONN_BROKEN];       /* of each state */
+	int control, epoll;
+	int listeners[CONFIG_LISTENERS_MAX];
+	bool accepting, draining, ended;
+	uint64_t now_ms, sweep_ms;      /* monotonic */
+	uint64_t date_s;
+	char date[HTTP_DATE_LEN];
+	struct pool conns, inputs, bodies, outputs;
+	uint32_t open;                  /* connections */
+	size_t input_cap;               /* bytes of an input */
+	uint32_t *ready;                /* slots, in the order they are run */
+	uint32_t ready_count;
+	int link;                       /* to the writer; -1: none */
+	uint32_t link_life;
+	bool link_watched;              /* for room to send */
+	uint32_t asked;                 /* requests that the writer has */
+	struct waiter *queue;           /* ring of max_waiting_writes */
+	uint32_t queue_first, queued;
+	enum kv_status snapshot;        /* KV_OK, or why no request can be judged */
+	struct call call;
+	struct http_response response;
+	struct buf output;              /* answers of the connection at hand */
+	struct identity_memo memo;
+	struct throttle throttle;
+	uint32_t requests;              /* for the sample that is logged */
+	uint32_t random_used;
+	uint8_t random[RANDOM_BYTES];
+	char sid_secret[SECRET_MAX];
+	char question[CALL_QUESTION_MAX];
+	char response_fields[OUTPUT_CAP / 4], response_body[OUTPUT_CAP / 2];
+	char output_bytes[OUTPUT_CAP];
+	struct throttle_entry throttle_entries[THROTTLE_ENTRIES];
+};
+
+static void *pool_take(struct pool *p)
+{
+	void *taken = p->free;
+
+	if (taken != NULL)
+		memcpy(&p->free, taken, sizeof p->free);
+	else if (p->fresh < p->count)
+		taken = p->base + p->fresh++ * p->each;
+	return taken;
+}
+
+static void pool_give(struct pool *p, void *given)
+{
+	memcpy(given, &p->free, sizeof p->free);
+	p->free = given;
+}
+
+static struct conn *conn_at(const struct server *s, uint32_t slot)
+{
+	return (struct conn *)(void *)s->conns.base + slot;
+}
+
+static uint32_t conn_slot(const struct server *s, const struct conn *c)
+{
+	return (uint32_t)(c - (const struct conn *)(const void *)s->conns.base);
+}
+
+/* The connection that was meant, or NULL where it has ended since. */
+static struct conn *conn_find(const struct server *s, uint32_t slot, uint32_t generation)
+{
+	struct conn *c;
+
+	if (slot >= s->conns.fresh)
+		return NULL;
+	c = conn_at(s, slot);
+	return c->state != CONN_FREE && c->generation == generation ? c : NULL;
+}
+
+/* True where bytes may be read and parsed (2). */
+static bool serving(const struct conn *c)
+{
+	return c->state >= CONN_IDLE && c->state <= CONN_BODY && c->output == NULL;
+}
+
+static uint64_t clock_us(clockid_t clock)
+{
+	struct timespec t;
+
+	clock_gettime(clock, &t);
+	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+/* Once a turn. */
+static void read_clocks(struct server *s)
+{
+	s->call.now_us = clock_us(CLOCK_REALTIME);
+	s->now_ms = clock_us(CLOCK_MONOTONIC_COARSE) / 1000;
+	if (call_now_s(&s->call) == s->date_s)
+		return;
+	s->date_s = call_now_s(&s->call);
+	http_date(s->date, s->date_s);
+}
+
+static void enter(struct server *s, struct conn *c, enum conn_state state)
+{
+	assert(state > CONN_FREE && state < CONN_BROKEN);
+	c->state = (uint8_t)state;
+	c->deadline_ms = s->now_ms + s->timeout_ms[state];
+}
+
+static void list_ready(struct server *s, struct conn *c)
+{
+	if (c->listed)
+		return;
+	c->listed = true;
+	s->ready[s->ready_count++] = conn_slot(s, c);
+}
+
+static void release_input(struct server *s, struct conn *c)
+{
+	if (c->input != NULL)
+		pool_give(&s->inputs, c->input);
+	c->input = NULL;
+}
+
+static void release_body(struct server *s, struct conn *c)
+{
+	if (c->body != NULL)
+		pool_give(&s->bodies, c->body);
+	c->body = NULL;
+}
+
+static void release_output(struct server *s, struct conn *c)
+{
+	if (c->output != NULL)
+		pool_give(&s->outputs, c->output);
+	c->output = NULL;
+}
+
+/* What could not be written waits in an output buffer until the socket takes it. */
+static void keep_output(struct server *s, struct conn *c, struct slice rest)
+{
+	if (c->output == NULL && (c->output = pool_take(&s->outputs)) != NULL) {
+		c->output->sent = c->output->len = 0;
+		c->deadline_ms = s->now_ms + s->config->write_timeout_ms;
+	}
+	if (c->output == NULL || rest.len > sizeof c->output->bytes - c->output->len) {
+		c->state = CONN_BROKEN;
+		return;
+	}
+	memcpy(c->output->bytes + c->output->len, rest.ptr, rest.len);
+	c->output->len += (uint32_t)rest.len;
+}
+
+/* Writes the answers gathered in s->output. */
+static void flush(struct server *s, struct conn *c)
+{
+	struct slice rest = buf_slice(&s->output);
+	ssize_t n;
+
+	s->output.len = 0;
+	if (rest.len == 0 || c->state == CONN_BROKEN)
+		return;
+	if (c->output == NULL) {
+		n = write(c->fd, rest.ptr, rest.len);
+		if (n < 0 && errno != EAGAIN && errno != EINTR) {
+			c->state = CONN_BROKEN;
+			return;
+		}
+		rest = slice_skip(rest, n > 0 ? (size_t)n : 0);
+	}
+	if (rest.len > 0)
+		keep_output(s, c, rest);
+}
+
+/* The socket takes bytes again. */
+static void flush_kept(struct server *s, struct conn *c)
+{
+	struct output *o = c->output;
+	ssize_t n = write(c->fd, o->bytes + o->sent, o->len - o->sent);
+
+	if (n < 0 && errno != EAGAIN && errno != EINTR) {
+		c->state = CONN_BROKEN;
+		return;
+	}
+	o->sent += n > 0 ? (uint32_t)n : 0;
+	if (o->sent < o->len)
+		return;
+	release_output(s, c);
+	enter(s, c, (enum conn_state)c->state);
+}
+
+static void log_request(const struct conn *c, uint32_t status)
+{
+	const struct http_request *r = &c->input->request;
+	struct slice path = r->path;
+	char method[4 * HTTP_METHOD_MAX + 3], quoted[4 * LOGGED_PATH_MAX + 3];
+
+	path.len = path.len < LOGGED_PATH_MAX ? path.len : LOGGED_PATH_MAX;
+	log_event(LOG_INFO, "request", "method=%s path=%s status=%u us=%llu",
+	          log_quote(method, sizeof method, r->method_name),
+	          log_quote(quoted, sizeof quoted, path), status,
+	          (unsigned long long)(clock_us(CLOCK_MONOTONIC) - c->started_us));
+}
+
+/* The request at hand was answered: on to the next, or to the end. */
+static void finish(struct server *s, struct conn *c, bool keep_alive, uint32_t status)
+{
+	if (c->started_us != 0)
+		log_request(c, status);
+	c->started_us = 0;
+	release_body(s, c);
+	c->input->start = c->input->next;
+	if (c->input->start < c->input->end)
+		http_request_init(&c->input->request);
+	enter(s, c, keep_alive && !s->draining ? CONN_IDLE : CONN_LAST);
+}
+
+/* Gathers s->response as the answer to the request at hand. */
+static void respond(struct server *s, struct conn *c)
+{
+	const struct http_request *r = &c->input->request;
+	bool keep_alive = r->keep_alive && !s->response.close && !s->draining &&
+	                  !http_response_full(&s->response);
+	const struct http_framing framing = {
+		.head_only  = r->method == HTTP_HEAD,
+		.keep_alive = keep_alive,
+		.http10     = r->minor == 0,
+		.date       = s->date,
+	};
+	bool written = http_response_write(&s->output, &s->response, &framing);
+
+	if (!written) {
+		flush(s, c);
+		written = http_response_write(&s->output, &s->response, &framing);
+	}
+	assert(written);
+	if (c->state != CONN_BROKEN)
+		finish(s, c, keep_alive, s->response.status);
+}
+
+/* Ends the connection with a problem that no route has a say in. */
+static void refuse(struct server *s, struct conn *c, const struct http_refusal *refusal)
+{
+	http_response_reset(&s->response);
+	call_problem(&s->call, refusal->status, NULL, refusal->why);
+	s->response.close = true;
+	respond(s, c);
+}
+
+/* Answers with what no handler says, in the form of the route's surface. */
+static void fail(struct server *s, struct conn *c, const struct route_match *m,
+                 enum http_status status, const char *detail)
+{
+	route_fail(&s->call, m, status, detail, 1);
+	respond(s, c);
+}
+
+static void prepare_call(struct server *s, const struct conn *c)
+{
+	s->call.request = &c->input->request;
+	s->call.peer = c->peer;
+	s->call.store_status = KV_OK;
+	s->call.not_ready = s->link < 0 ? "The writer is away." : NULL;
+	s->call.identity.has_sid = false;
+}
+
+/* Random bytes are drawn in bulk, and used once. */
+static void draw_random(struct server *s, uint8_t out[32])
+{
+	if (s->random_used + 32 > sizeof s->random) {
+		secret_random(s->random, sizeof s->random);
+		s->random_used = 0;
+	}
+	memcpy(out, s->random + s->random_used, 32);
+	explicit_bzero(s->random + s->random_used, 32);
+	s->random_used += 32;
+}
+
+static void link_watch(struct server *s, bool for_room)
+{
+	struct epoll_event e = {
+		.events   = for_room ? EPOLLIN | EPOLLOUT : EPOLLIN,
+		.data.u64 = (uint64_t)s->link_life << 32 | SLOT_LINK,
+	};
+
+	if (s->link_watched != for_room)
+		epoll_ctl(s->epoll, EPOLL_CTL_MOD, s->link, &e);
+	s->link_watched = for_room;
+}
+
+/* `touch`: head and identity alone, and nobody waits for an answer. */
+static enum link_result send_request(struct server *s, const struct conn *c,
+                                     const struct route_match *m, bool touch)
+{
+	const struct input *in = c->input;
+	const struct http_request *r = &in->request;
+	struct slice head = { in->bytes + in->start, r->head_len };
+	struct slice body = touch ? (struct slice){ 0 } : r->body;
+	struct link_request message = {
+		.slot       = conn_slot(s, c),
+		.generation = c->generation,
+		.route      = route_number(m),
+		.flags      = (touch ? LINK_TOUCH : 0u) | (r->keep_alive ? LINK_KEEP_ALIVE : 0u) |
+		              (r->method == HTTP_HEAD ? LINK_HEAD : 0u) |
+		              (r->minor == 0 ? LINK_HTTP10 : 0u),
+		.head_len   = (uint32_t)head.len,
+		.body_len   = (uint32_t)body.len,
+		.now_us     = s->call.now_us,
+		.peer       = c->peer,
+	};
+
+	draw_random(s, message.random);
+	return link_send_request(s->link, &message, head, body);
+}
+
+static void asked(struct server *s, struct conn *c)
+{
+	s->asked++;
+	release_body(s, c);
+	enter(s, c, CONN_ASKED);
+}
+
+/* Gives the request at hand to the writer, or a place in the queue to it. */
+static void hand_over(struct server *s, struct conn *c, const struct route_match *m)
+{
+	enum link_result result = LINK_LATER;
+
+	if (s->asked + s->queued >= s->config->max_waiting_writes) {
+		fail(s, c, m, HTTP_SERVICE_UNAVAILABLE,
+		     "Too many requests wait for the writer: nothing was changed.");
+		return;
+	}
+	if (s->link < 0)
+		result = LINK_GONE;
+	else if (s->queued == 0)
+		result = send_request(s, c, m, false);
+	switch (result) {
+	case LINK_DONE:
+		asked(s, c);
+		break;
+	case LINK_LATER:
+		s->queue[(s->queue_first + s->queued++) % s->config->max_waiting_writes] =
+			(struct waiter){ conn_slot(s, c), c->generation };
+		enter(s, c, CONN_QUEUED);
+		link_watch(s, true);
+		break;
+	case LINK_GONE:
+		fail(s, c, m, HTTP_SERVICE_UNAVAILABLE,
+		     "The writer is away: nothing was changed.");
+		break;
+	}
+}
+
+/* The link has room: those in the queue go in their order. */
+static void send_queued(struct server *s)
+{
+	for (; s->queued > 0; s->queued--) {
+		const struct waiter *w = &s->queue[s->queue_first];
+		struct conn *c = conn_find(s, w->slot, w->generation);
+		struct route_match match;
+
+		if (c != NULL && c->state == CONN_QUEUED) {
+			route_find(&c->input->request, c->ops, &match);
+			if (send_request(s, c, &match, false) != LINK_DONE)
+				return;
+			asked(s, c);
+		}
+		s->queue_first = (s->queue_first + 1) % s->config->max_waiting_writes;
+	}
+	link_watch(s, false);
+}
+
+/* A renewal that is due never holds up the answer; where the link is full, the next request
+ * of the session asks again. */
+static void send_touch(struct server *s, const struct conn *c, const struct route_match *m)
+{
+	if (s->link >= 0 && s->queued == 0 && m->route != NULL)
+		send_request(s, c, m, true);
+}
+
+static void store_failed(struct server *s, struct conn *c, const struct route_match *m)
+{
+	if (s->call.store_status == KV_FULL)
+		fail(s, c, m, HTTP_INSUFFICIENT_STORAGE, "The store is full.");
+	else
+		fail(s, c, m, HTTP_SERVICE_UNAVAILABLE, "The store failed.");
+}
+
+/* The request is whole. */
+static void answer(struct server *s, struct conn *c, const struct route_match *m)
+{
+	enum call_result result;
+
+	prepare_call(s, c);
+	if (s->snapshot == KV_OK)
+		result = route_call(&s->call, m);
+	else
+		result = call_store(&s->call, s->snapshot);
+	if (result == CALL_DONE) {
+		if (s->call.identity.renewal_due)
+			send_touch(s, c, m);
+		respond(s, c);
+	} else if (result == CALL_ASK || s->call.store_status == KV_READONLY) {
+		hand_over(s, c, m);
+	} else {
+		store_failed(s, c, m);
+	}
+}
+
+/* A body that is there is skipped; of one that is not, nothing is known: the connection ends
+ * with the answer (F01). */
+static void answer_head_only(struct server *s, struct conn *c, const struct route_match *m)
+{
+	struct input *in = c->input;
+	struct http_request *r = &in->request;
+
+	if (!r->chunked && r->content_length <= in->end - in->next)
+		in->next += (uint32_t)r->content_length;
+	else
+		r->keep_alive = false;
+	answer(s, c, m);
+}
+
+static void put_continue(struct server *s, struct conn *c)
+{
+	static const char interim[] = "HTTP/1.1 100 Continue\r\n\r\n";
+
+	if (s->output.cap - s->output.len < sizeof interim)
+		flush(s, c);
+	buf_put(&s->output, SLICE(interim));
+}
+
+/* Judges before a body is waited for, also where it is there already: the answer is the same
+ * however the request was cut (H33). */
+static void begin_body(struct server *s, struct conn *c, const struct route_match *m)
+{
+	struct input *in = c->input;
+	const struct http_request *r = &in->request;
+	bool in_place = !r->chunked && r->head_len + r->content_length <= s->input_cap;
+
+	prepare_call(s, c);
+	if (s->snapshot == KV_OK && !route_judge(&s->call, m)) {
+		s->response.close = true;
+		respond(s, c);
+		return;
+	}
+	if (!in_place && (c->body = pool_take(&s->bodies)) == NULL) {
+		route_fail(&s->call, m, HTTP_SERVICE_UNAVAILABLE, "Too many long bodies come in.",
+		           1);
+		s->response.close = true;
+		respond(s, c);
+		return;
+	}
+	if (c->body != NULL) {
+		c->body->chunked = (struct http_chunked){ 0 };
+		c->body->len = 0;
+	}
+	enter(s, c, CONN_BODY);
+	if (r->expect_continue && r->minor > 0 && in->next == in->end)
+		put_continue(s, c);
+}
+
+/* Takes bytes of a body of known length. */
+static enum http_result feed_length(const struct http_request *r, struct slice *in,
+                                    struct buf *body)
+{
+	size_t want = (size_t)r->content_length - body->len;
+	struct slice part = { in->ptr, in->len < want ? in->len : want };
+
+	buf_put(body, part);
+	*in = slice_skip(*in, part.len);
+	return part.len == want ? HTTP_READY : HTTP_MORE;
+}
+
+/* Moves what has come of a body out of the input. */
+static enum http_result feed_body(struct server *s, struct conn *c, struct http_refusal *refusal)
+{
+	struct input *in = c->input;
+	struct slice rest = { in->bytes + in->next, in->end - in->next };
+	struct buf body = { c->body->bytes, c->body->len, s->config->max_body, false };
+	enum http_result result;
+
+	if (in->request.chunked)
+		result = http_chunked_feed(&c->body->chunked, &rest, &body, &s->limits, refusal);
+	else
+		result = feed_length(&in->request, &rest, &body);
+	c->body->len = (uint32_t)body.len;
+	in->next = in->end - (uint32_t)rest.len;
+	if (result == HTTP_MORE)
+		in->next = in->end = in->start + (uint32_t)in->request.head_len;
+	in->request.body = buf_slice(&body);
+	return result;
+}
+
+static enum http_result find_body(struct server *s, struct conn *c, struct http_refusal *refusal)
+{
+	struct input *in = c->input;
+	struct http_request *r = &in->request;
+
+	if (c->body != NULL)
+		return feed_body(s, c, refusal);
+	if (in->end - in->next < r->content_length)
+		return HTTP_MORE;
+	r->body = (struct slice){ in->bytes + in->next, (size_t)r->content_length };
+	in->next += (uint32_t)r->content_length;
+	return HTTP_READY;
+}
+
+/* One step of a connection with a judged head. False: more must come first. */
+static bool take_body(struct server *s, struct conn *c)
+{
+	struct http_refusal refusal;
+	struct route_match match;
+
+	switch (find_body(s, c, &refusal)) {
+	case HTTP_MORE:
+		return false;
+	case HTTP_REFUSED:
+		refuse(s, c, &refusal);
+		return true;
+	case HTTP_READY:
+		break;
+	}
+	route_find(&c->input->request, c->ops, &match);
+	answer(s, c, &match);
+	return true;
+}
+
+static bool to_be_logged(struct server *s)
+{
+	return s->config->log_requests > 0 && ++s->requests % s->config->log_requests == 0;
+}
+
+/* One step of a connection between two requests. False: more must come first. */
+static bool take_head(struct server *s, struct conn *c)
+{
+	struct input *in = c->input;
+	struct slice come = { in->bytes + in->start, in->end - in->start };
+	struct http_refusal refusal;
+	struct route_match match;
+
+	switch (http_parse(&in->request, come, &s->limits, &refusal)) {
+	case HTTP_MORE:
+		if (c->state == CONN_IDLE)
+			enter(s, c, CONN_HEAD);
+		return false;
+	case HTTP_REFUSED:
+		refuse(s, c, &refusal);
+		return true;
+	case HTTP_READY:
+		break;
+	}
+	in->next = in->start + (uint32_t)in->request.head_len;
+	if (to_be_logged(s))
+		c->started_us = clock_us(CLOCK_MONOTONIC);
+	route_find(&in->request, c->ops, &match);
+	if (!http_has_body(&in->request))
+		answer(s, c, &match);
+	else if (route_head_only(&match))
+		answer_head_only(s, c, &match);
+	else
+		begin_body(s, c, &match);
+	return true;
+}
+
+/* Answers what the input holds, up to max_pipeline steps, and writes the answers. */
+static void serve(struct server *s, struct conn *c)
+{
+	uint32_t steps = 0;
+
+	assert(s->output.len == 0);                     /* (6) */
+	s->snapshot = kv_refresh(s->call.kv);           /* (1) */
+	while (serving(c) && c->input->start < c->input->end) {
+		if (steps++ == s->config->max_pipeline) {
+			list_ready(s, c);
+			break;
+		}
+		if (!(c->state == CONN_BODY ? take_body(s, c) : take_head(s, c)))
+			break;
+	}
+	flush(s, c);
+}
+
+/* Moves what is left of the input to its front; the request's slices are made anew. */
+static void compact(struct server *s, struct conn *c)
+{
+	struct input *in = c->input;
+	struct http_refusal refusal;
+	enum http_result result = HTTP_READY;
+
+	memmove(in->bytes, in->bytes + in->start, in->end - in->start);
+	in->end -= in->start;
+	in->next -= in->start;
+	in->start = 0;
+	http_request_init(&in->request);
+	if (c->state == CONN_BODY)
+		result = http_parse(&in->request, (struct slice){ in->bytes, in->end }, &s->limits,
+		                    &refusal);
+	assert(result == HTTP_READY);
+	(void)result;
+}
+
+static struct input *take_input(struct server *s)
+{
+	struct input *in = pool_take(&s->inputs);
+
+	assert(in != NULL);     /* there are as many as connections */
+	http_request_init(&in->request);
+	in->start = in->next = in->end = 0;
+	return in;
+}
+
+/* One read(). True: something came. */
+static bool fill(struct server *s, struct conn *c)
+{
+	struct input *in;
+	size_t room;
+	ssize_t n;
+
+	if (c->input == NULL)
+		c->input = take_input(s);
+	else if (c->input->start > 0)
+		compact(s, c);
+	in = c->input;
+	room = s->input_cap - in->end;
+	assert(room > 0);
+	n = read(c->fd, in->bytes + in->end, room);
+	if (n > 0) {
+		in->end += (uint32_t)n;
+		c->readable = (size_t)n == room || c->peer_done;        /* (4) */
+		return true;
+	}
+	if (n < 0 && errno == EAGAIN)
+		c->readable = false;
+	else if (n == 0 || errno != EINTR)
+		c->state = CONN_BROKEN;
+	return false;
+}
+
+/* Drops what comes after the last answer. Between two connections the output is free. */
+static void drop_input(struct server *s, struct conn *c)
+{
+	for (int i = 0; i < LINGER_READS; i++) {
+		ssize_t n = read(c->fd, s->output.ptr, s->output.cap);
+
+		if (n > 0)
+			continue;
+		if (n < 0 && errno == EAGAIN)
+			c->readable = false;
+		else if (n == 0 || errno != EINTR)
+			c->state = CONN_BROKEN;
+		return;
+	}
+}
+
+/* A reset would take the last answer from a peer that has not read it yet. */
+static void linger(struct server *s, struct conn *c)
+{
+	shutdown(c->fd, SHUT_WR);
+	enter(s, c, CONN_LINGER);
+	drop_input(s, c);
+}
+
+static void watch_listeners(struct server *s, bool on)
+{
+	struct epoll_event e = { .events = EPOLLIN | EPOLLEXCLUSIVE };
+
+	if (s->accepting == on || (on && s->draining))
+		return;
+	s->accepting = on;
+	for (uint32_t i = 0; i < s->config->listener_count; i++) {
+		e.data.u64 = SLOT_LISTENER + i;
+		epoll_ctl(s->epoll, on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, s->listeners[i], &e);
+	}
+}
+
+static void close_conn(struct server *s, struct conn *c)
+{
+	release_input(s, c);
+	release_body(s, c);
+	release_output(s, c);
+	close(c->fd);
+	c->state = CONN_FREE;
+	c->generation++;
+	pool_give(&s->conns, c);
+	s->open--;
+	watch_listeners(s, true);
+}
+
+/* What a connection holds follows from its state: brings that about after every change. */
+static void settle(struct server *s, struct conn *c)
+{
+	if (c->state == CONN_IDLE && c->input != NULL && c->input->start < c->input->end)
+		enter(s, c, CONN_HEAD);
+	if (c->state == CONN_IDLE || c->state == CONN_LAST) {
+		release_input(s, c);
+		assert(c->body == NULL);                /* (3) */
+	}
+	if (c->state == CONN_LAST && c->output == NULL)
+		linger(s, c);
+	if (c->state == CONN_IDLE && c->output == NULL && s->draining)
+		c->state = CONN_BROKEN;
+	if (c->state == CONN_BROKEN)
+		close_conn(s, c);                       /* (5) */
+}
+
+/* Goes as far as a turn lets it: what is left over first, then one read(). */
+static void run(struct server *s, struct conn *c)
+{
+	if (serving(c) && c->input != NULL)
+		serve(s, c);
+	if (serving(c) && !c->listed && c->readable && fill(s, c))
+		serve(s, c);
+	if (c->state == CONN_LINGER && c->readable)
+		drop_input(s, c);
+	settle(s, c);
+	if (c->readable && (serving(c) || c->state == CONN_LINGER))
+		list_ready(s, c);                       /* (4) */
+}
+
+static void run_ready(struct server *s)
+{
+	uint32_t count = s->ready_count;
+
+	for (uint32_t i = 0; i < count; i++) {
+		struct conn *c = conn_at(s, s->ready[i]);
+
+		c->listed = false;
+		if (c->state != CONN_FREE)
+			run(s, c);
+	}
+	s->ready_count -= count;
+	memmove(s->ready, s->ready + count, s->ready_count * sizeof s->ready[0]);
+}
+
+static void conn_event(struct server *s, struct conn *c, uint32_t events)
+{
+	if ((events & (EPOLLERR | EPOLLHUP)) != 0)
+		c->state = CONN_BROKEN;
+	if ((events & EPOLLRDHUP) != 0)
+		c->peer_done = true;
+	if ((events & (EPOLLIN | EPOLLRDHUP)) != 0)
+		c->readable = true;
+	if ((events & EPOLLOUT) != 0 && c->output != NULL && c->state != CONN_BROKEN)
+		flush_kept(s, c);
+	run(s, c);
+}
+
+/* The idle connection that was used least recently, or NULL. */
+static struct conn *oldest_idle(const struct server *s)
+{
+	struct conn *oldest = NULL;
+
+	for (uint32_t i = 0; i < s->conns.fresh; i++) {
+		struct conn *c = conn_at(s, i);
+
+		if (c->state == CONN_IDLE && c->output == NULL &&
+		    (oldest == NULL || c->deadline_ms < oldest->deadline_ms))
+			oldest = c;
+	}
+	return oldest;
+}
+
+static void open_conn(struct server *s, int fd, const struct sockaddr_storage *from, bool ops)
+{
+	struct conn *c = pool_take(&s->conns);
+	struct epoll_event e = { .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET };
+	uint16_t port;
+
+	assert(c != NULL && c->input == NULL && c->body == NULL && c->output == NULL);
+	c->fd = fd;
+	c->ops = ops;
+	c->readable = c->peer_done = false;
+	c->started_us = 0;
+	address_from_sockaddr(from, &c->peer, &port);
+	enter(s, c, CONN_IDLE);
+	s->open++;
+	e.data.u64 = (uint64_t)c->generation << 32 | conn_slot(s, c);
+	if (epoll_ctl(s->epoll, EPOLL_CTL_ADD, fd, &e) != 0) {
+		c->state = CONN_BROKEN;
+		settle(s, c);
+	}
+}
+
+/* Room for one more connection, made where there is none (L03). */
+static bool make_room(struct server *s)
+{
+	struct conn *oldest;
+
+	if (s->open < s->config->max_connections)
+		return true;
+	oldest = oldest_idle(s);
+	if (oldest == NULL)
+		return false;
+	oldest->state = CONN_BROKEN;
+	settle(s, oldest);
+	return true;
+}
+
+/* Neither a full table nor a lack of descriptors makes the loop spin: accepting pauses until
+ * a connection closes, or the next sweep (L04). */
+static void accept_some(struct server *s, uint32_t index)
+{
+	struct sockaddr_storage from = { 0 };
+
+	for (int i = 0; i < ACCEPTS_A_TURN && s->accepting; i++) {
+		socklen_t len = sizeof from;
+		int fd;
+
+		if (!make_room(s)) {
+			watch_listeners(s, false);
+			return;
+		}
+		fd = accept4(s->listeners[index], (struct sockaddr *)&from, &len,
+		             SOCK_NONBLOCK | SOCK_CLOEXEC);
+		if (fd >= 0) {
+			open_conn(s, fd, &from, s->config->listeners[index].ops);
+			continue;
+		}
+		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+			watch_listeners(s, false);
+		if (errno != ECONNABORTED && errno != EINTR)
+			return;
+	}
+}
+
+/* Answers a request in place of the writer. It is judged again for what every answer carries
+ * of its identity, whatever else the verdict says. */
+static void answer_for_writer(struct server *s, struct conn *c, enum http_status status,
+                              const char *detail)
+{
+	struct route_match match;
+
+	prepare_call(s, c);
+	route_find(&c->input->request, c->ops, &match);
+	if (kv_refresh(s->call.kv) == KV_OK)
+		route_judge(&s->call, &match);
+	fail(s, c, &match, status, detail);
+	flush(s, c);
+}
+
+static const char *given_up(const struct conn *c)
+{
+	if (c->state == CONN_QUEUED)
+		return "The writer is away: nothing was changed.";
+	return "The writer gave no answer: whether the request was done is unknown.";
+}
+
+static void drop_link(struct server *s)
+{
+	if (s->link < 0)
+		return;
+	epoll_ctl(s->epoll, EPOLL_CTL_DEL, s->link, NULL);
+	close(s->link);
+	s->link = -1;
+	s->link_life++;
+	s->link_watched = false;
+	s->queued = s->asked = 0;
+	for (uint32_t i = 0; i < s->conns.fresh; i++) {
+		struct conn *c = conn_at(s, i);
+
+		if (c->state != CONN_QUEUED && c->state != CONN_ASKED)
+			continue;
+		answer_for_writer(s, c, HTTP_SERVICE_UNAVAILABLE, given_up(c));
+		run(s, c);
+	}
+}
+
+static void take_link(struct server *s, int fd)
+{
+	struct epoll_event e = { .events = EPOLLIN };
+
+	drop_link(s);
+	s->link = fd;
+	e.data.u64 = (uint64_t)s->link_life << 32 | SLOT_LINK;
+	epoll_ctl(s->epoll, EPOLL_CTL_ADD, fd, &e);
+}
+
+/* No handler answered: the sentence in s->output says why. */
+static void deliver_failure(struct server *s, struct conn *c, enum http_status status)
+{
+	char detail[DETAIL_MAX];
+
+	snprintf(detail, sizeof detail, "%.*s", (int)s->output.len, s->output.ptr);
+	s->output.len = 0;
+	answer_for_writer(s, c, status, detail);
+}
+
+/* The writer's answer, which lies in s->output. */
+static void deliver(struct server *s, const struct link_answer *a)
+{
+	struct conn *c = conn_find(s, a->slot, a->generation);
+
+	s->asked -= s->asked > 0;
+	if (c == NULL || c->state != CONN_ASKED) {
+		s->output.len = 0;
+		return;
+	}
+	if ((a->flags & LINK_FAILED) != 0) {
+		deliver_failure(s, c, (enum http_status)a->status);
+	} else {
+		flush(s, c);
+		if (c->state != CONN_BROKEN)
+			finish(s, c, (a->flags & LINK_KEEP_ALIVE) != 0, a->status);
+	}
+	run(s, c);
+}
+
+static void take_answers(struct server *s)
+{
+	static const struct link_order need = { ORDER_NEED_LINK, 0 };
+	struct link_answer a;
+
+	for (int i = 0; i < ANSWERS_A_TURN; i++) {
+		switch (link_receive_answer(s->link, &a, &s->output)) {
+		case LINK_DONE:
+			deliver(s, &a);
+			break;
+		case LINK_LATER:
+			return;
+		case LINK_GONE:
+			drop_link(s);
+			link_send_order(s->control, &need, -1);
+			return;
+		}
+	}
+}
+
+static void link_event(struct server *s, uint32_t events)
+{
+	if ((events & ~(uint32_t)EPOLLOUT) != 0)
+		take_answers(s);
+	if (s->link >= 0 && (events & EPOLLOUT) != 0)
+		send_queued(s);
+}
+
+/* No new connection; what came in is answered, and the connection ends with it. */
+static void drain(struct server *s)
+{
+	watch_listeners(s, false);
+	s->draining = true;
+	for (uint32_t i = 0; i < s->config->listener_count; i++)
+		close(s->listeners[i]);
+	for (uint32_t i = 0; i < s->conns.fresh; i++) {
+		struct conn *c = conn_at(s, i);
+
+		if (c->state != CONN_IDLE)
+			continue;
+		c->readable = true;
+		run(s, c);
+	}
+}
+
+static void obey(struct server *s)
+{
+	struct link_order order;
+	enum link_result result;
+	int passed;
+
+	while ((result = link_receive_order(s->control, &order, &passed)) == LINK_DONE) {
+		if (order.kind == ORDER_WRITER_LINK && passed >= 0)
+			take_link(s, passed);
+		else if (passed >= 0)
+			close(passed);
+		if (order.kind == ORDER_DRAIN && !s->draining)
+			drain(s);
+	}
+	s->ended = result == LINK_GONE;
+}
+
+/* The deadline passed: who waits for something gets the answer that says so. */
+static void expire(struct server *s, struct conn *c)
+{
+	static const struct http_refusal late = {
+		HTTP_REQUEST_TIMEOUT, "The request did not come in time."
+	};
+	static const struct linger reset = { .l_onoff = 1, .l_linger = 0 };
+
+	if (c->output != NULL) {
+		setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+		c->state = CONN_BROKEN;
+	} else if (c->state == CONN_HEAD || c->state == CONN_BODY) {
+		refuse(s, c, &late);
+		flush(s, c);
+	} else if (c->state == CONN_QUEUED || c->state == CONN_ASKED) {
+		answer_for_writer(s, c, HTTP_SERVICE_UNAVAILABLE, given_up(c));
+	} else {
+		c->state = CONN_BROKEN;
+	}
+	run(s, c);
+}
+
+static void sweep(struct server *s)
+{
+	for (uint32_t i = 0; i < s->conns.fresh; i++) {
+		struct conn *c = conn_at(s, i);
+
+		if (c->state != CONN_FREE && c->deadline_ms <= s->now_ms)
+			expire(s, c);
+	}
+	s->sweep_ms = s->now_ms + SWEEP_MS;
+	watch_listeners(s, true);
+}
+
+static void take_event(struct server *s, const struct epoll_event *e)
+{
+	uint32_t slot = (uint32_t)e->data.u64, generation = (uint32_t)(e->data.u64 >> 32);
+	struct conn *c;
+
+	if (slot < SLOT_CONTROL) {
+		c = conn_find(s, slot, generation);
+		if (c != NULL)
+			conn_event(s, c, e->events);
+	} else if (slot == SLOT_CONTROL) {
+		obey(s);
+	} else if (slot == SLOT_LINK) {
+		if (s->link >= 0 && generation == s->link_life)
+			link_event(s, e->events);
+	} else if (s->accepting) {
+		accept_some(s, slot - SLOT_LISTENER);
+	}
+}
+
+static int wait_ms(const struct server *s)
+{
+	if (s->ready_count > 0)
+		return 0;
+	if (s->open == 0 && s->accepting)
+		return -1;
+	return s->sweep_ms > s->now_ms ? (int)(s->sweep_ms - s->now_ms) : 0;
+}
+
+static void loop(struct server *s)
+{
+	struct epoll_event events[EVENTS_A_TURN];
+
+	while (!s->ended && !(s->draining && s->open == 0)) {
+		int count;
+
+		kv_reset(s->call.kv);
+		count = epoll_wait(s->epoll, events, EVENTS_A_TURN, wait_ms(s));
+		read_clocks(s);
+		for (int i = 0; i < count; i++)
+			take_event(s, &events[i]);
+		run_ready(s);
+		if (s->now_ms >= s->sweep_ms)
+			sweep(s);
+	}
+}
+
+static void *map_memory(size_t bytes)
+{
+	void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+	                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	return memory == MAP_FAILED ? NULL : memory;
+}
+
+static bool pool_make(struct pool *p, uint32_t count, size_t each)
+{
+	*p = (struct pool){ .base = map_memory(count * each), .each = each, .count = count };
+	return p->base != NULL;
+}
+
+static size_t whole_pages(size_t bytes)
+{
+	return (bytes + PAGE - 1) & ~(size_t)(PAGE - 1);
+}
+
+static bool had_memory(struct server *s)
+{
+	const struct config *c = s->config;
+	size_t input = c->max_head * 2 > INPUT_MIN ? c->max_head * 2 : INPUT_MIN;
+	size_t input_each = whole_pages(sizeof(struct input) + input);
+	uint32_t bodies = c->max_connections < BODIES_MAX ? c->max_connections : BODIES_MAX;
+
+	s->input_cap = input_each - sizeof(struct input);
+	s->ready = map_memory(2 * sizeof s->ready[0] * c->max_connections);
+	s->queue = map_memory(sizeof s->queue[0] * c->max_waiting_writes);
+	return s->ready != NULL && s->queue != NULL &&
+	       pool_make(&s->conns, c->max_connections, sizeof(struct conn)) &&
+	       pool_make(&s->inputs, c->max_connections, input_each) &&
+	       pool_make(&s->bodies, bodies, whole_pages(sizeof(struct body) + c->max_body)) &&
+	       pool_make(&s->outputs, OUTPUTS_MAX, whole_pages(sizeof(struct output)));
+}
+
+/* False, with one line in `error`: the store or its secret cannot be had. */
+static bool open_store(struct server *s, char error[KV_ERROR_MAX])
+{
+	const struct kv_options options = { .dir = s->config->data, .mode = KV_READ };
+	struct buf secret = BUF(s->sid_secret);
+
+	static_assert((int)KV_ERROR_MAX >= (int)SECRET_ERROR_MAX, "one buffer serves both");
+	if (!secret_read(s->config->sid_secret_file, &secret, error))
+		return false;
+	s->call.sid_secret = buf_slice(&secret);
+	s->call.kv = kv_open(&options, error);
+	if (s->call.kv == NULL)
+		return false;
+	if (kv_begin_read(s->call.kv) == KV_OK)
+		return true;
+	snprintf(error, KV_ERROR_MAX, "%.400s: the store cannot be read", s->config->data);
+	return false;
+}
+
+static void set_up(struct server *s, const int *listeners)
+{
+	const struct config *c = s->config;
+	struct epoll_event e = { .events = EPOLLIN, .data.u64 = SLOT_CONTROL };
+	uint8_t seed[16];
+
+	s->limits = (struct http_limits){ c->max_head, c->max_target, c->max_headers, c->max_body };
+	s->timeout_ms[CONN_IDLE] = c->idle_timeout_ms;
+	s->timeout_ms[CONN_HEAD] = c->header_timeout_ms;
+	s->timeout_ms[CONN_BODY] = c->body_timeout_ms;
+	s->timeout_ms[CONN_QUEUED] = s->timeout_ms[CONN_ASKED] = c->write_timeout_ms;
+	s->timeout_ms[CONN_LAST] = c->write_timeout_ms;
+	s->timeout_ms[CONN_LINGER] = LINGER_MS;
+	s->link = -1;
+	s->random_used = sizeof s->random;
+	s->response.fields = BUF(s->response_fields);
+	s->response.body = BUF(s->response_body);
+	s->output = BUF(s->output_bytes);
+	secret_random(seed, sizeof seed);
+	throttle_init(&s->throttle, s->throttle_entries, THROTTLE_ENTRIES, seed);
+	s->call.config = c;
+	s->call.throttle = &s->throttle;
+	s->call.memo = &s->memo;
+	s->call.response = &s->response;
+	s->call.question = BUF(s->question);
+	read_clocks(s);
+	memcpy(s->listeners, listeners, c->listener_count * sizeof listeners[0]);
+	epoll_ctl(s->epoll, EPOLL_CTL_ADD, s->control, &e);
+	watch_listeners(s, true);
+}
+
+int server_run(const struct config *config, int control, const int *listeners)
+{
+	static struct server s;
+	static const struct link_order ready = { ORDER_READY, 0 };
+	char error[KV_ERROR_MAX];
+
+	s.config = config;
+	s.control = control;
+	if (!open_store(&s, error)) {
+		fprintf(stderr, "sidecart: %s\n", error);
+		return 111;
+	}
+	s.epoll = epoll_create1(EPOLL_CLOEXEC);
+	if (s.epoll < 0 || !had_memory(&s)) {
+		fprintf(stderr, "sidecart: max_connections: no memory: %s\n", strerror(errno));
+		return 111;
+	}
+	set_up(&s, listeners);
+	if (!seccomp_enter(config, SECCOMP_FRONT))
+		return 111;
+	link_send_order(control, &ready, -1);
+	loop(&s);
+	kv_close(s.call.kv);
+	return 0;
+}

@@ -1,0 +1,217 @@
+/* sid.c -- see sid.h. */
+#include <assert.h>
+#include <bearssl.h>
+
+#include "address.h"
+#include "sid.h"
+
+#define UUID_LEN 36
+
+static const char *const type_text[] = {
+	[SID_ANON] = "ANON",
+	[SID_AUTH] = "AUTH",
+};
+
+static const char *const error_text[] = {
+	[SID_OK]             = "The Session-Id is well-formed.",
+	[SID_NO_PREFIX]      = "A Session-Id starts with \"SID:\", as in "
+	                       "SID:ANON:shop.example.com:82d7ac3f-135c-4b12-a296-ff3c4701307d.",
+	[SID_BAD_TYPE]       = "The type of a Session-Id is ANON or AUTH, in capitals, "
+	                       "and ends with \":\".",
+	[SID_BAD_REALM]      = "The realm of a Session-Id is a host name of letters, digits, "
+	                       "\".\", \"_\" and \"-\", or an IPv6 address in brackets.",
+	[SID_BAD_IDENTIFIER] = "The identifier of a Session-Id is a UUID, or one or more of "
+	                       "letters, digits and \"+/=._~\".",
+	[SID_BAD_TAIL]       = "After the identifier of a Session-Id come at most one \"-\" and "
+	                       "one \":\", in this order, each with hexadecimal digits.",
+};
+static_assert(COUNT_OF(error_text) == SID_ERRORS, "a new sid_error needs its sentence");
+
+static bool is_alphanumeric(char c)
+{
+	return (c >= '0' && c <= '9') || (byte_lower(c) >= 'a' && byte_lower(c) <= 'z');
+}
+
+static bool is_host(char c)
+{
+	return is_alphanumeric(c) || c == '.' || c == '-' || c == '_';
+}
+
+static bool is_identifier(char c)
+{
+	return is_alphanumeric(c) || slice_has(SLICE("+/=._~"), c);
+}
+
+static bool is_hex(char c)
+{
+	return byte_hex(c) >= 0;
+}
+
+/* How many bytes at the front of `s` belong. */
+static size_t span(struct slice s, bool (*belongs)(char))
+{
+	size_t n = 0;
+
+	while (n < s.len && belongs(s.ptr[n]))
+		n++;
+	return n;
+}
+
+/* The realm in front of `s`: a host name, or an IPv6 address in brackets; else empty. */
+static struct slice leading_realm(struct slice s)
+{
+	struct address address;
+	const char *end;
+
+	if (s.len == 0 || s.ptr[0] != '[') {
+		s.len = span(s, is_host);
+		return s;
+	}
+	end = memchr(s.ptr, ']', s.len);
+	s.len = end != NULL ? (size_t)(end - s.ptr) + 1 : 0;
+	return address_parse(s, &address) ? s : (struct slice){ 0 };
+}
+
+/* A UUID in front of `s`, alone or with a thread or count behind it. */
+static bool starts_with_uuid(struct slice s)
+{
+	if (s.len < UUID_LEN || (s.len > UUID_LEN && !slice_has(SLICE("-:"), s.ptr[UUID_LEN])))
+		return false;
+	for (size_t i = 0; i < UUID_LEN; i++) {
+		bool dash = i == 8 || i == 13 || i == 18 || i == 23;
+
+		if (dash ? s.ptr[i] != '-' : !is_hex(s.ptr[i]))
+			return false;
+	}
+	return true;
+}
+
+/* Takes `mark` and the digits behind it off the front of `*rest`; absent where there are none. */
+static struct slice cut_tail(struct slice *rest, char mark)
+{
+	struct slice tail;
+
+	if (rest->len == 0 || rest->ptr[0] != mark)
+		return (struct slice){ 0 };
+	tail = slice_skip(*rest, 1);
+	tail.len = span(tail, is_hex);
+	if (tail.len == 0)
+		return (struct slice){ 0 };
+	*rest = slice_skip(*rest, tail.len + 1);
+	return tail;
+}
+
+static enum sid_error parse_strict(struct slice rest, struct sid *s)
+{
+	struct slice realm = leading_realm(rest);
+
+	if (realm.len == 0 || realm.len > SID_REALM_MAX)
+		return SID_BAD_REALM;
+	rest = slice_skip(rest, realm.len);
+	if (rest.len == 0)
+		return SID_BAD_IDENTIFIER;
+	if (rest.ptr[0] != ':')
+		return SID_BAD_REALM;
+	rest = slice_skip(rest, 1);
+	for (size_t i = 0; i < realm.len; i++)
+		s->realm_lower[i] = byte_lower(realm.ptr[i]);
+	s->realm = (struct slice){ s->realm_lower, realm.len };
+	s->identifier = rest;
+	s->identifier.len = starts_with_uuid(rest) ? UUID_LEN : span(rest, is_identifier);
+	if (s->identifier.len == 0)
+		return SID_BAD_IDENTIFIER;
+	rest = slice_skip(rest, s->identifier.len);
+	s->thread = cut_tail(&rest, '-');
+	s->count = cut_tail(&rest, ':');
+	return rest.len == 0 ? SID_OK : SID_BAD_TAIL;
+}
+
+/* Without one `[-:][0-9A-Fa-f]+` at its end, where a byte is left in front of it. */
+static struct slice drop_group(struct slice s)
+{
+	size_t digits = s.len;
+
+	while (digits > 0 && is_hex(s.ptr[digits - 1]))
+		digits--;
+	if (digits == s.len || digits < 2 || !slice_has(SLICE("-:"), s.ptr[digits - 1]))
+		return s;
+	return (struct slice){ s.ptr, digits - 1 };
+}
+
+/* The original's regular expression: the realm is the shortest run up to a ":", and of the
+ * rest up to two groups of digits are dropped (oscarapi/middleware.py, parse_session_id). */
+static enum sid_error parse_oscarapi(struct slice rest, struct sid *s)
+{
+	s->realm = slice_cut(&rest, ':');
+	if (rest.len == 0)
+		return SID_BAD_IDENTIFIER;
+	s->identifier = drop_group(drop_group(rest));
+	return SID_OK;
+}
+
+enum sid_error sid_parse(struct slice header, enum sid_grammar grammar, struct sid *s)
+{
+	struct slice rest, type;
+
+	s->thread = s->count = (struct slice){ 0 };
+	if (!slice_starts(header, SLICE("SID:")))
+		return SID_NO_PREFIX;
+	rest = slice_skip(header, 4);
+	type = slice_cut(&rest, ':');
+	if (!slice_given(rest))
+		return SID_BAD_TYPE;
+	if (slice_eq(type, SLICE("ANON")))
+		s->type = SID_ANON;
+	else if (slice_eq(type, SLICE("AUTH")))
+		s->type = SID_AUTH;
+	else
+		return SID_BAD_TYPE;
+	return grammar == SID_OSCARAPI ? parse_oscarapi(rest, s) : parse_strict(rest, s);
+}
+
+const char *sid_error_text(enum sid_error e)
+{
+	return (unsigned)e < SID_ERRORS ? error_text[e] : "unknown";
+}
+
+void sid_write(struct buf *out, const struct sid *s, enum sid_type type)
+{
+	buf_lit(out, "SID:");
+	buf_str(out, type_text[type]);
+	buf_char(out, ':');
+	buf_put(out, s->realm);
+	buf_char(out, ':');
+	buf_put(out, s->identifier);
+}
+
+/* Hashes the UTF-8 form of Latin-1 text. */
+static void hash_latin1(br_sha1_context *sha, struct slice s)
+{
+	size_t start = 0;
+
+	for (size_t i = 0; i < s.len; i++) {
+		unsigned char c = (unsigned char)s.ptr[i];
+		uint8_t two[2] = { (uint8_t)(0xc0 | c >> 6), (uint8_t)(0x80 | (c & 0x3f)) };
+
+		if (c < 0x80)
+			continue;
+		br_sha1_update(sha, s.ptr + start, i - start);
+		br_sha1_update(sha, two, sizeof two);
+		start = i + 1;
+	}
+	br_sha1_update(sha, s.ptr + start, s.len - start);
+}
+
+void sid_key(const struct sid *s, enum sid_type type, struct slice secret,
+             uint8_t key[SID_KEY_LEN])
+{
+	br_sha1_context sha;
+
+	br_sha1_init(&sha);
+	br_sha1_update(&sha, type == SID_ANON ? "SID:ANON:" : "SID:AUTH:", 9);
+	hash_latin1(&sha, s->realm);
+	br_sha1_update(&sha, ":", 1);
+	hash_latin1(&sha, s->identifier);
+	br_sha1_update(&sha, secret.ptr, secret.len);
+	br_sha1_out(&sha, key);
+}

@@ -1,0 +1,16 @@
+/* supervisor.h -- the parent of all: listening sockets, children, links, signals.
+ *
+ * It opens nothing of the store and touches no request. It binds the listeners, drops
+ * privileges, starts the writer, then the fronts, and hashers when they are asked for; links
+ * them to each other; starts anew who died; and lets all end in order on SIGTERM or SIGINT.
+ */
+#ifndef SUPERVISOR_H
+#define SUPERVISOR_H
+
+#include "config.h"
+
+/* Serves until it is told to stop; returns the exit status: 0, 100 where a setting is wrong,
+ * 111 where the system failed. */
+int supervisor_run(const struct config *config);
+
+#endif

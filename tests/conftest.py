@@ -1,0 +1,338 @@
+"""Fixtures of the end-to-end tests: a store of its own, commands on it, servers, raw sockets.
+
+Every server is stopped with SIGTERM and must then have exited with 0 and written nothing but
+log lines of level info to standard error (a test names the others that it expects).
+SIDECART_BIN names the binary, build/sidecart where it is not set.
+"""
+
+import base64
+import contextlib
+import json
+import os
+import pathlib
+import re
+import signal
+import socket
+import struct
+import subprocess
+import time
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+BIN = (ROOT / os.environ.get("SIDECART_BIN", "build/sidecart")).resolve()
+SECRET = b"test-secret"
+WAIT_S = 20  # how long anything that must come may take; no test asserts speed
+
+# Warnings that every server here may log: cheap hashes, an open door, started as root.
+USUAL_WARNINGS = r"password_iterations|sid_trust|sid_secret|root|below 32 bytes"
+
+
+def sanitized():
+    with open(BIN, "rb") as binary:
+        return b"__asan_init" in binary.read()
+
+
+SANITIZED = sanitized() if BIN.exists() else False
+
+
+def corpora(*parts):
+    """A path of the outside test data; the test is skipped where CORPORA names none."""
+    if "CORPORA" not in os.environ:
+        pytest.skip("CORPORA names no folder of outside data")
+    return pathlib.Path(os.environ["CORPORA"]).resolve().joinpath(*parts)
+
+
+def wait_until(true, what, timeout_s=WAIT_S):
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        value = true()
+        if value:
+            return value
+        time.sleep(0.01)
+    raise AssertionError(f"waited {timeout_s} s for: {what}")
+
+
+class Response:
+    """One response as it came: status, fields in order, body."""
+
+    def __init__(self, head, body):
+        lines = head.decode("latin-1").split("\r\n")
+        self.version, status, self.reason = (lines[0] + " ").split(" ", 2)
+        self.status = int(status)
+        self.fields = [tuple(line.split(": ", 1)) for line in lines[1:] if line]
+        self.body = body
+        assert not self.all("Set-Cookie"), "no request is answered with a cookie"
+
+    def all(self, name):
+        return [v for n, v in self.fields if n.lower() == name.lower()]
+
+    def get(self, name):
+        values = self.all(name)
+        assert len(values) <= 1, f"{name} came {len(values)} times: {values}"
+        return values[0] if values else None
+
+    @property
+    def json(self):
+        return json.loads(self.body)
+
+    def __repr__(self):
+        return f"<{self.status} {self.fields} {self.body[:300]!r}>"
+
+
+class Closed(Exception):
+    """The server ended the connection where a response was due."""
+
+
+class Wire:
+    """A raw connection: bytes out, responses in."""
+
+    def __init__(self, port, timeout_s=WAIT_S, receive_bytes=None):
+        self.socket = socket.socket()
+        if receive_bytes:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
+        self.socket.settimeout(timeout_s)
+        self.socket.connect(("127.0.0.1", port))
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.buffer = b""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.socket.close()
+
+    def send(self, data):
+        self.socket.sendall(data if isinstance(data, bytes) else data.encode("latin-1"))
+        return self
+
+    def send_bytewise(self, data):
+        """Every byte a segment of its own; a server that closes early ends the sending."""
+        with contextlib.suppress(ConnectionError):
+            for i in range(len(data)):
+                self.socket.sendall(data[i:i + 1])
+        return self
+
+    def finish(self):
+        self.socket.shutdown(socket.SHUT_WR)
+        return self
+
+    def more(self):
+        data = self.socket.recv(65536)
+        self.buffer += data
+        return bool(data)
+
+    def response(self, head_only=False, interim=False):
+        """Reads exactly one response; interim (1xx) ones are skipped unless asked for."""
+        while b"\r\n\r\n" not in self.buffer:
+            if not self.more():
+                raise Closed(self.buffer)
+        head, rest = self.buffer.split(b"\r\n\r\n", 1)
+        r = Response(head, b"")
+        self.buffer = rest
+        if 100 <= r.status < 200:
+            assert not r.all("Content-Length") and not r.all("Transfer-Encoding"), "H30"
+            return r if interim else self.response(head_only)
+        if r.status in (204, 304):
+            assert not r.all("Content-Length") and not r.all("Transfer-Encoding"), "H30"
+            return r
+        if head_only:
+            return r
+        size = int(r.get("Content-Length"))
+        while len(self.buffer) < size:
+            if not self.more():
+                raise Closed(self.buffer)
+        r.body, self.buffer = self.buffer[:size], self.buffer[size:]
+        return r
+
+    def ended(self):
+        """True where nothing but an orderly end (FIN) follows; a reset raises."""
+        return self.buffer == b"" and not self.more()
+
+    def rest(self):
+        """All that still comes, up to FIN."""
+        while self.more():
+            pass
+        data, self.buffer = self.buffer, b""
+        return data
+
+    def reset_on_close(self):
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+def request_bytes(method, target, headers=(), body=None, host="127.0.0.1"):
+    """One request. `headers` is a dict, or a list of pairs where a name comes twice."""
+    if isinstance(body, (dict, list)):
+        body = json.dumps(body).encode()
+        headers = [("Content-Type", "application/json"), *pairs(headers)]
+    lines = [f"{method} {target} HTTP/1.1", f"Host: {host}"]
+    lines += [f"{name}: {value}" for name, value in pairs(headers)]
+    if body is not None:
+        lines.append(f"Content-Length: {len(body)}")
+    return "\r\n".join(lines + ["", ""]).encode("latin-1") + (body or b"")
+
+
+def pairs(headers):
+    return list(headers.items()) if isinstance(headers, dict) else list(headers)
+
+
+def basic(login, password):
+    return "Basic " + base64.b64encode(f"{login}:{password}".encode()).decode()
+
+
+class Server:
+    """A running `sidecart serve`."""
+
+    def __init__(self, store, allow="", prepare=None, **settings):
+        settings = {
+            "listen": "127.0.0.1:0", "ops_listen": "127.0.0.1:0",
+            "password_iterations": 1000, "map_size": "64M",
+            **({"seccomp": "off"} if SANITIZED else {}), **settings,
+        }
+        self.store = store
+        self.allow = re.compile("|".join(filter(None, (USUAL_WARNINGS, allow))))
+        self.log_path = store.path.parent / f"stderr.{time.monotonic_ns()}"
+        listeners = sum(len(settings[s].split(",")) if settings[s] else 0
+                        for s in ("listen", "ops_listen"))
+        with open(self.log_path, "wb") as log:
+            self.process = subprocess.Popen(
+                [BIN, "serve", f"--data={store.path}",
+                 *(f"--{name}={value}" for name, value in settings.items())],
+                env=store.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                preexec_fn=prepare)
+        self.pid = self.process.pid
+        self.port, self.ops_port = self.ports(listeners)
+
+    def ports(self, count):
+        def found():
+            assert self.process.poll() is None, self.log()
+            ports = re.findall(r"listening address=\S*?:(\d+)\b", self.log())
+            return ports if len(ports) >= count else None
+        ports = [int(p) for p in wait_until(found, "the server listens")]
+        return ports[0], ports[-1]
+
+    def log(self):
+        return self.log_path.read_text(errors="replace")
+
+    def children(self):
+        """Pids of the processes that the supervisor started, by what each calls itself."""
+        found = {}
+        for entry in pathlib.Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                fields = (entry / "stat").read_text().rsplit(")", 1)[1].split()
+                if int(fields[1]) == self.pid and fields[0] != "Z":
+                    found[int(entry.name)] = (entry / "comm").read_text().strip()
+        return found
+
+    def child(self, kind):
+        """Pids of the children of one kind: front, writer or hasher."""
+        return [pid for pid, name in self.children().items() if kind in name]
+
+    def wire(self, **options):
+        return Wire(self.port, **options)
+
+    def request(self, method, target, headers=(), body=None, port=None, host="127.0.0.1"):
+        """One request on a connection of its own."""
+        with Wire(port or self.port) as wire:
+            wire.send(request_bytes(method, target, headers, body, host))
+            return wire.response(head_only=method == "HEAD")
+
+    def get(self, target, headers=(), **options):
+        return self.request("GET", target, headers, **options)
+
+    def resolve(self, headers=(), require="any", **options):
+        return self.get(f"/resolve?require={require}", headers, **options)
+
+    def login(self, sid, login, password=None, headers=()):
+        return self.request("POST", "/api/login/", {"Session-Id": sid, **dict(headers)},
+                            {"username": login, "password": password or login})
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            code = self.process.wait(WAIT_S)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise AssertionError(f"SIGTERM did not stop the server:\n{self.log()}") from None
+        self.check_log()
+        assert code == 0, f"exit code {code}:\n{self.log()}"
+
+    def check_log(self):
+        bad = [line for line in self.log().splitlines()
+               if not re.match(r"time=\S+ level=(info|debug) ", line) and not self.allow.search(line)]
+        assert not bad, "\n".join(bad)
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait(WAIT_S)
+
+
+class Store:
+    """A data directory, the commands on it and the servers over it."""
+
+    def __init__(self, folder, secret=SECRET):
+        folder.mkdir(parents=True, exist_ok=True)
+        self.path = folder / "data"
+        self.path.mkdir(mode=0o700)
+        self.servers = []
+        self.environment = {name: value for name, value in os.environ.items()
+                            if not name.startswith("SIDECART_")}
+        if secret is not None:
+            secret_path = self.path / "sid.secret"
+            secret_path.write_bytes(secret)
+            secret_path.chmod(0o600)
+
+    def run(self, *arguments, stdin="", code=0):
+        """Runs a command; gives its standard output."""
+        done = subprocess.run(
+            [BIN, *map(str, arguments), f"--data={self.path}"], env=self.environment,
+            input=stdin, capture_output=True, text=True, timeout=WAIT_S * 3, check=False)
+        assert done.returncode == code, (arguments, done)
+        self.errors = done.stderr
+        return done.stdout
+
+    def records(self, *arguments):
+        """What a command prints with --json, one object a line."""
+        return [json.loads(line) for line in self.run(*arguments, "--json").splitlines()]
+
+    def key(self, name, scope="trusted", *options):
+        return self.run("key", "add", name, "--scope", scope, *options).strip()
+
+    def customer(self, login, password=None, *options):
+        return int(self.run("customer", "add", login, "--email", f"{login}@example.com",
+                            "--password-stdin", "--password-iterations=1000", *options,
+                            stdin=(password or login) + "\n"))
+
+    def serve(self, **settings):
+        server = Server(self, **settings)
+        self.servers.append(server)
+        return server
+
+    def close(self):
+        failure = None
+        for server in self.servers:
+            try:
+                if server.process.poll() is None:
+                    server.stop()
+            except AssertionError as error:
+                failure = failure or error
+        self.servers.clear()
+        if failure:
+            raise failure
+
+
+@pytest.fixture
+def store(tmp_path):
+    """An empty store for one test, its servers stopped and judged at the end."""
+    made = Store(tmp_path / "store")
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def module_store(tmp_path_factory):
+    """The same for all tests of a module."""
+    made = Store(tmp_path_factory.mktemp("module") / "store")
+    yield made
+    made.close()

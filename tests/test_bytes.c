@@ -1,0 +1,242 @@
+/* test_bytes.c -- slices and the bounded writer. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "bytes.h"
+#include "guard.h"
+
+#define ABSENT ((struct slice){ 0 })
+
+static void test_equality(void **state)
+{
+	static const struct {
+		const char *name, *a, *b;
+		bool equal, nocase;
+	} cases[] = {
+		{ "empty",             "",     "",     true,  true  },
+		{ "same",              "Host", "Host", true,  true  },
+		{ "other case",        "Host", "hOST", false, true  },
+		{ "longer",            "Host", "Hosts", false, false },
+		{ "other byte",        "Host", "Hose", false, false },
+		{ "first byte",        "Host", "Most", false, false },
+		{ "one empty",         "",     "a",    false, false },
+		{ "below the letters", "@",    "`",    false, false },
+		{ "above the letters", "[",    "{",    false, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		struct slice a = guarded(slice_of(cases[i].a)), b = slice_of(cases[i].b);
+
+		if (slice_eq(a, b) != cases[i].equal || slice_eq_secret(a, b) != cases[i].equal)
+			fail_msg("%s", cases[i].name);
+		if (slice_eq_nocase(a, b) != cases[i].nocase)
+			fail_msg("%s, without case", cases[i].name);
+	}
+	assert_true(slice_eq(ABSENT, SLICE("")));
+	assert_true(slice_eq_secret(ABSENT, SLICE("")));
+	assert_false(slice_given(ABSENT));
+	assert_true(slice_given(SLICE("")));
+}
+
+static void test_search(void **state)
+{
+	(void)state;
+	assert_true(slice_starts(SLICE("SID:x"), SLICE("SID:")));
+	assert_true(slice_starts(SLICE("SID:"), SLICE("SID:")));
+	assert_true(slice_starts(SLICE("x"), ABSENT));
+	assert_true(slice_starts(ABSENT, ABSENT));
+	assert_false(slice_starts(guarded(SLICE("SI")), SLICE("SID:")));
+	assert_false(slice_starts(SLICE("sid:"), SLICE("SID:")));
+	assert_false(slice_starts(ABSENT, SLICE("S")));
+	assert_true(slice_has(SLICE("a:b"), ':'));
+	assert_false(slice_has(guarded(SLICE("ab")), ':'));
+	assert_false(slice_has(SLICE("ab"), '\0'));
+	assert_false(slice_has(ABSENT, '\0'));
+}
+
+static void test_cut(void **state)
+{
+	static const struct {
+		const char *name, *in, *head, *rest;    /* rest NULL: absent */
+	} cases[] = {
+		{ "in the middle",  "a:b",  "a",  "b"  },
+		{ "at the start",   ":b",   "",   "b"  },
+		{ "at the end",     "a:",   "a",  ""   },
+		{ "alone",          ":",    "",   ""   },
+		{ "two in a row",   "a::b", "a",  ":b" },
+		{ "none",           "ab",   "ab", NULL },
+		{ "empty",          "",     "",   NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		struct slice rest = guarded(slice_of(cases[i].in));
+		struct slice head = slice_cut(&rest, ':');
+
+		if (!slice_eq(head, slice_of(cases[i].head)))
+			fail_msg("%s: head", cases[i].name);
+		if (slice_given(rest) != (cases[i].rest != NULL))
+			fail_msg("%s: rest given", cases[i].name);
+		if (cases[i].rest != NULL && !slice_eq(rest, slice_of(cases[i].rest)))
+			fail_msg("%s: rest", cases[i].name);
+	}
+}
+
+static void test_trim(void **state)
+{
+	static const struct {
+		const char *in, *out;
+	} cases[] = {
+		{ "a",         "a"    },
+		{ " a",        "a"    },
+		{ "a\t",       "a"    },
+		{ " \t a b \t", "a b" },
+		{ " \t ",      ""     },
+		{ "",          ""     },
+		{ "\na\r",     "\na\r" },
+		{ "\va",       "\va"  },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++)
+		if (!slice_eq(slice_trim(guarded(slice_of(cases[i].in))), slice_of(cases[i].out)))
+			fail_msg("\"%s\"", cases[i].in);
+}
+
+static void test_uint(void **state)
+{
+	static const struct {
+		const char *in;
+		uint64_t max;
+		bool valid;
+		uint64_t value;
+	} cases[] = {
+		{ "0",                    0,          true,  0          },
+		{ "7",                    7,          true,  7          },
+		{ "65535",                65535,      true,  65535      },
+		{ "0042",                 99,         true,  42         },
+		{ "18446744073709551615", UINT64_MAX, true,  UINT64_MAX },
+		{ "18446744073709551616", UINT64_MAX, false, 0          },
+		{ "99999999999999999999", UINT64_MAX, false, 0          },
+		{ "65536",                65535,      false, 0          },
+		{ "1",                    0,          false, 0          },
+		{ "7",                    5,          false, 0          },
+		{ "10",                   9,          false, 0          },
+		{ "",                     9,          false, 0          },
+		{ "-1",                   9,          false, 0          },
+		{ "+1",                   9,          false, 0          },
+		{ " 1",                   9,          false, 0          },
+		{ "1 ",                   9,          false, 0          },
+		{ "0x1",                  99,         false, 0          },
+		{ "1_0",                  99,         false, 0          },
+		{ "\xb2",                 9,          false, 0          },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		struct slice in = guarded(slice_of(cases[i].in));
+		uint64_t value = 0;
+
+		if (slice_uint(in, cases[i].max, &value) != cases[i].valid)
+			fail_msg("\"%s\" up to %ju", cases[i].in, (uintmax_t)cases[i].max);
+		if (value != cases[i].value)
+			fail_msg("\"%s\" is not %ju", cases[i].in, (uintmax_t)value);
+	}
+	assert_false(slice_uint(ABSENT, 9, &(uint64_t){ 0 }));
+}
+
+static void test_hex(void **state)
+{
+	static const char *const invalid[] = {
+		"", "0", "0g1122", "00112", "0011223", "001122 ", " 01122", "0x1122", "00:122",
+		"\xb0\xb0\xb0\xb0\xb0\xb0",
+	};
+	uint8_t bytes[3] = { 0 };
+
+	(void)state;
+	assert_true(hex_decode(guarded(SLICE("00fFA7")), bytes, sizeof bytes));
+	assert_memory_equal(bytes, "\x00\xff\xa7", 3);
+	assert_true(hex_decode(ABSENT, bytes, 0));
+	for (size_t i = 0; i < COUNT_OF(invalid); i++)
+		if (hex_decode(guarded(slice_of(invalid[i])), bytes, sizeof bytes))
+			fail_msg("\"%s\"", invalid[i]);
+}
+
+static void test_hex_digits(void **state)
+{
+	static const char digits[] = "0123456789abcdef";
+
+	(void)state;
+	for (int c = 0; c < 256; c++) {
+		const char *hit = memchr(digits, byte_lower((char)c), 16);
+
+		assert_int_equal(byte_hex((char)c), hit != NULL ? hit - digits : -1);
+	}
+}
+
+static void test_buf(void **state)
+{
+	char room[32];
+	struct buf b = BUF(room);
+
+	(void)state;
+	buf_lit(&b, "n=");
+	buf_uint(&b, 0);
+	buf_char(&b, ' ');
+	buf_uint(&b, UINT64_MAX);
+	buf_str(&b, " ");
+	buf_hex(&b, SLICE("\x0a\xff"));
+	buf_put(&b, ABSENT);
+	assert_true(slice_eq(buf_slice(&b), SLICE("n=0 18446744073709551615 0aff")));
+	assert_false(b.full);
+}
+
+static void test_buf_full(void **state)
+{
+	char room[4] = "....";
+	struct buf b = { room, 0, 3, false };
+
+	(void)state;
+	buf_lit(&b, "ab");
+	buf_hex(&b, SLICE("\x01"));
+	assert_true(b.full);
+	assert_true(slice_eq(buf_slice(&b), SLICE("ab")));
+	buf_char(&b, 'c');
+	assert_int_equal(b.len, 2);
+
+	b = (struct buf){ room, 0, 3, false };
+	buf_lit(&b, "abc");
+	buf_put(&b, SLICE(""));
+	assert_false(b.full);
+	buf_char(&b, 'd');
+	assert_true(b.full);
+	buf_put(&b, SLICE(""));
+	assert_int_equal(b.len, 3);
+	assert_int_equal(room[3], '.');
+
+	b = (struct buf){ room, 0, 3, false };
+	buf_put(&b, (struct slice){ room, SIZE_MAX });
+	assert_true(b.full);
+	assert_int_equal(b.len, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_equality),
+		cmocka_unit_test(test_search),
+		cmocka_unit_test(test_cut),
+		cmocka_unit_test(test_trim),
+		cmocka_unit_test(test_uint),
+		cmocka_unit_test(test_hex),
+		cmocka_unit_test(test_hex_digits),
+		cmocka_unit_test(test_buf),
+		cmocka_unit_test(test_buf_full),
+	};
+
+	return cmocka_run_group_tests_name("bytes", tests, NULL, NULL);
+}

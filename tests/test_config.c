@@ -1,0 +1,549 @@
+/* test_config.c -- every setting, its limits, its three sources, and what errors say. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "../config.h"
+
+static struct config config;
+static char error[CONFIG_ERROR_MAX];
+
+static const struct {
+	const char *name, *value;
+	size_t offset;
+	uint32_t kept;
+} good_numbers[] = {
+	{ "workers", "64", offsetof(struct config, workers), 64 },
+	{ "hashers", "2", offsetof(struct config, hashers), 2 },
+	{ "gateway", "on", offsetof(struct config, gateway), CONFIG_ON },
+	{ "gateway", "off", offsetof(struct config, gateway), CONFIG_OFF },
+	{ "durability", "unsafe-nosync", offsetof(struct config, durability),
+	  DURABILITY_UNSAFE_NOSYNC },
+	{ "sid_grammar", "oscarapi", offsetof(struct config, sid_grammar), 1 },
+	{ "sid-trust", "any", offsetof(struct config, sid_trust), SID_TRUST_ANY },
+	{ "session_ttl", "2h", offsetof(struct config, session_ttl_s), 7200 },
+	{ "session_ttl", "1500000ms", offsetof(struct config, session_ttl_s), 1500 },
+	{ "session_max", "3650d", offsetof(struct config, session_max_s), 315360000 },
+	{ "max_sessions_per_customer", "0", offsetof(struct config, max_sessions_per_customer), 0 },
+	{ "password_iterations", "1000", offsetof(struct config, password_iterations), 1000 },
+	{ "overload_status", "429", offsetof(struct config, overload_status), 429 },
+	{ "log_level", "debug", offsetof(struct config, log_level), LOG_DEBUG },
+	{ "log_requests", "off", offsetof(struct config, log_requests), 0 },
+	{ "log_requests", "all", offsetof(struct config, log_requests), 1 },
+	{ "log_requests", "1/100", offsetof(struct config, log_requests), 100 },
+	{ "max_head", "64K", offsetof(struct config, max_head), 65536 },
+	{ "max_head", "1024", offsetof(struct config, max_head), 1024 },
+	{ "max_body", "128K", offsetof(struct config, max_body), 131072 },
+	{ "header_timeout", "250ms", offsetof(struct config, header_timeout_ms), 250 },
+	{ "idle_timeout", "1m", offsetof(struct config, idle_timeout_ms), 60000 },
+	{ "seccomp", "off", offsetof(struct config, seccomp), CONFIG_OFF },
+};
+
+static void reads_numbers(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(good_numbers); i++) {
+		uint32_t kept;
+
+		config_defaults(&config);
+		if (!config_set(&config, slice_of(good_numbers[i].name),
+		                slice_of(good_numbers[i].value), "here", error))
+			fail_msg("%s", error);
+		memcpy(&kept, (char *)&config + good_numbers[i].offset, sizeof kept);
+		if (kept != good_numbers[i].kept)
+			fail_msg("%s=%s is %u", good_numbers[i].name, good_numbers[i].value, kept);
+	}
+}
+
+static const struct {
+	const char *name, *value, *error;
+} bad[] = {
+	{ "session_ttl", "2x",
+	  "here: session_ttl: \"2x\" is no duration (1s to 3650d, such as 14d)" },
+	{ "session_ttl", "0s",
+	  "here: session_ttl: \"0s\" is no duration (1s to 3650d, such as 14d)" },
+	{ "session_ttl", "14",
+	  "here: session_ttl: \"14\" is no duration (1s to 3650d, such as 14d)" },
+	{ "session_ttl", "d",
+	  "here: session_ttl: \"d\" is no duration (1s to 3650d, such as 14d)" },
+	{ "session_ttl", "", "here: session_ttl: \"\" is no duration (1s to 3650d, such as 14d)" },
+	{ "session_ttl", "-1d", NULL },
+	{ "session_ttl", "1 d", NULL },
+	{ "session_ttl", "1dd", NULL },
+	{ "session_ttl", "1D", NULL },
+	{ "session_ttl", "1500ms", NULL },
+	{ "session_ttl", "3651d", NULL },
+	{ "session_ttl", "99999999999999999999d", NULL },
+	{ "session_ttl", "213503982334601d", NULL },    /* wraps around in 64 bits of ms */
+	{ "workers", "0", "here: workers: \"0\" is no number (1 to 64, such as 1)" },
+	{ "workers", "65", NULL },
+	{ "workers", "1.5", NULL },
+	{ "workers", "+1", NULL },
+	{ "workers", "0x1", NULL },
+	{ "workers", "4294967297", NULL },
+	{ "workers", "18446744073709551617", NULL },
+	{ "hashers", "17", NULL },
+	{ "max_body", "1M", "here: max_body: \"1M\" is no size (1K to 128K, such as 64K)" },
+	{ "max_body", "64k", NULL },
+	{ "max_body", "K", NULL },
+	{ "max_body", "64KB", NULL },
+	{ "max_body", "18014398509481984K", NULL },     /* wraps around in 64 bits of bytes */
+	{ "max_head", "65K", NULL },
+	{ "max_head", "1023", NULL },
+	{ "max_target", "33K", NULL },
+	{ "max_headers", "257", NULL },
+	{ "map_size", "31M", NULL },
+	{ "map_size", "16385G", NULL },
+	{ "header_timeout", "5", NULL },
+	{ "header_timeout", "9ms", NULL },
+	{ "password_iterations", "999", NULL },
+	{ "password_iterations", "2000001", NULL },
+	{ "gateway", "yes", "here: gateway: \"yes\" is none of off, on" },
+	{ "gateway", "ON", NULL },
+	{ "gateway", "off, on", NULL },
+	{ "gateway", "", NULL },
+	{ "durability", "none", "here: durability: \"none\" is none of commit, unsafe-nosync" },
+	{ "sid_grammar", "migrate", NULL },
+	{ "overload_status", "200",
+	  "here: overload_status: \"200\" is none of 429, 500, 502, 503" },
+	{ "login_throttle", "10",
+	  "here: login_throttle: \"10\" is none of off, COUNT/DURATION (such as 10/15m)" },
+	{ "login_throttle", "0/15m", NULL },
+	{ "login_throttle", "10/", NULL },
+	{ "login_throttle", "/15m", NULL },
+	{ "login_throttle", "10/15", NULL },
+	{ "login_throttle", "10/500ms", NULL },
+	{ "login_throttle", "10/2d", NULL },
+	{ "log_requests", "1/0",
+	  "here: log_requests: \"1/0\" is none of off, all, 1/N (such as 1/100)" },
+	{ "log_requests", "2/3", NULL },
+	{ "log_requests", "1/", NULL },
+	{ "data", "", "here: data: \"\" is no path (1 to 511 bytes, such as /var/lib/sidecart)" },
+	{ "data", "a\nb",
+	  "here: data: \"a?b\" is no path (1 to 511 bytes, such as /var/lib/sidecart)" },
+	{ "listen", "", NULL },
+	{ "listen", "127.0.0.1:1,shop.example:80",
+	  "here: listen: \"shop.example:80\" is no ADDRESS:PORT (1 to 16, comma list, such as "
+	  "127.0.0.1:8080)" },
+	{ "listen", "127.0.0.1", NULL },
+	{ "listen", "127.0.0.1:65536", NULL },
+	{ "listen", "127.0.0.1:80,", NULL },
+	{ "listen", "unix:/run/sidecart.sock", NULL },
+	{ "listen", "https:127.0.0.1:443", NULL },
+	{ "sid_realms", "shop.example:80",
+	  "here: sid_realms: \"shop.example:80\" is no host name (0 to 32, comma list, such as "
+	  "a.test)" },
+	{ "sid_realms", "a b", NULL },
+	{ "sid_realms", "a,,b", NULL },
+	{ "sid_realms", "[::1", NULL },
+	{ "trusted_proxies", "10.0.0.0/33", NULL },
+	{ "trusted_proxies", "localhost", NULL },
+	{ "session_tll", "1d", "here: \"session_tll\" is no setting; did you mean session_ttl?" },
+	{ "worker", "1", "here: \"worker\" is no setting; did you mean workers?" },
+	{ "cookie_name", "x",
+	  "here: \"cookie_name\" is no setting (sidecart serve --help lists them)" },
+	{ "", "x", "here: \"\" is no setting (sidecart serve --help lists them)" },
+	{ "x", "x", "here: \"x\" is no setting (sidecart serve --help lists them)" },
+	{ "Workers", "1", "here: \"Workers\" is no setting; did you mean workers?" },
+	{ "workers\n", "1", "here: \"workers?\" is no setting; did you mean workers?" },
+};
+
+static void refuses(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(bad); i++) {
+		config_defaults(&config);
+		if (config_set(&config, slice_of(bad[i].name), slice_of(bad[i].value), "here",
+		               error))
+			fail_msg("%s=%s is taken", bad[i].name, bad[i].value);
+		if (bad[i].error != NULL)
+			assert_string_equal(error, bad[i].error);
+		assert_null(strchr(error, '\n'));
+	}
+}
+
+static void refuses_long_texts(void **state)
+{
+	char value[4096];
+
+	(void)state;
+	memset(value, 'a', sizeof value);
+	config_defaults(&config);
+	assert_true(config_set(&config, SLICE("data"), (struct slice){ value, CONFIG_PATH_MAX - 1 },
+	                       "here", error));
+	assert_int_equal(strlen(config.data), CONFIG_PATH_MAX - 1);
+	assert_false(config_finish(&config, error));
+	assert_string_equal(error, "data: its path is too long");
+	for (size_t i = 0; config_name(i) != NULL; i++) {
+		assert_false(config_set(&config, slice_of(config_name(i)),
+		                        (struct slice){ value, sizeof value }, "here", error));
+		assert_true(strlen(error) < sizeof error);
+	}
+	assert_false(config_set(&config, (struct slice){ value, sizeof value }, SLICE("1"), "here",
+	                        error));
+	assert_non_null(strstr(error, "...\" is no setting"));
+}
+
+static void has_the_documented_defaults(void **state)
+{
+	(void)state;
+	config_defaults(&config);
+	assert_true(config_finish(&config, error));
+	assert_int_equal(config.listener_count, 2);
+	assert_int_equal(config.listeners[0].port, 8080);
+	assert_false(config.listeners[0].ops);
+	assert_int_equal(config.listeners[1].port, 8081);
+	assert_true(config.listeners[1].ops);
+	assert_string_equal(config.data, "/var/lib/sidecart");
+	assert_string_equal(config.sid_secret_file, "/var/lib/sidecart/sid.secret");
+	assert_string_equal(config.user, "");
+	assert_int_equal(config.workers, 1);
+	assert_int_equal(config.hashers, 1);
+	assert_int_equal(config.durability, DURABILITY_COMMIT);
+	assert_int_equal(config.map_bytes, (uint64_t)(sizeof(void *) > 4 ? 16 : 1) << 30);
+	assert_int_equal(config.sid_trust, SID_TRUST_KEY);
+	assert_int_equal(config.sid_realm_count, 0);
+	assert_int_equal(config.session_ttl_s, 14 * 86400);
+	assert_int_equal(config.session_max_s, 90 * 86400);
+	assert_int_equal(config.max_sessions_per_customer, 50);
+	assert_int_equal(config.password_iterations, 600000);
+	assert_int_equal(config.login_throttle.count, 10);
+	assert_int_equal(config.login_throttle.window_s, 900);
+	assert_int_equal(config.login_throttle_address.count, 100);
+	assert_int_equal(config.rate_limit_key.count, 0);
+	assert_int_equal(config.trusted_proxy_count, 2);
+	assert_int_equal(config.overload_status, 503);
+	assert_int_equal(config.log_level, LOG_INFO);
+	assert_int_equal(config.max_head, 8192);
+	assert_int_equal(config.max_target, 2048);
+	assert_int_equal(config.max_headers, 64);
+	assert_int_equal(config.max_body, 65536);
+	assert_int_equal(config.max_connections, 4096);
+	assert_int_equal(config.max_pipeline, 32);
+	assert_int_equal(config.header_timeout_ms, 5000);
+	assert_int_equal(config.body_timeout_ms, 10000);
+	assert_int_equal(config.idle_timeout_ms, 60000);
+	assert_int_equal(config.write_timeout_ms, 30000);
+	assert_int_equal(config.max_waiting_writes, 1024);
+	assert_int_equal(config.max_waiting_passwords, 64);
+	assert_int_equal(config.seccomp, CONFIG_ON);
+}
+
+static void set(const char *name, const char *value)
+{
+	if (!config_set(&config, slice_of(name), slice_of(value), "here", error))
+		fail_msg("%s", error);
+}
+
+static void lists_replace_and_keep_apart(void **state)
+{
+	(void)state;
+	config_defaults(&config);
+	set("listen", "0.0.0.0:0 , [2001:db8::1]:443");
+	assert_int_equal(config.listener_count, 3);
+	assert_true(config.listeners[0].ops);
+	assert_int_equal(config.listeners[1].port, 0);
+	assert_int_equal(config.listeners[2].port, 443);
+	set("ops_listen", "");
+	assert_int_equal(config.listener_count, 2);
+	assert_false(config.listeners[0].ops);
+	set("sid_realms", "shop.example, [::1],Example.ORG");
+	set("sid_realms", "one.example,two.example");
+	assert_int_equal(config.sid_realm_count, 2);
+	assert_string_equal(config.sid_realms[1], "two.example");
+	set("sid_realms", "");
+	assert_int_equal(config.sid_realm_count, 0);
+	set("trusted_proxies", "unix,10.0.0.0/8");
+	assert_int_equal(config.trusted_proxy_count, 1);
+	set("login_throttle", "5/1s");
+	assert_int_equal(config.login_throttle.window_s, 1);
+	set("login_throttle", "off");
+	assert_int_equal(config.login_throttle.count, 0);
+}
+
+static void lists_have_an_end(void **state)
+{
+	char value[64 * 12];
+	struct buf out = BUF(value);
+
+	(void)state;
+	config_defaults(&config);
+	for (int i = 0; i < 33; i++)
+		buf_lit(&out, "10.0.0.0/8,");
+	out.len--;
+	assert_false(config_set(&config, SLICE("trusted_proxies"), buf_slice(&out), "here", error));
+	out.len -= sizeof "10.0.0.0/8";
+	assert_int_equal(config.trusted_proxy_count, 32);
+	assert_true(config_set(&config, SLICE("trusted_proxies"), buf_slice(&out), "here", error));
+	out.len = 0;
+	for (int i = 0; i < 16; i++)
+		buf_lit(&out, "127.0.0.1:0,");
+	out.len--;
+	assert_false(config_set(&config, SLICE("listen"), buf_slice(&out), "here", error));
+	set("ops_listen", "");
+	assert_true(config_set(&config, SLICE("listen"), buf_slice(&out), "here", error));
+	assert_int_equal(config.listener_count, 16);
+}
+
+/* A file that holds `len` bytes and goes when it is closed. */
+static FILE *file_of(const char *text, size_t len)
+{
+	FILE *file = tmpfile();
+
+	assert_non_null(file);
+	assert_int_equal(fwrite(text, 1, len, file), len);
+	assert_int_equal(fflush(file), 0);
+	return file;
+}
+
+static bool read_file(const char *text, size_t len)
+{
+	FILE *file = file_of(text, len);
+	char path[64];
+	bool good;
+
+	snprintf(path, sizeof path, "/proc/self/fd/%d", fileno(file));
+	config_defaults(&config);
+	good = config_read_file(&config, path, error);
+	fclose(file);
+	return good;
+}
+
+static const struct {
+	const char *text;
+	const char *error;      /* behind the file's name */
+} bad_files[] = {
+	{ "# one\n\nworkers = 0\n", ":3: workers: \"0\" is no number (1 to 64, such as 1)" },
+	{ "workers = 2 # two\n", ":1: workers: \"2 # two\" is no number (1 to 64, such as 1)" },
+	{ "workers\n", ":1: \"workers\" is no line of the form: setting = value" },
+	{ "workers =\n", ":1: workers: \"\" is no number (1 to 64, such as 1)" },
+	{ "= 2\n", ":1: \"\" is no setting (sidecart serve --help lists them)" },
+	{ "[server]\nworkers=2", ":1: \"[server]\" is no line of the form: setting = value" },
+	{ "workers = 2\ngatewey = on", ":2: \"gatewey\" is no setting; did you mean gateway?" },
+	{ "workers = \"2\"\n", ":1: workers: \"\"2\"\" is no number (1 to 64, such as 1)" },
+};
+
+static void file_errors_name_the_line(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(bad_files); i++) {
+		assert_false(read_file(bad_files[i].text, strlen(bad_files[i].text)));
+		assert_non_null(strchr(error, ':'));
+		assert_string_equal(strchr(error, ':'), bad_files[i].error);
+	}
+}
+
+static void files_are_read(void **state)
+{
+	static const char *const texts[] = {
+		"workers = 3\ngateway=on",
+		"workers=3\n\n  # a remark\n\tgateway\t=\ton\t\n",
+		"workers = 3\r\ngateway = on\r\n",
+		"workers = 1\nworkers = 3\ngateway = on\n",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(texts); i++) {
+		if (!read_file(texts[i], strlen(texts[i])))
+			fail_msg("%s", error);
+		assert_int_equal(config.workers, 3);
+		assert_int_equal(config.gateway, CONFIG_ON);
+	}
+	assert_true(read_file("", 0));
+}
+
+static void odd_files(void **state)
+{
+	static char text[65537];
+
+	(void)state;
+	config_defaults(&config);
+	assert_false(config_read_file(&config, "/nonexistent/sidecart.conf", error));
+	assert_string_equal(error, "/nonexistent/sidecart.conf: cannot read the configuration: "
+	                           "No such file or directory");
+	assert_false(config_read_file(&config, "/", error));
+	assert_string_equal(error, "/: cannot read the configuration: Is a directory");
+	memset(text, '\n', sizeof text);
+	assert_false(read_file(text, 65537));
+	assert_non_null(strstr(error, "longer than 64K"));
+	assert_true(read_file(text, 65536));
+	assert_false(read_file("data = a\0b\n", 11));
+}
+
+static void environment(void **state)
+{
+	static char *const good[] = { "HOME=/", "SIDECART_WORKERS=2", "SIDECART_DATA=a=b",
+	                              "SIDECART_USER=", "SIDECAR=1", NULL };
+	static char *const misspelt[] = { "SIDECART_SESION_TTL=1d", NULL };
+	static char *const wrong[] = { "SIDECART_SESSION_TTL=2x", NULL };
+	static char *const longer[] = {
+		"SIDECART_A_NAME_THAT_IS_LONGER_THAN_ANY_SETTING=1", NULL };
+	static char *const nameless[] = { "SIDECART_=1", NULL };
+
+	(void)state;
+	config_defaults(&config);
+	assert_true(config_read_environment(&config, good, error));
+	assert_int_equal(config.workers, 2);
+	assert_string_equal(config.data, "a=b");
+	assert_false(config_read_environment(&config, misspelt, error));
+	assert_string_equal(error, "environment: \"SIDECART_SESION_TTL\" is no setting; did you "
+	                           "mean session_ttl?");
+	assert_false(config_read_environment(&config, wrong, error));
+	assert_string_equal(error, "environment: session_ttl: \"2x\" is no duration (1s to 3650d, "
+	                           "such as 14d)");
+	assert_false(config_read_environment(&config, longer, error));
+	assert_false(config_read_environment(&config, nameless, error));
+}
+
+static void settings_that_depend_on_others(void **state)
+{
+	(void)state;
+	config_defaults(&config);
+	set("data", "./var");
+	assert_true(config_finish(&config, error));
+	assert_string_equal(config.sid_secret_file, "./var/sid.secret");
+	set("sid_secret_file", "/etc/secret");
+	assert_true(config_finish(&config, error));
+	assert_string_equal(config.sid_secret_file, "/etc/secret");
+	set("session_max", "7d");
+	assert_false(config_finish(&config, error));
+	assert_non_null(strstr(error, "session_ttl"));
+	set("session_ttl", "7d");
+	assert_true(config_finish(&config, error));
+	set("max_head", "1K");
+	assert_false(config_finish(&config, error));
+	assert_non_null(strstr(error, "max_target"));
+}
+
+/* What is logged while `config` is warned about. */
+static const char *warnings(void)
+{
+	static char text[4096];
+	FILE *file = file_of("", 0);
+	int before = dup(STDERR_FILENO);
+
+	dup2(fileno(file), STDERR_FILENO);
+	config_warnings(&config);
+	dup2(before, STDERR_FILENO);
+	close(before);
+	rewind(file);
+	text[fread(text, 1, sizeof text - 1, file)] = '\0';
+	fclose(file);
+	return text;
+}
+
+static const struct {
+	const char *name, *value;
+	bool warned;
+} unwise[] = {
+	{ "sid_trust", "any", true },
+	{ "sid_trust", "key", false },
+	{ "durability", "unsafe-nosync", true },
+	{ "password_iterations", "99999", true },
+	{ "password_iterations", "100000", false },
+	{ "seccomp", "off", true },
+	{ "ops_listen", "0.0.0.0:1", true },
+	{ "ops_listen", "[::]:1", true },
+	{ "ops_listen", "127.1.2.3:1", false },
+	{ "ops_listen", "[::1]:1", false },
+	{ "listen", "0.0.0.0:1", false },
+	{ "trusted_proxies", "0.0.0.0/0", true },
+	{ "trusted_proxies", "10.0.0.0/8,::/0", true },
+	{ "trusted_proxies", "2001:db8::/96", false },
+};
+
+static void warns(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(unwise); i++) {
+		const char *text;
+
+		config_defaults(&config);
+		set(unwise[i].name, unwise[i].value);
+		text = warnings();
+		if ((strstr(text, "level=warn") != NULL) != unwise[i].warned ||
+		    (strstr(text, unwise[i].name) != NULL) != unwise[i].warned)
+			fail_msg("%s=%s: %s", unwise[i].name, unwise[i].value, text);
+	}
+}
+
+static const struct {
+	const char *text;
+	bool good;
+	uint64_t ms;
+} durations[] = {
+	{ "250ms", true, 250 },          { "1s", true, 1000 },
+	{ "0s", true, 0 },               { "15m", true, 900000 },
+	{ "2h", true, 7200000 },         { "36500d", true, 36500ull * 86400000 },
+	{ "36501d", false, 0 },          { "", false, 0 },
+	{ "s", false, 0 },               { "1", false, 0 },
+	{ "1y", false, 0 },              { "1h30m", false, 0 },
+	{ "-1s", false, 0 },             { "1.5h", false, 0 },
+	{ " 1s", false, 0 },             { "18446744073709551616ms", false, 0 },
+};
+
+static void reads_durations(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(durations); i++) {
+		uint64_t ms = 0;
+		bool good = config_duration(slice_of(durations[i].text), &ms);
+
+		if (good != durations[i].good || (good && ms != durations[i].ms))
+			fail_msg("%s", durations[i].text);
+	}
+}
+
+/* Every default is taken as it is printed, so that the help is a configuration file. */
+static void help_is_a_configuration(void **state)
+{
+	FILE *file = file_of("", 0);
+	char line[512];
+	size_t found = 0, count = 0;
+
+	(void)state;
+	config_print_help(fileno(file));
+	rewind(file);
+	config_defaults(&config);
+	while (fgets(line, sizeof line, file) != NULL) {
+		struct slice value = slice_trim((struct slice){ line, strlen(line) - 1 });
+		struct slice name;
+
+		assert_true(strlen(line) < 160);
+		if (strncmp(line, "      ", 6) == 0)
+			continue;
+		name = slice_trim(slice_cut(&value, '='));
+		assert_true(config_set(&config, name, slice_trim(value), "help", error));
+		assert_true(slice_eq(name, slice_of(config_name(found))));
+		found++;
+	}
+	fclose(file);
+	while (config_name(count) != NULL)
+		count++;
+	assert_int_equal(found, count);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(reads_numbers),
+		cmocka_unit_test(refuses),
+		cmocka_unit_test(refuses_long_texts),
+		cmocka_unit_test(has_the_documented_defaults),
+		cmocka_unit_test(lists_replace_and_keep_apart),
+		cmocka_unit_test(lists_have_an_end),
+		cmocka_unit_test(file_errors_name_the_line),
+		cmocka_unit_test(files_are_read),
+		cmocka_unit_test(odd_files),
+		cmocka_unit_test(environment),
+		cmocka_unit_test(settings_that_depend_on_others),
+		cmocka_unit_test(warns),
+		cmocka_unit_test(reads_durations),
+		cmocka_unit_test(help_is_a_configuration),
+	};
+
+	return cmocka_run_group_tests_name("config", tests, NULL, NULL);
+}

@@ -1,0 +1,623 @@
+/* test_handlers.c -- whole requests through route.c and its handlers, without a server.
+ *
+ * Every script runs twice over a fresh store: once as the writer runs it, and once with a
+ * store that answers KV_AGAIN at the first look at every record, so that handlers are
+ * proven re-runnable; the two transcripts must be equal. The linker puts
+ * __wrap_kv_get and __wrap_kv_scan in front of the store (ld's --wrap).
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "../client.h"
+#include "../password.h"
+#include "../route.h"
+
+enum kv_status __real_kv_get(struct kv *kv, struct slice key, struct slice *value);
+enum kv_status __wrap_kv_get(struct kv *kv, struct slice key, struct slice *value);
+enum kv_status __real_kv_scan(struct kv *kv, struct slice prefix, struct slice after,
+                              struct slice *key, struct slice *value);
+enum kv_status __wrap_kv_scan(struct kv *kv, struct slice prefix, struct slice after,
+                              struct slice *key, struct slice *value);
+
+#define START_S 1800000000u
+
+/* What was looked at in the request at hand. */
+static struct {
+	bool on;
+	size_t count, answered_again;
+	struct record_key keys[256];
+} looks;
+
+static bool first_look(struct slice what)
+{
+	if (!looks.on)
+		return false;
+	for (size_t i = 0; i < looks.count; i++)
+		if (slice_eq(slice_bytes(looks.keys[i].bytes, looks.keys[i].len), what))
+			return false;
+	assert_in_range(looks.count, 0, COUNT_OF(looks.keys) - 1);
+	assert_in_range(what.len, 0, RECORD_KEY_MAX);
+	memcpy(looks.keys[looks.count].bytes, what.ptr, what.len);
+	looks.keys[looks.count++].len = what.len;
+	looks.answered_again++;
+	return true;
+}
+
+enum kv_status __wrap_kv_get(struct kv *kv, struct slice key, struct slice *value)
+{
+	return first_look(key) ? KV_AGAIN : __real_kv_get(kv, key, value);
+}
+
+enum kv_status __wrap_kv_scan(struct kv *kv, struct slice prefix, struct slice after,
+                              struct slice *key, struct slice *value)
+{
+	if (first_look(after.len > 0 ? after : prefix))
+		return KV_AGAIN;
+	return __real_kv_scan(kv, prefix, after, key, value);
+}
+
+/* A store, a clock and the memory that a process of the server would have. */
+static struct world {
+	char dir[256];
+	struct kv *kv;
+	struct config config;
+	uint64_t now_s;
+	uint8_t seal_key[PASSWORD_SEAL_KEY_LEN];
+	struct throttle throttle;
+	struct throttle_entry entries[64];
+	unsigned password_checks;
+} world;
+
+static char transcript[2][1 << 17];
+
+static void add_customer(const char *login, const char *password, uint32_t flags)
+{
+	static const uint8_t salt[16] = { 1 };
+	char hash[PASSWORD_HASH_MAX], sealed[PASSWORD_SEALED_MAX];
+	struct buf h = BUF(hash), s = BUF(sealed);
+	uint8_t nonce[12] = { 0 };
+	struct customer_record r = { .login = slice_of(login), .email = SLICE("a@example.com"),
+	                             .joined_us = 1763785535355068, .flags = flags };
+	enum kv_status status;
+
+	assert_int_equal(customer_next_id(world.kv, &r.id), KV_OK);
+	nonce[0] = (uint8_t)r.id;
+	if (password != NULL) {
+		password_make(&h, slice_of(password), world.config.password_iterations, salt);
+		password_seal(&s, world.seal_key, nonce, r.id, buf_slice(&h));
+		r.sealed_password = buf_slice(&s);
+	}
+	assert_int_equal(customer_add(world.kv, &r, &status), CUSTOMER_OK);
+}
+
+static void add_key(const char *name, const char *text, uint32_t scopes)
+{
+	struct client_record r = { .name = slice_of(name), .scopes = scopes,
+	                           .created_s = START_S, .used_s = client_use_mark(START_S) };
+	enum kv_status status;
+
+	assert_int_equal(client_add(world.kv, slice_of(text), &r, &status), CLIENT_ADDED);
+}
+
+static void world_open(void)
+{
+	static const uint8_t seed[16] = { 7 };
+	struct kv_options options = { .dir = world.dir, .mode = KV_CREATE,
+	                              .map_bytes = (uint64_t)64 << 20 };
+	const char *tmp = getenv("TMPDIR");
+	char error[KV_ERROR_MAX];
+
+	snprintf(world.dir, sizeof world.dir, "%s/test_handlers.XXXXXX",
+	         tmp != NULL ? tmp : "/tmp");
+	assert_non_null(mkdtemp(world.dir));
+	world.kv = kv_open(&options, error);
+	assert_non_null(world.kv);
+	config_defaults(&world.config);
+	world.config.password_iterations = 10;
+	world.config.max_sessions_per_customer = 3;
+	world.now_s = START_S;
+	world.password_checks = 0;
+	throttle_init(&world.throttle, world.entries, COUNT_OF(world.entries), seed);
+	assert_int_equal(kv_begin(world.kv), KV_OK);
+	add_customer("ada", "ada", 0);
+	add_customer("bob", "bob", 0);
+	add_customer("gone", "gone", CUSTOMER_DISABLED);
+	add_customer("keyless", NULL, 0);
+	add_key("app", "trusted-key", SCOPE_SHOP | SCOPE_TRUSTED);
+	add_key("sso", "login-key", SCOPE_TRUSTED | SCOPE_LOGIN);
+	add_key("shop", "shop-key", SCOPE_SHOP);
+	assert_int_equal(kv_commit(world.kv), KV_OK);
+}
+
+static void world_close(void)
+{
+	static const char *const files[] = { "data.mdb", "lock.mdb" };
+	char path[300];
+
+	kv_close(world.kv);
+	for (size_t i = 0; i < COUNT_OF(files); i++) {
+		snprintf(path, sizeof path, "%s/%s", world.dir, files[i]);
+		unlink(path);
+	}
+	rmdir(world.dir);
+}
+
+/* What the hasher does with a question. */
+static struct slice answer_password(struct slice question, char *out, size_t cap)
+{
+	char bytes[PASSWORD_HASH_MAX];
+	struct buf hash = BUF(bytes), answer = { out, 0, cap, false };
+	struct slice sealed, password;
+	uint32_t iterations;
+	uint64_t id;
+
+	assert_true(call_password_question_read(question, &iterations, &id, &sealed, &password));
+	assert_int_equal(iterations, world.config.password_iterations);
+	if (sealed.len > 0)
+		assert_true(password_unseal(&hash, world.seal_key, id, sealed));
+	world.password_checks++;
+	buf_char(&answer, (char)password_check(buf_slice(&hash), password, iterations));
+	return buf_slice(&answer);
+}
+
+/* The request in its own child of a batch, run as often as it asks for. */
+static void run_request(const struct http_request *request, struct http_response *response,
+                        bool again)
+{
+	static char question[CALL_QUESTION_MAX], asked[CALL_ASKS_MAX][CALL_QUESTION_MAX];
+	static char given[CALL_ASKS_MAX][CALL_ANSWER_MAX];
+	struct call_answer answers[CALL_ASKS_MAX];
+	struct call c = {
+		.config = &world.config, .sid_secret = SLICE("test-secret"), .request = request,
+		.kv = world.kv, .now_us = world.now_s * 1000000, .throttle = &world.throttle,
+		.answers = answers, .response = response, .question = BUF(question),
+	};
+	enum call_result result;
+	struct route_match m;
+	bool keep;
+
+	looks.on = again;
+	looks.count = 0;
+	assert_true(address_parse(SLICE("192.0.2.7"), &c.peer));
+	route_find(request, false, &m);
+	assert_int_equal(kv_begin(world.kv), KV_OK);
+	for (int runs = 0;; runs++) {
+		assert_in_range(runs, 0, 100);
+		assert_int_equal(kv_begin_child(world.kv), KV_OK);
+		result = route_call(&c, &m);
+		keep = result == CALL_DONE && response->status < 400;
+		assert_int_equal(kv_end_child(world.kv, keep), KV_OK);
+		if (result == CALL_DONE)
+			break;
+		if (result == CALL_ASK) {
+			struct call_answer *a = &answers[c.answer_count];
+
+			assert_in_range(c.answer_count, 0, CALL_ASKS_MAX - 1);
+			memcpy(asked[c.answer_count], c.question.ptr, c.question.len);
+			a->kind = c.question_kind;
+			a->question = (struct slice){ asked[c.answer_count], c.question.len };
+			a->answer = answer_password(a->question, given[c.answer_count++],
+			                            CALL_ANSWER_MAX);
+		} else {
+			assert_int_equal(c.store_status, KV_AGAIN);
+		}
+	}
+	assert_int_equal(kv_commit(world.kv), KV_OK);
+	looks.on = false;
+}
+
+struct step {
+	const char *what;
+	const char *head;               /* request line and fields, '|' for CRLF */
+	const char *body;
+	unsigned status;
+	const char *has, *has_not;      /* of fields and body; NULL: not looked at */
+	unsigned wait_s;                /* the clock goes on first */
+};
+
+static size_t take_step(const struct step *step, bool again, char *out, size_t cap)
+{
+	static char raw[16384], fields[8192], body[8192], both[16384];
+	static const struct http_limits limits = { 8192, 2048, 64, 65536 };
+	struct http_response response = { .fields = BUF(fields), .body = BUF(body) };
+	struct http_request request;
+	struct http_refusal refusal;
+	const char *sent = step->body;
+	size_t len = 0;
+	int n;
+
+	world.now_s += step->wait_s;
+	for (const char *p = step->head; *p != '\0'; p++) {
+		if (*p == '|')
+			raw[len++] = '\r';
+		raw[len++] = *p == '|' ? '\n' : *p;
+	}
+	n = snprintf(raw + len, sizeof raw - len,
+	             "\r\nHost: shop.example\r\nContent-Length: %zu\r\n\r\n%s",
+	             sent != NULL ? strlen(sent) : 0, sent != NULL ? sent : "");
+	len += (size_t)n;
+	http_request_init(&request);
+	if (http_parse(&request, (struct slice){ raw, len }, &limits, &refusal) != HTTP_READY)
+		fail_msg("%s: refused: %s", step->what, refusal.why);
+	request.body = (struct slice){ raw + request.head_len, len - request.head_len };
+	run_request(&request, &response, again);
+	snprintf(both, sizeof both, "%.*s\r\n%.*s", (int)response.fields.len, fields,
+	         (int)response.body.len, body);
+	if ((unsigned)response.status != step->status)
+		fail_msg("%s: status %d, not %u: %s", step->what, response.status, step->status,
+		         both);
+	if (step->has != NULL && strstr(both, step->has) == NULL)
+		fail_msg("%s: no `%s` in: %s", step->what, step->has, both);
+	if (step->has_not != NULL && strstr(both, step->has_not) != NULL)
+		fail_msg("%s: `%s` in: %s", step->what, step->has_not, both);
+	assert_null(strstr(both, "Set-Cookie"));
+	n = snprintf(out, cap, "%s %d %s\n", step->what, response.status, both);
+	assert_in_range(n, 0, cap - 1);
+	return (size_t)n;
+}
+
+static void run_script(const struct step *steps, size_t count)
+{
+	for (int again = 0; again < 2; again++) {
+		size_t len = 0;
+
+		world_open();
+		looks.answered_again = 0;
+		for (size_t i = 0; i < count; i++)
+			len += take_step(&steps[i], again, transcript[again] + len,
+			                 sizeof transcript[0] - len);
+		assert_true(again ? looks.answered_again > 0 : looks.answered_again == 0);
+		world_close();
+	}
+	assert_string_equal(transcript[0], transcript[1]);
+}
+
+#define KEY   "|X-Api-Key: trusted-key"
+#define ANON  KEY "|Session-Id: SID:ANON:shop.example:u1"
+#define AUTH  KEY "|Session-Id: SID:AUTH:shop.example:u1"
+#define JSON  "|Content-Type: application/json"
+#define LOGIN "POST /api/login/ HTTP/1.1"
+#define ADA   "{\"username\":\"ada\",\"password\":\"ada\"}"
+
+static void test_login_and_logout(void **state)
+{
+	static const struct step steps[] = {
+		{ "anonymous", "GET /api/login/ HTTP/1.1" ANON, NULL, 405,
+		  "Session-Id: SID:ANON:shop.example:u1\r\n", NULL, 0 },
+		{ "AUTH before any login", "GET /api/login/ HTTP/1.1" AUTH, NULL, 401,
+		  "{\"reason\": \"Authentication credentials were not provided.\"}",
+		  "Session-Id: ", 0 },
+		{ "AUTH on an unknown path", "GET /api/nosuch/ HTTP/1.1" AUTH, NULL, 401,
+		  "{\"reason\": ", "Session-Id: ", 0 },
+		{ "wrong password", LOGIN ANON JSON, "{\"username\":\"ada\",\"password\":\"x\"}",
+		  401,
+		  "\r\n{\"non_field_errors\":[\"invalid login\"]}", "AUTH", 0 },
+		{ "unknown "
+		  "login", LOGIN ANON JSON, "{\"username\":\"nobody\",\"password\":\"x\"}", 401,
+		  "\r\n{\"non_field_errors\":[\"invalid login\"]}", "AUTH", 0 },
+		{ "disabled", LOGIN ANON JSON, "{\"username\":\"gone\",\"password\":\"gone\"}", 401,
+		  "\r\n{\"non_field_errors\":[\"invalid login\"]}", "AUTH", 0 },
+		{ "without a "
+		  "password", LOGIN ANON JSON, "{\"username\":\"keyless\",\"password\":\"x\"}", 401,
+		  "invalid login", "AUTH", 0 },
+		{ "login", LOGIN ANON JSON, ADA, 200, "Session-Id: SID:AUTH:shop.example:u1\r\n",
+		  NULL, 0 },
+		{ "logged in", "GET /api/login/ HTTP/1.1" AUTH, NULL, 204, "Session-Id: SID:AUTH",
+		  NULL, 0 },
+		{ "again", LOGIN AUTH JSON, ADA, 405, "{\"detail\":\"Session is in use, log out "
+		  "first\"}",
+		  NULL, 0 },
+		{ "again, badly", LOGIN AUTH JSON, "{\"username\":\"ada\",\"password\":\"x\"}", 401,
+		  "invalid login", NULL, 0 },
+		{ "taken over", LOGIN ANON JSON, "{\"username\":\"bob\",\"password\":\"bob\"}", 200,
+		  "SID:AUTH", NULL, 0 },
+		{ "who", "GET /resolve HTTP/1.1" AUTH, NULL, 204, "X-Customer-Login: bob\r\n",
+		  "ada", 0 },
+		{ "form", LOGIN ANON "|Content-Type: application/x-www-form-urlencoded",
+		  "username=ada&password=%61da", 200, "SID:AUTH", NULL, 0 },
+		{ "logout", "DELETE /api/login/ HTTP/1.1" AUTH, NULL, 200, "\r\n\"\"",
+		  "Session-Id: ", 0 },
+		{ "out", "GET /api/login/ HTTP/1.1" AUTH, NULL, 401, "{\"reason\": ",
+		  "Session-Id: ", 0 },
+		{ "logout of nobody", "DELETE /api/login/ HTTP/1.1" ANON, NULL, 200, "\r\n\"\"",
+		  "Session-Id: ", 0 },
+		{ "no session", "DELETE /api/login/ HTTP/1.1", NULL, 200, "\r\n\"\"", NULL, 0 },
+		{ "login without", LOGIN JSON, ADA, 400, "needs a Session-Id", NULL, 0 },
+	};
+
+	(void)state;
+	run_script(steps, COUNT_OF(steps));
+}
+
+static void test_login_form(void **state)
+{
+#define BODY(what, body, status, has) { what, LOGIN ANON JSON, body, status, "\r\n" has, "AUTH", 0 }
+	static const struct step steps[] = {
+		BODY("none", NULL, 401, "{\"username\":[\"This field is required.\"],"
+		     "\"password\":[\"This field is required.\"]}"),
+		BODY("empty", "{}", 401, "{\"username\":[\"This field is required.\"],"
+		     "\"password\":[\"This field is required.\"]}"),
+		BODY("blank and null", "{\"username\":\"\",\"password\":null}", 401,
+		     "{\"username\":[\"This field may not be blank.\"],"
+		     "\"password\":[\"This field may not be null.\"]}"),
+		BODY("only blanks", "{\"username\":\" \\t\",\"password\":\"x\"}", 401,
+		     "{\"username\":[\"This field may not be blank.\"]}"),
+		BODY("types", "{\"username\":true,\"password\":{}}", 401,
+		     "{\"username\":[\"Not a valid string.\"],\"password\":[\"Not a valid "
+		     "string.\"]}"),
+		BODY("a list", "[1]", 401, "{\"non_field_errors\":[\"Invalid data. Expected a "
+		     "dictionary, but got list.\"]}"),
+		BODY("null", "null", 401, "{\"non_field_errors\":[\"No data provided\"]}"),
+		BODY("cut short", "{\"username\"", 400, "{\"detail\":\"JSON parse error - "
+		  "Expecting ':' "
+		     "delimiter: line 1 column 12 (char 11)\"}"),
+		BODY("twice", "{\"username\":\"a\",\"username\":\"b\"}", 400,
+		  "{\"detail\":\"JSON parse"),
+		{ "no media type", LOGIN ANON, "x", 415,
+		  "{\"detail\":\"Unsupported media type \\\"\\\" in request.\"}", NULL, 0 },
+		{ "other media type", LOGIN ANON "|Content-Type: text/xml", "x", 415,
+		  "{\"detail\":\"Unsupported media type \\\"text/xml\\\" in request.\"}", NULL, 0 },
+		{ "charset", LOGIN ANON "|Content-Type: application/json; charset=utf-8", ADA, 200,
+		  "SID:AUTH", NULL, 0 },
+		{ "blanks around", LOGIN ANON JSON, "{\"username\":\" ada "
+		  "\",\"password\":\"ada\\n\"}",
+		  200, "SID:AUTH", NULL, 0 },
+	};
+#undef BODY
+
+	(void)state;
+	run_script(steps, COUNT_OF(steps));
+}
+
+static void test_long_fields(void **state)
+{
+	static char body[1200];
+	struct step step = { "long", LOGIN ANON JSON, body, 401,
+	                     "{\"username\":[\"Ensure this field has no more than 150 "
+	                     "characters.\"],"
+	                     "\"password\":[\"Ensure this field has no more than 128 "
+	                     "characters.\"]}",
+	                     NULL, 0 };
+
+	(void)state;
+	snprintf(body, sizeof body, "{\"username\":\"%0151d\",\"password\":\"%0129d\"}", 0, 0);
+	run_script(&step, 1);
+	snprintf(body, sizeof body, "{\"username\":\"%0150d\",\"password\":\"%0128d\"}", 0, 0);
+	step.has = "invalid login";
+	run_script(&step, 1);
+}
+
+static void test_throttle(void **state)
+{
+	static const char wrong[] = "{\"username\":\"ada\",\"password\":\"x\"}";
+	struct step steps[16];
+	size_t n = 0;
+
+	(void)state;
+	while (n < 10)
+		steps[n++] = (struct step){ "wrong", LOGIN ANON JSON, wrong, 401, "invalid", NULL,
+		  1 };
+	steps[n++] = (struct step){ "throttled", LOGIN ANON JSON, ADA, 429, "Retry-After: 891\r\n",
+	                            "AUTH", 0 };
+	steps[n++] = (struct step){ "another login", LOGIN ANON JSON,
+	                            "{\"username\":\"bob\",\"password\":\"bob\"}", 200, NULL,
+	                            NULL, 0 };
+	steps[n++] = (struct step){ "later", LOGIN ANON JSON, ADA, 200, "SID:AUTH", NULL, 900 };
+	steps[n++] = (struct step){ "forgotten", LOGIN ANON JSON, wrong, 401, NULL, NULL, 0 };
+	run_script(steps, n);
+}
+
+static void test_expiry_and_renewal(void **state)
+{
+#define DAY 86400
+	static const struct step steps[] = {
+		{ "login", LOGIN ANON JSON, ADA, 200, NULL, NULL, 0 },
+		{ "13 days", "GET /resolve HTTP/1.1" AUTH, NULL, 204, "customer", NULL, 13 * DAY },
+		{ "renewed", "GET /resolve HTTP/1.1" AUTH, NULL, 204, "customer", NULL, 13 * DAY },
+		{ "idle", "GET /resolve HTTP/1.1" AUTH, NULL, 401, "session_dead",
+		  "Session-Id: SID",
+		  14 * DAY },
+		{ "login", LOGIN ANON JSON, ADA, 200, NULL, NULL, 0 },
+		{ "used", "GET /resolve HTTP/1.1" AUTH, NULL, 204, NULL, NULL, 13 * DAY },
+		{ "used", "GET /resolve HTTP/1.1" AUTH, NULL, 204, NULL, NULL, 13 * DAY },
+		{ "used", "GET /resolve HTTP/1.1" AUTH, NULL, 204, NULL, NULL, 13 * DAY },
+		{ "used", "GET /resolve HTTP/1.1" AUTH, NULL, 204, NULL, NULL, 13 * DAY },
+		{ "used", "GET /resolve HTTP/1.1" AUTH, NULL, 204, NULL, NULL, 13 * DAY },
+		{ "used", "GET /resolve HTTP/1.1" AUTH, NULL, 204, NULL, NULL, 13 * DAY },
+		{ "absolute", "GET /resolve HTTP/1.1" AUTH, NULL, 401, "session_dead", NULL,
+		  12 * DAY },
+	};
+#undef DAY
+
+	(void)state;
+	run_script(steps, COUNT_OF(steps));
+}
+
+static void test_verdicts(void **state)
+{
+#define R "GET /resolve"
+	static const struct step steps[] = {
+		{ "nothing", R " HTTP/1.1", NULL, 401, "X-Resolve-Error: session_required", NULL,
+		  0 },
+		{ "nothing, any", R "?require=any HTTP/1.1", NULL, 204, "X-Session-Kind: none\r\n"
+		  "X-Session-Key: -\r\nX-Customer-Id: -\r\nX-Customer-Login: -\r\nX-Basket-Id: "
+		  "-\r\n"
+		  "X-Client-Name: -\r\nX-Client-Scopes: -\r\nX-Auth-Via: none\r\n", NULL, 0 },
+		{ "nothing, session", R "?require=session HTTP/1.1", NULL, 401,
+		  "session_required", NULL, 0 },
+		{ "guest", R " HTTP/1.1" ANON, NULL, 401, "X-Resolve-Error: customer_required",
+		  NULL, 0 },
+		{ "guest, session", R "?require=session HTTP/1.1" ANON, NULL, 204,
+		  "X-Session-Kind: guest\r\n", NULL, 0 },
+		{ "guest, any", R "?require=any HTTP/1.1" ANON, NULL, 204, "X-Client-Name: app\r\n"
+		  "X-Client-Scopes: shop,trusted\r\nX-Auth-Via: header\r\nSession-Id: SID:ANON",
+		  NULL, 0 },
+		{ "login", LOGIN ANON JSON, ADA, 200, NULL, NULL, 0 },
+		{ "customer", R " HTTP/1.1" AUTH, NULL, 204, "X-Customer-Id: "
+		  "1\r\nX-Customer-Login: ada\r\n",
+		  NULL, 0 },
+		{ "customer, POST", "POST /resolve?require=any HTTP/1.1" AUTH, NULL, 204,
+		  "customer", NULL,
+		  0 },
+		{ "dead", R "?require=any HTTP/1.1" AUTH "x", NULL, 401, "session_dead",
+		  "Session-Id: SID",
+		  0 },
+		{ "malformed", R "?require=any HTTP/1.1" KEY "|Session-Id: "
+		  "SID:ANON:shop.example:a b", NULL,
+		  401, "sid_malformed", NULL, 0 },
+		{ "Bearer", R "?require=any HTTP/1.1|Authorization: Bearer x.y.z", NULL, 401,
+		  "token_dead",
+		  NULL, 0 },
+		{ "Bearer beside", R "?require=any HTTP/1.1" AUTH "|Authorization: Bearer x.y.z",
+		  NULL, 401,
+		  "token_dead", NULL, 0 },
+		{ "bad key", R "?require=any HTTP/1.1|Authorization: nonsense", NULL, 403,
+		  "key_bad", NULL, 0 },
+		{ "untrusted", R " HTTP/1.1|X-Api-Key: shop-key|Session-Id: "
+		  "SID:AUTH:shop.example:u1", NULL,
+		  403, "sid_untrusted", NULL, 0 },
+		{ "no key", R " HTTP/1.1|Session-Id: SID:AUTH:shop.example:u1", NULL, 403,
+		  "sid_untrusted",
+		  NULL, 0 },
+		{ "realm", R " HTTP/1.1" KEY "|Session-Id: SID:ANON:other.example:u1", NULL, 403,
+		  "other.example of the Session-Id is not the host shop.example (setting "
+		  "sid_realms)", NULL, 0 },
+		{ "scope", R "?require=any&scope=shop HTTP/1.1|X-Api-Key: shop-key", NULL, 204,
+		  NULL, NULL, 0 },
+		{ "no scope", R "?require=any&scope=login HTTP/1.1|X-Api-Key: shop-key", NULL, 403,
+		  "scope_missing", NULL, 0 },
+		{ "no such scope", R "?require=any&scope=admin HTTP/1.1|X-Api-Key: shop-key",
+		  NULL, 403,
+		  "scope_missing", NULL, 0 },
+		{ "scope, no key", R "?require=any&scope=shop HTTP/1.1", NULL, 403,
+		  "scope_missing", NULL, 0 },
+		{ "two keys", R "?require=any HTTP/1.1" KEY "|Authorization: shop-key", NULL, 400,
+		  "keys_disagree", NULL, 0 },
+		{ "bad require", R "?require=all HTTP/1.1", NULL, 400, "query_bad", NULL, 0 },
+		{ "require twice", R "?require=session&require=any HTTP/1.1", NULL, 400,
+		  "query_bad", NULL, 0 },
+	};
+#undef R
+
+	(void)state;
+	run_script(steps, COUNT_OF(steps));
+}
+
+static void test_native_session(void **state)
+{
+#define SSO "|X-Api-Key: login-key|Session-Id: SID:ANON:shop.example:u9"
+	static const struct step steps[] = {
+		{ "nobody", "GET /session HTTP/1.1", NULL, 200,
+		  "{\"session_kind\":\"none\",\"session_key\":null,"
+		  "\"customer_id\":null,\"customer_login\":null,"
+		  "\"basket_id\":null,\"client_name\":null,"
+		  "\"client_scopes\":null,\"auth_via\":\"none\"}", NULL, 0 },
+		{ "no scope", "POST /session/login HTTP/1.1" ANON JSON, "{\"login\":\"ada\"}", 403,
+		  "scope_missing", NULL, 0 },
+		{ "no Session-Id", "POST /session/login HTTP/1.1|X-Api-Key: login-key" JSON,
+		  "{\"login\":\"ada\"}", 400, "sid_missing", NULL, 0 },
+		{ "no login", "POST /session/login HTTP/1.1" SSO JSON, "{}", 400, "login_missing",
+		  NULL, 0 },
+		{ "no object", "POST /session/login HTTP/1.1" SSO JSON, "[]", 400,
+		  "login_missing", NULL, 0 },
+		{ "no JSON", "POST /session/login HTTP/1.1" SSO JSON, "", 400, "json_bad", NULL,
+		  0 },
+		{ "media", "POST /session/login HTTP/1.1" SSO, "{\"login\":\"ada\"}", 415,
+		  "media_type", NULL, 0 },
+		{ "unknown", "POST /session/login HTTP/1.1" SSO JSON, "{\"login\":\"eve\"}", 404,
+		  "customer_unknown", NULL, 0 },
+		{ "disabled", "POST /session/login HTTP/1.1" SSO JSON, "{\"login\":\"gone\"}", 403,
+		  "customer_disabled", NULL, 0 },
+		{ "in", "POST /session/login HTTP/1.1" SSO JSON, "{\"login\":\"keyless\"}", 200,
+		  "\"customer_id\":\"4\",\"customer_login\":\"keyless\"", NULL, 0 },
+		{ "who", "GET /session HTTP/1.1|X-Api-Key: login-key|Session-Id: "
+		  "SID:AUTH:shop.example:u9-1f:2",
+		  NULL, 200, "\"customer_login\":\"keyless\"", NULL, 0 },
+		{ "AUTH", "POST /session/login HTTP/1.1|X-Api-Key: login-key|Session-Id: "
+		  "SID:AUTH:shop.example:u9"
+		  JSON, "{\"login\":\"ada\"}", 400, "sid_missing", NULL, 0 },
+	};
+#undef SSO
+
+	(void)state;
+	run_script(steps, COUNT_OF(steps));
+}
+
+static void test_router(void **state)
+{
+	static const struct step steps[] = {
+		{ "unknown", "GET /nosuch HTTP/1.1", NULL, 404, "problem+json", NULL, 0 },
+		{ "unknown api", "GET /api/nosuch/ HTTP/1.1" ANON, NULL, 404,
+		  "{\"detail\":\"Not found.\"}",
+		  NULL, 0 },
+		{ "unknown api echo", "GET /api/nosuch/ HTTP/1.1" ANON, NULL, 404,
+		  "Session-Id: SID:ANON", NULL,
+		  0 },
+		{ "encoded", "GET /%72esolve?require=any HTTP/1.1", NULL, 204, NULL, NULL, 0 },
+		{ "encoded slash", "GET /session%2Flogin HTTP/1.1", NULL, 404, NULL, NULL, 0 },
+		{ "dots", "GET /x/../resolve?require=any HTTP/1.1", NULL, 404, NULL, NULL, 0 },
+		{ "method", "PUT /api/login/ HTTP/1.1" ANON, NULL, 405,
+		  "Allow: GET, POST, DELETE, HEAD, OPTIONS\r\n", NULL, 0 },
+		{ "method, native", "PUT /session HTTP/1.1", NULL, 405,
+		  "Allow: GET, HEAD, OPTIONS", NULL, 0 },
+		{ "OPTIONS", "OPTIONS /api/login/ HTTP/1.1" ANON, NULL, 204,
+		  "Allow: GET, POST, DELETE, HEAD, OPTIONS\r\nSession-Id: SID:ANON", NULL, 0 },
+		{ "OPTIONS *", "OPTIONS * HTTP/1.1", NULL, 204, "Allow: GET", NULL, 0 },
+		{ "TRACE", "TRACE /resolve HTTP/1.1", NULL, 405, "Allow: ", NULL, 0 },
+		{ "Upgrade", "GET /resolve?require=any HTTP/1.1|Upgrade: h2c", NULL, 501, NULL,
+		  NULL, 0 },
+		{ "strange method", "BREW /session HTTP/1.1", NULL, 501, NULL, NULL, 0 },
+		{ "strange method, resolve", "BREW /resolve?require=any HTTP/1.1", NULL, 204,
+		  NULL, NULL, 0 },
+		{ "health", "GET /healthz HTTP/1.1|X-Api-Key: nonsense", NULL, 200, "\r\nok\n",
+		  NULL, 0 },
+		{ "ready", "HEAD /readyz HTTP/1.1", NULL, 200, NULL, NULL, 0 },
+	};
+
+	(void)state;
+	run_script(steps, COUNT_OF(steps));
+}
+
+static void test_oldest_session_goes(void **state)
+{
+#define SID(type, id) KEY "|Session-Id: SID:" type ":shop.example:" id
+	static const struct step steps[] = {
+		{ "1", LOGIN SID("ANON", "one") JSON, ADA, 200, NULL, NULL, 1 },
+		{ "2", LOGIN SID("ANON", "two") JSON, ADA, 200, NULL, NULL, 1 },
+		{ "3", LOGIN SID("ANON", "three") JSON, ADA, 200, NULL, NULL, 1 },
+		{ "1 lives", "GET /resolve HTTP/1.1" SID("AUTH", "one"), NULL, 204, NULL, NULL, 1 },
+		{ "4", LOGIN SID("ANON", "four") JSON, ADA, 200, NULL, NULL, 1 },
+		{ "1 is gone", "GET /resolve HTTP/1.1" SID("AUTH", "one"), NULL, 401, NULL, NULL,
+		  1 },
+		{ "2 lives", "GET /resolve HTTP/1.1" SID("AUTH", "two"), NULL, 204, NULL, NULL, 1 },
+		{ "2 again", LOGIN SID("ANON", "two") JSON, ADA, 200, NULL, NULL, 1 },
+		{ "3 lives", "GET /resolve HTTP/1.1" SID("AUTH", "three"), NULL, 204, NULL, NULL,
+		  1 },
+	};
+#undef SID
+
+	(void)state;
+	run_script(steps, COUNT_OF(steps));
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_login_and_logout),
+		cmocka_unit_test(test_login_form),
+		cmocka_unit_test(test_long_fields),
+		cmocka_unit_test(test_throttle),
+		cmocka_unit_test(test_expiry_and_renewal),
+		cmocka_unit_test(test_verdicts),
+		cmocka_unit_test(test_native_session),
+		cmocka_unit_test(test_router),
+		cmocka_unit_test(test_oldest_session_goes),
+	};
+
+	return cmocka_run_group_tests_name("handlers", tests, NULL, NULL);
+}

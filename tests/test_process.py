@@ -1,0 +1,522 @@
+"""Processes: deaths, drains, restarts, memory (DESIGN sections 2 to 4; L07, L08, S16, D01, D02)."""
+
+import concurrent.futures
+import contextlib
+import os
+import resource
+import signal
+import subprocess
+import threading
+import time
+
+import pytest
+
+from conftest import (BIN, ROOT, SANITIZED, WAIT_S, Closed, Wire, request_bytes, wait_until)
+
+ANON, AUTH = "SID:ANON:127.0.0.1:", "SID:AUTH:127.0.0.1:"
+OPEN = {"sid_trust": "any", "login_throttle": "off", "login_throttle_address": "off"}
+BACK_S = 5  # a child that died is back within a second; the tests wait a little longer
+DEATHS = r"event=\S*(died|killed|exited|lost|gone|restart|dropped|child)"
+
+
+def alive(pid):
+    with contextlib.suppress(OSError):
+        with open(f"/proc/{pid}/stat", encoding="ascii") as stat:
+            return stat.read().rsplit(")", 1)[1].split()[0] not in "ZX"
+    return False
+
+
+def slow_login(server, identifier, headers=()):
+    """Sends a login whose check takes long; the wire, its answer not yet read."""
+    return server.wire().send(request_bytes(
+        "POST", "/api/login/", {"Session-Id": ANON + identifier, **dict(headers)},
+        {"username": "ada", "password": "ada"}))
+
+
+def answers(server, target="/healthz"):
+    """True where the server answers; no answer at all is no error here."""
+    with contextlib.suppress(Closed, OSError):
+        return server.get(target).status == 200
+    return False
+
+
+@pytest.fixture
+def slow_store(store):
+    """Its customer's password takes a while to check, as in production."""
+    store.run("customer", "add", "ada", "--password-stdin", "--password-iterations=600000",
+              stdin="ada\n")
+    return store
+
+
+# --- The processes and their deaths. --------------------------------------------------------------
+
+def test_process_table(store):
+    """DESIGN section 2: fronts, one writer, and a hasher from its first need on."""
+    store.customer("ada")
+    server = store.serve(**OPEN, workers=2, hashers=2)
+    assert (len(server.child("front")), len(server.child("writer"))) == (2, 1)
+    assert server.child("hasher") == []
+    assert server.login(ANON + "a", "ada").status == 200
+    assert 1 <= len(server.child("hasher")) <= 2
+
+
+def test_least_power(store):
+    """DESIGN section 2: a front maps the store read-only, opens no seal.key, and is in seccomp
+    with no new privileges; no process can be dumped or traced by its like."""
+    store.customer("ada")
+    server = store.serve(**OPEN)
+    server.login(ANON + "a", "ada")
+    front, = server.child("front")
+    with open(f"/proc/{front}/maps", encoding="utf-8") as maps:
+        mode = {line.split()[1] for line in maps if line.rstrip().endswith("/data.mdb")}
+    assert mode and all("w" not in m for m in mode)
+    for pid in server.children():
+        status = open(f"/proc/{pid}/status", encoding="ascii").read()
+        assert "Threads:\t1\n" in status
+        if not SANITIZED:
+            assert "NoNewPrivs:\t1\n" in status and "Seccomp:\t2\n" in status
+
+
+def test_killed_front(store):
+    """kill -9 of a front: the other's connections live on, and it is back."""
+    store.customer("ada")
+    server = store.serve(**OPEN, workers=2, allow=DEATHS)
+    assert server.login(ANON + "a", "ada").status == 200
+    wires = [server.wire() for _ in range(40)]
+    for wire in wires:
+        wire.send(request_bytes("GET", "/healthz")).response()
+    first, second = server.child("front")
+    os.kill(first, signal.SIGKILL)
+
+    def lives(wire):
+        try:
+            wire.send(request_bytes("GET", "/session", {"Session-Id": AUTH + "a"}))
+            return wire.response().json["customer_login"] == "ada"
+        except (Closed, ConnectionError):
+            return False
+    living = [lives(wire) for wire in wires]
+    for wire in wires:
+        wire.socket.close()
+    assert any(living), "the other front's connections live on"
+    wait_until(lambda: len(server.child("front")) == 2, "the front is back", BACK_S)
+    assert second in server.child("front")
+    for _ in range(20):
+        assert server.get("/session", {"Session-Id": AUTH + "a"}).status == 200
+
+
+def test_killed_writer(store):
+    """kill -9 of the writer, idle: reads go on meanwhile, writes again soon."""
+    store.customer("ada")
+    server = store.serve(**OPEN, allow=DEATHS)
+    assert server.login(ANON + "a", "ada").status == 200
+    writer, = server.child("writer")
+    with server.wire() as wire:
+        os.kill(writer, signal.SIGKILL)
+        wire.send(request_bytes("GET", "/session", {"Session-Id": AUTH + "a"}))
+        assert wire.response().status == 200
+    wait_until(lambda: server.child("writer") not in ([], [writer]), "a writer again", BACK_S)
+    wait_until(lambda: server.login(ANON + "b", "ada").status == 200, "logins again", BACK_S)
+    assert server.get("/session", {"Session-Id": AUTH + "a"}).status == 200
+    wait_until(lambda: server.get("/readyz").status == 200, "ready again", BACK_S)
+
+
+def test_writer_killed_with_requests_in_flight(slow_store):
+    """Requests in flight get 503 with Retry-After, pipelined ones behind them go on."""
+    server = slow_store.serve(**OPEN, allow=DEATHS)
+    writer, = server.child("writer")
+    wires = [slow_login(server, f"f{i}") for i in range(4)]
+    for wire in wires:
+        wire.send(request_bytes("GET", "/healthz"))
+    wait_until(lambda: server.child("hasher"), "the hasher is at work")
+    os.kill(writer, signal.SIGKILL)
+    for wire in wires:
+        r = wire.response()
+        assert r.status == 503 and int(r.get("Retry-After")) > 0 and r.json["detail"], r
+        assert wire.response().status == 200
+        wire.socket.close()
+    wait_until(lambda: server.login(ANON + "f", "ada").status == 200, "logins again", BACK_S * 2)
+
+
+def test_nothing_acknowledged_is_lost(store):
+    """D01: the writer is killed again and again under load; every 200 holds."""
+    key = store.key("sso", "trusted,login")
+    store.customer("ada")
+    server = store.serve(workers=2, max_sessions_per_customer=0, allow=DEATHS)
+    proof = {"X-Api-Key": key}
+    stop, acknowledged, odd = threading.Event(), [], []
+
+    def log_in_and_out(worker):
+        for i in range(100000):
+            if stop.is_set():
+                return
+            name = f"w{worker}n{i}"
+            try:
+                r = server.request("POST", "/session/login",
+                                   {**proof, "Session-Id": ANON + name}, {"login": "ada"})
+                if r.status == 200:
+                    acknowledged.append(name)
+                elif r.status != 503:
+                    odd.append(r)
+            except (Closed, OSError) as error:
+                odd.append(error)
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        for worker in range(4):
+            pool.submit(log_in_and_out, worker)
+        for _ in range(4):
+            time.sleep(0.4)
+            writers = wait_until(lambda: server.child("writer"), "a writer", BACK_S)
+            os.kill(writers[0], signal.SIGKILL)
+        time.sleep(0.3)
+        stop.set()
+    assert not odd, odd[:3]
+    assert len(acknowledged) > 20
+    for name in acknowledged:
+        assert server.resolve({**proof, "Session-Id": AUTH + name}).status == 204, name
+    store.run("check")
+
+
+def test_killed_hasher(slow_store):
+    """kill -9 of the hasher: the question is asked again of another, or answered 503."""
+    server = slow_store.serve(**OPEN, allow=DEATHS)
+    with slow_login(server, "h") as wire:
+        hasher, = wait_until(lambda: server.child("hasher"), "the hasher is at work")
+        os.kill(hasher, signal.SIGKILL)
+        assert wire.response().status in (200, 503)
+    wait_until(lambda: server.login(ANON + "h", "ada").status == 200, "logins again", BACK_S * 2)
+
+
+def test_killed_supervisor(store):
+    """kill -9 of the supervisor ends all; the next start finds the store sound."""
+    store.customer("ada")
+    server = store.serve(**OPEN, workers=2)
+    assert server.login(ANON + "a", "ada").status == 200
+    children = list(server.children())
+    assert len(children) == 4
+    server.kill()
+    wait_until(lambda: not any(map(alive, children)), "every child ends", BACK_S)
+    store.run("check")
+    again = store.serve(**OPEN)
+    assert again.resolve({"Session-Id": AUTH + "a"}).status == 204
+
+
+def test_killed_writer_at_start(store):
+    """A writer that dies at once, again and again, is no busy loop."""
+    server = store.serve(**OPEN, allow=DEATHS)
+    for _ in range(5):
+        writer = wait_until(lambda: server.child("writer"), "a writer", BACK_S * 2)[0]
+        os.kill(writer, signal.SIGKILL)
+        wait_until(lambda w=writer: w not in server.child("writer"), "its end")
+    wait_until(lambda: server.get("/readyz").status == 200, "ready again", BACK_S * 4)
+
+
+# --- Waiting. -------------------------------------------------------------------------------------
+
+def test_password_checks_delay_nobody(slow_store):
+    """L08: 200 requests that came after a login are all answered before it, other writes too."""
+    for workers in (1, 2):
+        server = slow_store.serve(**OPEN, workers=workers)
+        slow = [slow_login(server, f"s{workers}{i}") for i in range(3)]
+        order = []
+
+        def wait_for(wire):
+            order.append(("login", wire.response().status))
+        waiting = [threading.Thread(target=wait_for, args=(wire,)) for wire in slow]
+        for thread in waiting:
+            thread.start()
+        for i in range(200):
+            r = server.resolve({"Session-Id": f"{ANON}r{i}"})
+            order.append(("resolve", r.status))
+        assert server.request("DELETE", "/api/login/").status == 200
+        order.append(("write", 200))
+        for thread in waiting:
+            thread.join()
+        for wire in slow:
+            wire.socket.close()
+        assert order[-3:] == [("login", 200)] * 3, [o for o in order if o[0] != "resolve"]
+        server.stop()
+
+
+def test_stopped_hasher_delays_logins_alone(store):
+    """L08: whatever becomes of a password check, all else goes on."""
+    store.customer("ada")
+    server = store.serve(**OPEN)
+    assert server.login(ANON + "a", "ada").status == 200
+    hasher, = server.child("hasher")
+    os.kill(hasher, signal.SIGSTOP)
+    try:
+        with slow_login(server, "b") as wire:
+            assert server.resolve({"Session-Id": AUTH + "a"}).status == 204
+            assert server.request("DELETE", "/api/login/", {"Session-Id": AUTH + "a"}
+                                  ).status == 200
+            wire.socket.settimeout(0.3)
+            with pytest.raises(TimeoutError):
+                wire.response()
+            os.kill(hasher, signal.SIGCONT)
+            wire.socket.settimeout(WAIT_S)
+            assert wire.response().status == 200
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(hasher, signal.SIGCONT)
+
+
+def test_waiting_writes_are_bounded(store):
+    """Over max_waiting_writes: 503 with Retry-After at once, the rest is answered later."""
+    server = store.serve(**OPEN, max_waiting_writes=4)
+    writer, = server.child("writer")
+    os.kill(writer, signal.SIGSTOP)
+    try:
+        wires = [server.wire().send(request_bytes("DELETE", "/api/login/",
+                                                  {"Session-Id": f"{ANON}w{i}"}))
+                 for i in range(12)]
+        time.sleep(0.3)
+    finally:
+        os.kill(writer, signal.SIGCONT)
+    got = [wire.response() for wire in wires]
+    for wire in wires:
+        wire.socket.close()
+    assert {r.status for r in got} == {200, 503}
+    assert sum(r.status == 200 for r in got) >= 4
+    assert all(int(r.get("Retry-After")) > 0 for r in got if r.status == 503)
+
+
+def test_answers_follow_the_commit(store):
+    """D01: what was answered is what a command beside the server sees at once."""
+    store.customer("ada")
+    server = store.serve(**OPEN)
+    for i in range(10):
+        assert server.login(f"{ANON}c{i}", "ada").status == 200
+        assert len(store.records("session", "list")) == i + 1
+
+
+def test_two_fronts_see_each_write(store):
+    """DESIGN section 4: no request is judged on a snapshot older than its last byte."""
+    key = {"X-Api-Key": store.key("sso", "trusted,login")}
+    store.customer("ada")
+    server = store.serve(workers=2)
+    wires = [server.wire() for _ in range(16)]
+    auth = {**key, "Session-Id": AUTH + "v"}
+    for _ in range(15):
+        for expected, ask in (
+                (204, request_bytes("POST", "/session/login", {**key, "Session-Id": ANON + "v"},
+                                    {"login": "ada"})),
+                (401, request_bytes("DELETE", "/api/login/", auth))):
+            assert wires[0].send(ask).response().status == 200
+            for wire in wires:
+                wire.send(request_bytes("GET", "/resolve", auth))
+            assert [wire.response().status for wire in wires] == [expected] * 16
+    for wire in wires:
+        wire.socket.close()
+
+
+# --- Stop and start. ------------------------------------------------------------------------------
+
+def test_sigterm_drains(slow_store):
+    """A login in flight is answered and holds; idle connections end; exit code 0."""
+    server = slow_store.serve(**OPEN)
+    idle = server.wire()
+    idle.send(request_bytes("GET", "/healthz")).response()
+    with slow_login(server, "d") as wire:
+        wait_until(lambda: server.child("hasher"), "the hasher is at work")
+        server.process.send_signal(signal.SIGTERM)
+        assert idle.ended()
+        r = wire.response()
+        assert (r.status, r.get("Connection")) == (200, "close")
+        assert wire.ended()
+    server.stop()
+    again = slow_store.serve(**OPEN)
+    assert again.resolve({"Session-Id": AUTH + "d"}).status == 204
+
+
+def test_sigint_stops_cleanly(store):
+    """Ctrl-C reaches the whole group; the exit code is 0 all the same."""
+    server = store.serve(prepare=os.setsid)
+    children = list(server.children())
+    os.killpg(server.pid, signal.SIGINT)
+    assert server.process.wait(WAIT_S) == 0
+    server.check_log()
+    assert not any(map(alive, children))
+
+
+def test_drain_refuses_nobody_twice(store):
+    """While it drains no new connection is answered by half; afterwards the port is free."""
+    server = store.serve()
+    port = server.port
+    server.stop()
+    with pytest.raises(ConnectionError):
+        Wire(port)
+    again = store.serve(listen=f"127.0.0.1:{port}")
+    assert again.get("/healthz").status == 200
+
+
+def test_data_is_kept(store):
+    """A second start keeps customers, keys, sessions and the secret."""
+    ada, key = store.customer("ada"), store.key("app", "trusted")
+    server = store.serve()
+    assert server.login(ANON + "k", "ada", headers={"X-Api-Key": key}).status == 200
+    auth = {"Session-Id": AUTH + "k", "X-Api-Key": key}
+    first = server.resolve(auth)
+    server.stop()
+    again = store.serve().resolve(auth)
+    assert again.get("X-Customer-Id") == first.get("X-Customer-Id") == str(ada)
+    assert again.get("X-Session-Key") == first.get("X-Session-Key")
+
+
+def test_port_in_use(store):
+    """A listener that cannot be bound: one line that names it, exit code 111."""
+    server = store.serve()
+    store.run("serve", f"--listen=127.0.0.1:{server.port}", "--ops-listen=", code=111)
+    lines = store.errors.splitlines()
+    assert any(f"127.0.0.1:{server.port}" in line for line in lines) and len(lines) <= 2, lines
+
+
+@pytest.mark.parametrize("flag,word", [
+    ("--listen=nowhere", "listen"), ("--no_such_setting=1", "no_such_setting"),
+    ("--session_ttl=soon", "session_ttl"), ("--register=on", "register"),
+    ("--max_body=1T", "max_body")])
+def test_bad_settings(store, flag, word):
+    """One line that names the setting and what would be right, exit code 100."""
+    store.run("serve", flag, code=100)
+    assert word in store.errors and len(store.errors.splitlines()) == 1, store.errors
+
+
+def test_settings_by_file_environment_and_flag(store):
+    """interface.md: the later wins."""
+    config = store.path.parent / "sidecart.conf"
+    config.write_text("# limits\nmax_target = 300\noverload_status = 500\n")
+    store.environment["SIDECART_MAX_TARGET"] = "400"
+    server = store.serve(config=config)
+    assert server.get("/session?" + "a" * 380).status == 200
+    assert server.get("/session?" + "a" * 400).status == 414
+    server.stop()
+    server = store.serve(config=config, max_target=500)
+    assert server.get("/session?" + "a" * 480).status == 200
+
+
+# --- The binary, memory, disk. --------------------------------------------------------------------
+
+@pytest.mark.skipif(SANITIZED, reason="a sanitizer needs shared libraries")
+def test_binary_is_static():
+    """ldd refuses it; it is below 1.5 MB without its symbols."""
+    done = subprocess.run(["ldd", BIN], capture_output=True, text=True, check=False)
+    assert "not a dynamic executable" in done.stderr + done.stdout or \
+        "statically linked" in done.stdout
+    with open(BIN, "rb") as binary:
+        assert b"/lib64/ld-linux" not in binary.read()
+    sections = subprocess.run(["size", BIN], capture_output=True, text=True, check=True).stdout
+    text, data = map(int, sections.splitlines()[1].split()[:2])
+    assert text + data < 1_500_000
+
+
+@pytest.mark.skipif(SANITIZED, reason="a sanitizer reserves memory of its own")
+def test_memory_is_bounded(store):
+    """L07: under RLIMIT_DATA, with every connection and body at its limit, it goes on."""
+    store.customer("ada")
+    limit = 256 << 20
+    server = store.serve(
+        **OPEN, max_connections=300,
+        prepare=lambda: resource.setrlimit(resource.RLIMIT_DATA, (limit, limit)))
+    body = b'{"username":"' + b"a" * 60000 + b'","password":"ada"}'
+    raw = request_bytes("POST", "/api/login/", {"Session-Id": ANON + "m", "Content-Type":
+                                                "application/json"}, body)
+    wires = [server.wire().send(raw[:-10]) for _ in range(250)]
+    for wire in wires:
+        assert wire.send(raw[-10:]).response().status == 401
+        wire.socket.close()
+    assert server.login(ANON + "m", "ada").status == 200
+
+
+def test_full_store(store):
+    """D02, S16: a full map is 507 for what grows, never 401; reads, logouts and the sweep go
+    on, and what they free is used again."""
+    key = {"X-Api-Key": store.key("sso", "trusted,login")}
+    store.customer("ada")
+    server = store.serve(map_size="32M", max_sessions_per_customer=0, session_ttl="1d",
+                         durability="unsafe-nosync", workers=2,
+                         allow=r"nosync|full|store_failed|MAP_FULL")
+    full = threading.Event()
+
+    def fill(worker):
+        with server.wire() as wire:
+            for i in range(200000):
+                if full.is_set():
+                    return
+                wire.send(request_bytes(
+                    "POST", "/session/login",
+                    {**key, "Session-Id": f"{ANON}full{worker}x{i}"}, {"login": "ada"}))
+                status = wire.response().status
+                if status == 507:
+                    full.set()
+                else:
+                    assert status == 200, status
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        for done in [pool.submit(fill, worker) for worker in range(8)]:
+            done.result()
+    assert full.is_set()
+    auth = {**key, "Session-Id": AUTH + "full0x1"}
+    assert server.resolve(auth).status == 204
+    assert server.request("DELETE", "/api/login/", auth).status == 200
+    assert server.resolve(auth).status == 401
+    store.run("session", "revoke", "--customer", "ada")
+    wait_until(lambda: server.request(
+        "POST", "/session/login", {**key, "Session-Id": ANON + "after"},
+        {"login": "ada"}).status == 200, "room again", 60)
+
+
+def test_damaged_store(store):
+    """D05: a truncated data file is refused at the start, in words, and not made anew."""
+    store.customer("ada")
+    data = store.path / "data.mdb"
+    whole = data.read_bytes()
+    data.write_bytes(whole[:len(whole) // 2])
+    store.run("serve", "--listen=127.0.0.1:0", "--ops-listen=", code=111)
+    assert "data.mdb" in store.errors or str(store.path) in store.errors, store.errors
+    assert data.read_bytes() == whole[:len(whole) // 2]
+
+
+# --- Commands beside the server. ------------------------------------------------------------------
+
+def test_commands_need_a_store(tmp_path):
+    """interface.md: no store at the place: one line that names it and says what to do."""
+    done = subprocess.run([BIN, "customer", "list", f"--data={tmp_path}/none"],
+                          capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and done.stdout == ""
+    assert f"{tmp_path}/none" in done.stderr and "use --data DIR or SIDECART_DATA" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_sid_command(store):
+    """Prints what a header means under the set grammar."""
+    store.customer("ada")
+    header = "SID:ANON:www.example.com:82d7ac3f-135c-4b12-a296-ff3c4701307d-1f:2a"
+    for grammar, key in (("strict", "5c9e68dea22e3550457fb70d827331fb9dbabfa7"),
+                         ("oscarapi", None)):
+        out = store.run("sid", header, f"--sid-grammar={grammar}")
+        assert "www.example.com" in out and (key is None or key in out)
+    store.run("sid", "garbage", code=1)
+
+
+def test_version_and_help(store):
+    """--version names version, commit and libraries; --help explains each command."""
+    version = (ROOT / "VERSION").read_text().strip()
+    done = subprocess.run([BIN, "--version"], capture_output=True, text=True, check=True)
+    for part in (version, "LMDB", "BearSSL", "ansson"):
+        assert part in done.stdout, done.stdout
+    done = subprocess.run([BIN, "--help"], capture_output=True, text=True, check=True)
+    for command in ("serve", "key", "customer", "session", "sid", "check", "stat"):
+        assert command in done.stdout
+        shown = subprocess.run([BIN, command, "--help"], capture_output=True, text=True,
+                               check=True)
+        assert "sidecart" in shown.stdout
+    done = subprocess.run([BIN, "serve", "--help"], capture_output=True, text=True, check=True)
+    for setting in ("sid_trust", "session_ttl", "trusted_proxies", "max_waiting_passwords"):
+        assert setting in done.stdout
+
+
+@pytest.mark.parametrize("arguments", [
+    [], ["dance"], ["key"], ["key", "add"], ["customer", "add", "ada"], ["session", "revoke"],
+    ["key", "add", "a", "b"], ["customer", "show"], ["serve", "now"], ["stat", "--wrong"]])
+def test_called_wrongly(arguments):
+    """Exit code 100 and words on standard error alone."""
+    done = subprocess.run([BIN, *arguments], capture_output=True, text=True, check=False,
+                          stdin=subprocess.DEVNULL)
+    assert done.returncode == 100 and done.stdout == "" and done.stderr
