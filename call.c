@@ -42,6 +42,7 @@ enum call_result call_problem(struct call *c, enum http_status status, const cha
 	r->status = status;
 	http_field_lit(r, "Content-Type: application/problem+json");
 	http_field_lit(r, "Cache-Control: no-store");
+	call_put_echo(c);
 	buf_lit(&r->body, "{\"type\":\"about:blank\",\"title\":");
 	json_put_string(&r->body, slice_of(http_reason(status)));
 	buf_lit(&r->body, ",\"status\":");
@@ -64,6 +65,14 @@ void call_put_session_id(struct call *c, enum sid_type type)
 	buf_lit(fields, "Session-Id: ");
 	sid_write(fields, &c->identity.sid, type);
 	buf_lit(fields, "\r\n");
+}
+
+void call_put_echo(struct call *c)
+{
+	if (!c->identity.has_sid)
+		return;
+	call_put_session_id(c, c->identity.sid.type);
+	http_field_lit(c->response, "Vary: Session-Id");
 }
 
 static void put_le(struct buf *out, uint64_t n, size_t bytes)

@@ -84,6 +84,10 @@ enum call_result call_problem(struct call *c, enum http_status status, const cha
 /* Adds Session-Id, as `type`; for requests whose identity has_sid. */
 void call_put_session_id(struct call *c, enum sid_type type);
 
+/* Session-Id as it came and `Vary: Session-Id`, where the request carried a valid one. A
+ * problem document brings them along. */
+void call_put_echo(struct call *c);
+
 /* The password question, as the login handler writes and the hasher reads it:
  * iterations(4, little-endian) customer id(8) sealed length(2) sealed password. The answer:
  * verdict(1), then a new sealed hash where the stored one had fewer iterations. */

@@ -14,6 +14,7 @@
 #include "json.h"
 #include "print.h"
 #include "secret.h"
+#include "supervisor.h"
 
 #ifndef SIDECART_VERSION
 #define SIDECART_VERSION "unknown"
@@ -25,12 +26,13 @@
 #define SIDECART_BEARSSL "unknown"
 #endif
 #ifdef __clang__
-#define COMPILER __VERSION__            /* begins with its name */
+#define COMPILER __VERSION__
 #else
 #define COMPILER "gcc " __VERSION__
 #endif
 
-#define YIELD_NS 2000000       /* after a commit: else a server's writer would starve */
+#define LINE_CAP 1024           /* bytes of what is said on stderr at once */
+#define YIELD_NS 2000000        /* after a commit: else a server's writer would starve */
 
 static_assert(OPTIONS <= 32, "options are bits of 32");
 
@@ -66,15 +68,27 @@ static const struct {
 /* Signals that end or stop a command: never while it holds the store's lock. */
 static const int held_signals[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP, SIGTTOU };
 
+/* One line on stderr, whatever bytes the arguments brought with them. */
+static void say(const char *prefix, const char *fmt, va_list arguments)
+{
+	char line[LINE_CAP];
+	int len = vsnprintf(line, sizeof line, fmt, arguments);
+
+	if (len < 0)
+		return;
+	for (char *c = line; *c != '\0'; c++)
+		if ((unsigned char)*c < 0x20 || *c == 0x7f)
+			*c = '?';
+	fprintf(stderr, "%s%s\n", prefix, line);
+}
+
 int command_fail(int code, const char *fmt, ...)
 {
 	va_list arguments;
 
-	fputs("sidecart: ", stderr);
 	va_start(arguments, fmt);
-	vfprintf(stderr, fmt, arguments);
+	say("sidecart: ", fmt, arguments);
 	va_end(arguments);
-	fputc('\n', stderr);
 	return code;
 }
 
@@ -83,9 +97,8 @@ void command_say(const char *fmt, ...)
 	va_list arguments;
 
 	va_start(arguments, fmt);
-	vfprintf(stderr, fmt, arguments);
+	say("", fmt, arguments);
 	va_end(arguments);
-	fputc('\n', stderr);
 }
 
 /* True where `name` is `words` or begins with it and a blank; empty words fit all. */
@@ -421,20 +434,22 @@ int command_open(struct command_line *l, enum kv_mode mode)
 	struct kv_options o = {
 		.dir       = l->config.data,
 		.mode      = mode,
-		.map_bytes = l->config.map_bytes,
+		.map_bytes = kv_exists(l->config.data) ? 0 : l->config.map_bytes,  /* adopt */
 		.nosync    = l->config.durability == DURABILITY_UNSAFE_NOSYNC,
 	};
 	char error[KV_ERROR_MAX], no_secret[SECRET_ERROR_MAX];
 	enum kv_status status;
-	bool there;
 
+	if (mode == KV_CREATE && !supervisor_make_data(&l->config))
+		return COMMAND_SYSTEM;
 	if (mode == KV_CREATE && !secret_create(o.dir, l->config.sid_secret_file, no_secret))
 		return command_fail(COMMAND_SYSTEM, "%s", no_secret);
-	there = mode == KV_CREATE || kv_exists(o.dir);
-	if (!there && errno == EACCES)
-		return command_fail(COMMAND_SYSTEM, "%s: no access; run this as the owner of the "
-		                    "store", o.dir);
-	if (there && !command_hold(o.dir))
+	if (mode != KV_CREATE && !kv_exists(o.dir))
+		return errno == EACCES ?
+		       command_fail(COMMAND_SYSTEM, "%s: no access; run this as the owner of the "
+		                    "store", o.dir) :
+		       command_refuse("%s: no store here; use --data DIR or SIDECART_DATA", o.dir);
+	if (!command_hold(o.dir))
 		return COMMAND_SYSTEM;
 	hold_signals(SIG_BLOCK);
 	l->kv = kv_open(&o, error);

@@ -59,7 +59,7 @@ static void print_client(const struct command_line *l, const struct client_recor
 			{ "state", PRINT_TEXT, slice_of(state_of(r, l->now_us / 1000000)), 0 },
 			{ "created", PRINT_TIME, { 0 }, r->created_s },
 			{ "expires", PRINT_TIME, { 0 }, r->expires_s },
-			{ "last_used", PRINT_TIME, { 0 }, r->used_s },
+			{ "used", PRINT_TIME, { 0 }, r->used_s },
 			{ "owner", PRINT_TEXT, r->owner, 0 },
 			{ "sources", PRINT_LIST, buf_slice(&sources), 0 },
 			{ "key", PRINT_TEXT, key, 0 },
@@ -135,8 +135,9 @@ static int read_key(const struct command_line *l, struct buf *key)
 	} else {
 		buf_put(key, command_value(l, OPTION_VALUE));
 	}
-	if (key->full || key->len == 0 || !made_of(buf_slice(key), '!', '~'))
-		return command_refuse("a key is 1 to %d visible ASCII characters",
+	if (key->full || key->len == 0 || !made_of(buf_slice(key), ' ', '~') ||
+	    slice_trim(buf_slice(key)).len != key->len)
+		return command_refuse("a key is 1 to %d characters of ASCII, no blank at an end",
 		                      CLIENT_KEY_MAX);
 	if (key->len < SHORT_KEY)
 		command_say("sidecart: warning: a key of %zu characters is soon guessed", key->len);

@@ -29,7 +29,7 @@ static void fill(struct print_cell cells[SESSION_CELLS], struct buf *hex,
 		const struct print_cell all[SESSION_CELLS] = {
 			{ "session_key", PRINT_TEXT, buf_slice(hex), 0 },
 			{ "created", PRINT_TIME, { 0 }, s->created_s },
-			{ "last_used", PRINT_TIME, { 0 }, s->used_s },
+			{ "used", PRINT_TIME, { 0 }, s->used_s },
 			{ "expires", PRINT_TIME, { 0 }, s->expires_s },
 			{ "via", PRINT_TEXT, slice_of(via_text(s->via)), 0 },
 			{ "customer_id", PRINT_NUMBER, { 0 }, s->customer_id },

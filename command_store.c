@@ -371,15 +371,15 @@ static void print_stat(const struct config *config, const struct kv_stat *s,
 	uint64_t behind = s->oldest_reader > 0 ? s->last_snapshot - s->oldest_reader : 0;
 	uint32_t rounds = config->password_iterations;
 	const struct print_cell others[] = {
-		{ "records", PRINT_NUMBER, { 0 }, s->entries },
+		{ "entries", PRINT_NUMBER, { 0 }, s->entries },
 		{ "data", PRINT_TEXT, slice_of(config->data), 0 },
 		{ "map_bytes", PRINT_BYTES, { 0 }, s->map_bytes },
 		{ "used_bytes", PRINT_BYTES, { 0 }, s->used_bytes },
 		{ "free_bytes", PRINT_BYTES, { 0 }, s->free_bytes },
 		{ "map_use_percent", PRINT_TENTHS, { 0 }, in_use },
-		{ "tree_depth", PRINT_NUMBER, { 0 }, s->depth },
+		{ "depth", PRINT_NUMBER, { 0 }, s->depth },
 		{ "page_bytes", PRINT_NUMBER, { 0 }, s->page_bytes },
-		{ "snapshot", PRINT_NUMBER, { 0 }, s->last_snapshot },
+		{ "last_snapshot", PRINT_NUMBER, { 0 }, s->last_snapshot },
 		{ "readers", PRINT_NUMBER, { 0 }, s->readers },
 		{ "readers_max", PRINT_NUMBER, { 0 }, s->readers_max },
 		{ "oldest_reader_behind", PRINT_NUMBER, { 0 }, behind },

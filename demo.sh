@@ -34,7 +34,7 @@ Who is this? A guest (204, X-Session-Kind: guest):
   curl -si 'http://$address/resolve?require=any' -H "\$KEY" -H "\$ANON"
 
 Log in (200, and the Session-Id is AUTH now):
-  curl -si 'http://$address/api/login/' -H "\$KEY" -H "\$ANON" -H 'Content-Type: application/json' -d '{"username":"ada","password":"ada"}'
+  curl -si 'http://$address/api/login/' -H "\$KEY" -H "\$ANON" -H 'Content-Type: application/json' -d '{"username":"ada","password":"ada"}'; echo
 
 Who is this now? Customer ada (204, X-Customer-Login: ada):
   curl -si 'http://$address/resolve' -H "\$KEY" -H "\$AUTH"

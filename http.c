@@ -123,6 +123,8 @@ static const struct word_kind {
 	"The request target is not visible ASCII and one space.",
 };
 
+static const char two_framings[] = "Content-Length and Transfer-Encoding are both there.";
+
 /* Bytes of one head on their way through the parser. */
 struct cursor {
 	const char *at, *end;
@@ -381,8 +383,6 @@ static const struct known_field *field_find(struct slice name, bool *underscore)
 			return known;
 	return NULL;
 }
-
-static const char two_framings[] = "Content-Length and Transfer-Encoding are both there.";
 
 /* Why a Transfer-Encoding that is not `chunked` alone is refused (H03, H04). */
 static enum http_result refuse_coding(struct slice value, struct http_refusal *refusal)

@@ -125,8 +125,8 @@ void http_request_init(struct http_request *r);
 
 /* Judges `in` (all that came since the request's first byte; it may hold more than the
  * head) from where the last call stopped. HTTP_READY: the head is complete and sound,
- * every member is set but `body`. HTTP_MORE: sound so far. A Content-Length over
- * max_body is refused here with 413 (H26). */
+ * every member is set but `body`. HTTP_MORE: sound so far; no other result is followed by
+ * a further call. A Content-Length over max_body is refused here with 413 (H26). */
 enum http_result http_parse(struct http_request *r, struct slice in,
                             const struct http_limits *limits, struct http_refusal *refusal);
 

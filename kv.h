@@ -36,7 +36,8 @@ enum kv_mode {
 struct kv_options {
 	const char *dir;        /* an existing directory */
 	enum kv_mode mode;
-	uint64_t map_bytes;     /* read only by KV_WRITE and KV_CREATE; the others adopt it */
+	uint64_t map_bytes;     /* read only by KV_WRITE and KV_CREATE; 0: adopt what is there,
+	                         * as all others do */
 	bool nosync;            /* durability=unsafe-nosync */
 };
 

@@ -1,7 +1,8 @@
 /* log.h -- one event, one line of logfmt on standard error.
  *
- * A line is `level=info process=front event=listening address=127.0.0.1:8080`,
- * written with one write(2), so that the lines of several processes never mix.
+ * A line is `time=2026-11-23T05:00:00Z level=info process=front event=listening
+ * address=127.0.0.1:8080` (on one line), written with one write(2), so that the lines of
+ * several processes never mix. The time is the clock's, in UTC.
  * No secret and no identifier in full is ever handed to it (requirement S11).
  * Memory  a buffer on the stack; a line over 1 KiB is cut.
  */

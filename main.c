@@ -5,19 +5,48 @@
 #include "secret.h"
 #include "supervisor.h"
 
+#define SHORT_SECRET 32         /* bytes of a Session-Id secret; fewer are warned about */
+
 #define O(option) (1u << OPTION_##option)
 
+/* Both secrets must be readable before anything is started (requirement A05). */
+static bool read_secrets(const struct config *c, size_t *sid_secret_len,
+                         char error[SECRET_ERROR_MAX])
+{
+	char text[SECRET_MAX];
+	struct buf secret = BUF(text);
+	uint8_t seal_key[32];
+	bool good = secret_read(c->sid_secret_file, &secret, error) &&
+	            secret_read_seal_key(c->data, seal_key, error);
+
+	*sid_secret_len = secret.len;
+	explicit_bzero(text, sizeof text);
+	explicit_bzero(seal_key, sizeof seal_key);
+	return good;
+}
+
+/* The store is held here, before any child is made, so that no restore comes in between a
+ * writer's death and its successor. */
 static int serve(struct command_line *l)
 {
+	const struct config *c = &l->config;
 	char error[SECRET_ERROR_MAX];
+	size_t sid_secret_len;
 
-	log_open(l->config.log_level, "supervisor");
-	if (!secret_create(l->config.data, l->config.sid_secret_file, error))
-		return command_fail(COMMAND_SYSTEM, "%s", error);
-	if (!command_hold(l->config.data))
+	log_open((enum log_level)c->log_level, "supervisor");
+	if (!supervisor_make_data(c))
 		return COMMAND_SYSTEM;
-	config_warnings(&l->config);
-	return supervisor_run(&l->config);
+	if (!secret_create(c->data, c->sid_secret_file, error))
+		return command_fail(COMMAND_SYSTEM, "%s", error);
+	if (!read_secrets(c, &sid_secret_len, error))
+		return command_wrong("%s", error);
+	if (!command_hold(c->data))
+		return COMMAND_SYSTEM;
+	config_warnings(c);
+	if (sid_secret_len < SHORT_SECRET)
+		log_event(LOG_WARN, "short_sid_secret", "setting=sid_secret_file bytes=%zu "
+		          "why=\"below %d bytes it may be guessed\"", sid_secret_len, SHORT_SECRET);
+	return supervisor_run(c);
 }
 
 /* clang-format off */

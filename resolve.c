@@ -52,21 +52,12 @@ static void put_challenge(struct call *c)
 		http_field_lit(c->response, "WWW-Authenticate: Session-Id");
 }
 
-static void put_vary(struct call *c)
-{
-	if (!c->identity.has_sid)
-		return;
-	call_put_session_id(c, c->identity.sid.type);
-	http_field_lit(c->response, "Vary: Session-Id");
-}
-
 static enum call_result deny(struct call *c, enum http_status status, const char *code,
                              const char *detail)
 {
 	http_field_put(c->response, "X-Resolve-Error", slice_of(code));
 	if (status == HTTP_UNAUTHORIZED)
 		put_challenge(c);
-	put_vary(c);
 	return call_problem(c, status, code, detail);
 }
 
@@ -210,7 +201,7 @@ enum call_result resolve_get(struct call *c)
 		            "The session is anonymous: log in first.");
 	c->response->status = HTTP_NO_CONTENT;
 	put_identity_fields(&c->response->fields, id);
-	put_vary(c);
+	call_put_echo(c);
 	http_field_lit(c->response, "Cache-Control: no-store");
 	return CALL_DONE;
 }

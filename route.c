@@ -167,8 +167,7 @@ static bool answer_without_handler(struct call *c, const struct route_match *m)
 		return false;
 	if (method == HTTP_OPTIONS) {
 		http_field_put(c->response, "Allow", slice_of(m->path->allow));
-		if (c->identity.has_sid)
-			call_put_session_id(c, c->identity.sid.type);
+		call_put_echo(c);
 		c->response->status = HTTP_NO_CONTENT;
 		return true;
 	}

@@ -22,8 +22,9 @@ static bool fail(char error[SECRET_ERROR_MAX], const char *path, const char *wha
 /* What the system has refused; errno says why. */
 static bool fail_system(char error[SECRET_ERROR_MAX], const char *path, const char *what)
 {
-	(void)snprintf(error, SECRET_ERROR_MAX, "%.300s: %s: %s; check the path and who owns it", path,
-	         what, strerror(errno));
+	(void)snprintf(error, SECRET_ERROR_MAX,
+	               "%.300s: %s: %s; check the path and who owns it", path, what,
+	               strerror(errno));
 	return false;
 }
 
@@ -37,8 +38,8 @@ static bool is_private(int fd, const char *path, char error[SECRET_ERROR_MAX])
 		return fail(error, path, "no regular file; a secret is kept in a file of its own");
 	if ((file.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
 		(void)snprintf(error, SECRET_ERROR_MAX,
-		         "%.300s: mode %04o lets others at the secret; set it to 0600", path,
-		         (unsigned)file.st_mode & 07777);
+		               "%.300s: mode %04o lets others at the secret; set it to 0600",
+		               path, (unsigned)file.st_mode & 07777);
 		return false;
 	}
 	return true;

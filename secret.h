@@ -15,7 +15,7 @@
 void secret_random(void *out, size_t len);
 
 /* Reads the file into `out`; one final newline is dropped. Refused: no regular file, a mode
- * that lets group or others read it (requirement A05), an empty or over-long one. */
+ * that lets group or others at it (requirement A05), an empty or over-long one. */
 bool secret_read(const char *path, struct buf *out, char error[SECRET_ERROR_MAX]);
 
 /* Makes the directory (0700), and in it sid.secret (32 random characters of base64url, at

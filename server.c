@@ -218,7 +218,8 @@ static void enter(struct server *s, struct conn *c, enum conn_state state)
 {
 	assert(state > CONN_FREE && state < CONN_BROKEN);
 	c->state = (uint8_t)state;
-	c->deadline_ms = s->now_ms + s->timeout_ms[state];
+	if (c->output == NULL)          /* else its reader's deadline holds */
+		c->deadline_ms = s->now_ms + s->timeout_ms[state];
 }
 
 static void list_ready(struct server *s, struct conn *c)
@@ -551,7 +552,14 @@ static void begin_body(struct server *s, struct conn *c, const struct route_matc
 	struct input *in = c->input;
 	const struct http_request *r = &in->request;
 	bool in_place = !r->chunked && r->head_len + r->content_length <= s->input_cap;
+	static const struct http_refusal too_long = {
+		HTTP_CONTENT_TOO_LARGE, "The body is longer than max_body."
+	};
 
+	if (r->content_length > s->config->max_body) {
+		refuse(s, c, &too_long);
+		return;
+	}
 	prepare_call(s, c);
 	if (s->snapshot == KV_OK && !route_judge(&s->call, m)) {
 		s->response.close = true;
@@ -896,38 +904,30 @@ static void open_conn(struct server *s, int fd, const struct sockaddr_storage *f
 	}
 }
 
-/* Room for one more connection, made where there is none (L03). */
-static bool make_room(struct server *s)
-{
-	struct conn *oldest;
-
-	if (s->open < s->config->max_connections)
-		return true;
-	oldest = oldest_idle(s);
-	if (oldest == NULL)
-		return false;
-	oldest->state = CONN_BROKEN;
-	settle(s, oldest);
-	return true;
-}
-
-/* Neither a full table nor a lack of descriptors makes the loop spin: accepting pauses until
- * a connection closes, or the next sweep (L04). */
+/* At the cap the oldest idle connection gives way (L03). Neither a full table nor a lack of
+ * descriptors makes the loop spin: accepting pauses until a connection closes, or the next
+ * sweep (L04). */
 static void accept_some(struct server *s, uint32_t index)
 {
 	struct sockaddr_storage from = { 0 };
 
 	for (int i = 0; i < ACCEPTS_A_TURN && s->accepting; i++) {
+		bool full = s->open == s->config->max_connections;
+		struct conn *oldest = full ? oldest_idle(s) : NULL;
 		socklen_t len = sizeof from;
 		int fd;
 
-		if (!make_room(s)) {
+		if (full && oldest == NULL) {
 			watch_listeners(s, false);
 			return;
 		}
 		fd = accept4(s->listeners[index], (struct sockaddr *)&from, &len,
 		             SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd >= 0) {
+			if (oldest != NULL) {
+				oldest->state = CONN_BROKEN;
+				settle(s, oldest);
+			}
 			open_conn(s, fd, &from, s->config->listeners[index].ops);
 			continue;
 		}
@@ -1223,7 +1223,8 @@ static void set_up(struct server *s, const int *listeners)
 	struct epoll_event e = { .events = EPOLLIN, .data.u64 = SLOT_CONTROL };
 	uint8_t seed[16];
 
-	s->limits = (struct http_limits){ c->max_head, c->max_target, c->max_headers, c->max_body };
+	/* max_body counts where a body is waited for: begin_body(), feed_body(). */
+	s->limits = (struct http_limits){ c->max_head, c->max_target, c->max_headers, UINT64_MAX };
 	s->timeout_ms[CONN_IDLE] = c->idle_timeout_ms;
 	s->timeout_ms[CONN_HEAD] = c->header_timeout_ms;
 	s->timeout_ms[CONN_BODY] = c->body_timeout_ms;

@@ -533,13 +533,6 @@ static bool find_account(const char *name, struct account *a)
 	return p != NULL;
 }
 
-/* The directory of a store that is still to be made belongs to who will make it. */
-static void give_data(const struct config *config, const struct account *a)
-{
-	if (mkdir(config->data, S_IRWXU) == 0 && chown(config->data, a->user, a->group) != 0)
-		log_event(LOG_WARN, "chown_failed", "errno=%d", errno);
-}
-
 static bool become(const struct account *a)
 {
 	return setgroups(0, NULL) == 0 && setresgid(a->group, a->group, a->group) == 0 &&
@@ -557,7 +550,6 @@ static bool drop_privileges(const struct config *config)
 	if (config->user[0] != '\0') {
 		if (!find_account(config->user, &a))
 			return complain("user", config->user, "no such account in /etc/passwd");
-		give_data(config, &a);
 	} else if (stat(config->data, &data) == 0) {
 		a = (struct account){ data.st_uid, data.st_gid };
 	}
@@ -606,6 +598,19 @@ static void add_children(struct supervisor *s, enum kind kind, uint32_t count)
 	for (uint32_t i = 0; i < count; i++)
 		s->children[s->child_count++] =
 			(struct child){ .kind = kind, .number = i, .control = -1 };
+}
+
+bool supervisor_make_data(const struct config *config)
+{
+	bool give = geteuid() == 0 && config->user[0] != '\0';
+	struct account a;
+
+	if (give && !find_account(config->user, &a))
+		return complain("user", config->user, "no such account in /etc/passwd");
+	if (mkdir(config->data, S_IRWXU) != 0)
+		return errno == EEXIST || complain("data", config->data, strerror(errno));
+	return !give || chown(config->data, a.user, a.group) == 0 ||
+	       complain("data", config->data, strerror(errno));
 }
 
 int supervisor_run(const struct config *config)

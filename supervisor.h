@@ -9,6 +9,10 @@
 
 #include "config.h"
 
+/* Makes the store's directory where there is none; as root, for the account that is to
+ * serve. False: one line on standard error says why not. */
+bool supervisor_make_data(const struct config *config);
+
 /* Serves until it is told to stop; returns the exit status: 0, 100 where a setting is wrong,
  * 111 where the system failed. */
 int supervisor_run(const struct config *config);

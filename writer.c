@@ -789,7 +789,7 @@ static void set_up(struct writer *w)
 	uint8_t seed[16];
 	char json_error[JSON_ERROR_MAX];
 
-	w->limits = (struct http_limits){ c->max_head, c->max_target, c->max_headers, c->max_body };
+	w->limits = (struct http_limits){ c->max_head, c->max_target, c->max_headers, UINT64_MAX };
 	secret_random(seed, sizeof seed);
 	throttle_init(&w->throttle, w->throttle_entries, THROTTLE_ENTRIES, seed);
 	w->response.fields = BUF(w->response_fields);

@@ -531,6 +531,7 @@ static void test_host(void **state)
 		"a:80 80",
 		"a/", "a/b", "a?b", "a#b", "u@a", "@", "http://a", "[", "[]", "]", "[::1", "::1",
 		"[::1]x", "[::1]80", "[::1]:x", "[g::1]", "[::1::]", "[::1%25eth0]", "[v1.a]",
+		"[1.2.3.4]",
 		"[::1]' UNION SELECT '/", "[::1]/../", ".", "..", ".a", "a..b", "a..", "../a",
 		"192.168.2", "192.168.2:80", "1", "1.2.3.256", "1.2.3.4.5", "1.2.3.4.", "01.2.3.4",
 		"a%", "a%4", "a%zz", "%", "a\"b", "a<b", "a\\b", "a^b", "a|b", "a\xc3\xbc", "{a}",
@@ -1013,6 +1014,8 @@ static void test_chunked_limits(void **state)
 	check_chunked_refused("H24 extensions", lengthened("0;%", 'a', 1024), 413, &limits, 256);
 	check_chunked_refused("H24 blanks count", lengthened("0%", ' ', 1025), 413, &limits, 256);
 	check_chunked_refused("H24 quoted", lengthened("0;a=\"%", 'a', 1021), 413, &limits, 256);
+	in = lengthened("0;a=\"%\"", 'a', 1020);
+	check_chunked_refused("H24 closing quote", in, 413, &limits, 256);
 	in = lengthened("1;b\r\na\r\n0;%", 'a', 1022);
 	check_chunked_refused("H24 of two chunks", in, 413, &limits, 256);
 
@@ -1038,6 +1041,7 @@ static void test_path_decode(void **state)
 		{ "escapes", "/%61pi/l%6Fgin%2f", NULL },
 		{ "letters", "/%61pi/l%6Fg%6f", "/api/logo" },
 		{ "once", "/a%2541", "/a%41" },
+		{ "plus is no space", "/a+b%20c", "/a+b c" },
 		{ "UTF-8", "/%C3%bc", "/\xc3\xbc" },
 		{ "CR and LF are bytes", "/%0d%0a", "/\r\n" },
 		{ "three dots", "/...", "/..." },
@@ -1112,6 +1116,9 @@ static void test_form(void **state)
 	rest = SLICE("&&");
 	assert_false(http_form_next(&rest, &name, &value));
 
+	out.len = 0;
+	http_form_decode(SLICE("%00%f0"), &out);
+	assert_true(slice_eq(buf_slice(&out), SLICE("\0\xf0")));
 	out = (struct buf){ room, 0, 2, false };
 	http_form_decode(SLICE("a%41b"), &out);
 	assert_true(out.full);

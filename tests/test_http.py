@@ -200,7 +200,7 @@ ACCEPTED = [
     ("chunked, upper case", TE.replace("chunked", "Chunked") + "2\r\n{}\r\n0\r\n\r\n", 401),
     ("H24 extension", TE + "2;a=b;c=\"d\"\r\n{}\r\n0\r\n\r\n", 401),
     ("H25 trailer", TE + "2\r\n{}\r\n0\r\nX-Sum: 1\r\n\r\n", 401),
-    ("empty chunked body", TE + "0\r\n\r\n", 400),
+    ("empty chunked body", TE + "0\r\n\r\n", 401),
     ("leading zeros of a length", POST + "Content-Length: 002\r\n\r\n{}", 401),
 ]
 
@@ -374,7 +374,8 @@ def test_upgrade_refused(server):
 def test_expect_continue(server):
     """H31: 100 only where the body is wanted."""
     body = b'{"username":"ada","password":"bad"}'
-    head = POST + f"Expect: 100-continue\r\nContent-Length: {len(body)}\r\n\r\n"
+    head = (POST + f"Session-Id: {SID}\r\nExpect: 100-continue\r\n"
+            f"Content-Length: {len(body)}\r\n\r\n")
     with server.wire() as wire:
         wire.send(head)
         assert wire.response(interim=True).status == 100
@@ -384,7 +385,7 @@ def test_expect_continue(server):
         wire.send(head.encode() + body)
         assert wire.response().status == 401
     with server.wire() as wire:
-        wire.send(head.replace("127.0.0.1\r\n", f"127.0.0.1\r\nSession-Id: {SID}x*\r\n"))
+        wire.send(head.replace(SID, SID + "*"))
         r = wire.response(interim=True)
         assert r.status == 400, "a refused identity wants no body"
     with server.wire() as wire:
@@ -636,15 +637,11 @@ def cpu_ticks(pid):
 
 def test_out_of_descriptors(store):
     """L04: EMFILE neither spins nor kills; it is over when descriptors are free again."""
-    server = store.serve(
-        prepare=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64)),
-        allow=r"descriptor|EMFILE|nofile|max_connections|accept")
-    wires = [server.wire() for _ in range(100)]
-    for wire in wires:
-        wire.socket.setblocking(False)
-        wire.socket.send(NEXT.encode())
+    server = store.serve(allow="accept")
+    front, = server.child("front")
+    resource.prlimit(front, resource.RLIMIT_NOFILE, (40, 40))
+    wires = [server.wire().send(NEXT) for _ in range(100)]
     time.sleep(0.5)
-    front = server.child("front")[0]
     before = cpu_ticks(front)
     time.sleep(1)
     assert cpu_ticks(front) - before < 50, "the loop spins"
@@ -744,8 +741,8 @@ def test_json_bodies(server):
     """L06: what is no JSON is 400, what is JSON is read, nothing does harm."""
     for path in sorted(corpora("json", "test_parsing").iterdir()):
         body = path.read_bytes()
-        if len(body) > 60000:
-            continue
+        if not 0 < len(body) <= 60000:
+            continue  # no body at all is an empty form; a long one is 413
         r = server.request("POST", "/api/login/", {"Content-Type": "application/json"}, body)
         refused_on_purpose = path.name.startswith(("y_object_duplicated_key",
                                                    "y_object_escaped_null_in_key"))

@@ -19,17 +19,17 @@
 #include "secret.h"
 
 /* What becomes of a system call, of which there are those below. */
-static enum { NORMAL, FAIL_ONE, CRASH_AT_ONE, IN_PIECES } mode;
+static enum { NORMAL, FAIL_ONE, CRASH_AT_ONE, IN_PIECES } fate;
 static unsigned calls, the_one;
 
 /* True where the call is to fail. Every other one of those in pieces is interrupted. */
 static bool disturbed(void)
 {
 	calls++;
-	if (mode == CRASH_AT_ONE && calls == the_one)
+	if (fate == CRASH_AT_ONE && calls == the_one)
 		_exit(0);
-	errno = mode == IN_PIECES ? EINTR : EIO;
-	return mode == IN_PIECES ? calls % 2 : mode == FAIL_ONE && calls == the_one;
+	errno = fate == IN_PIECES ? EINTR : EIO;
+	return fate == IN_PIECES ? calls % 2 : fate == FAIL_ONE && calls == the_one;
 }
 
 /* The next function of the name: the C library's, or what a sanitizer put in front of it. */
@@ -47,7 +47,7 @@ ssize_t write(int fd, const void *bytes, size_t len)
 	next(&call, "write");
 	if (fd <= STDERR_FILENO)
 		return call(fd, bytes, len);
-	return disturbed() ? -1 : call(fd, bytes, mode == IN_PIECES && len > 0 ? 1 : len);
+	return disturbed() ? -1 : call(fd, bytes, fate == IN_PIECES && len > 0 ? 1 : len);
 }
 
 ssize_t getrandom(void *bytes, size_t len, unsigned flags)
@@ -55,7 +55,7 @@ ssize_t getrandom(void *bytes, size_t len, unsigned flags)
 	ssize_t (*call)(void *, size_t, unsigned);
 
 	next(&call, "getrandom");
-	if (mode != IN_PIECES)
+	if (fate != IN_PIECES)
 		return call(bytes, len, flags);
 	return disturbed() ? -1 : call(bytes, len > 0 ? 1 : 0, flags);
 }
@@ -65,7 +65,7 @@ int fsync(int fd)
 	int (*call)(int);
 
 	next(&call, "fsync");
-	return mode != IN_PIECES && disturbed() ? -1 : call(fd);
+	return fate != IN_PIECES && disturbed() ? -1 : call(fd);
 }
 
 int link(const char *from, const char *to)
@@ -73,7 +73,7 @@ int link(const char *from, const char *to)
 	int (*call)(const char *, const char *);
 
 	next(&call, "link");
-	return mode != IN_PIECES && disturbed() ? -1 : call(from, to);
+	return fate != IN_PIECES && disturbed() ? -1 : call(from, to);
 }
 
 int unlink(const char *path)
@@ -81,7 +81,7 @@ int unlink(const char *path)
 	int (*call)(const char *);
 
 	next(&call, "unlink");
-	return mode != IN_PIECES && disturbed() ? -1 : call(path);
+	return fate != IN_PIECES && disturbed() ? -1 : call(path);
 }
 
 static char folder[64], data[128], sid_secret[192], seal_key[192];
@@ -90,7 +90,7 @@ static char folder[64], data[128], sid_secret[192], seal_key[192];
 static int set_up(void **state)
 {
 	(void)state;
-	mode = NORMAL;
+	fate = NORMAL;
 	snprintf(folder, sizeof folder, "%s/sidecart-XXXXXX", P_tmpdir);
 	if (mkdtemp(folder) == NULL)
 		return -1;
@@ -132,7 +132,7 @@ static void empty(const char *path)
 static int tear_down(void **state)
 {
 	(void)state;
-	mode = NORMAL;
+	fate = NORMAL;
 	empty(data);
 	empty(folder);
 	return rmdir(folder);
@@ -290,7 +290,7 @@ static bool is_absent_or_whole(const char *path, off_t size)
 	return lstat(path, &s) != 0 || s.st_size == size;
 }
 
-/* Whichever call fails: one line says so, nothing half done is left, the next try is well. */
+/* Whichever call fails: one line says so, no half secret is left, the next try is well. */
 static void test_failing_calls(void **state)
 {
 	char error[SECRET_ERROR_MAX];
@@ -299,13 +299,16 @@ static void test_failing_calls(void **state)
 	(void)state;
 	for (the_one = 1; !done; the_one++) {
 		calls = 0;
-		mode = FAIL_ONE;
+		fate = FAIL_ONE;
 		error[0] = '\0';
 		done = secret_create(data, sid_secret, error);
-		mode = NORMAL;
+		fate = NORMAL;
 		assert_true(done || strstr(error, "Input/output error") != NULL);
 		assert_true(is_absent_or_whole(sid_secret, 32));
 		assert_true(is_absent_or_whole(seal_key, 64));
+		if (!done)      /* then unlink() has not failed */
+			assert_int_equal(count_files(data), (access(sid_secret, F_OK) == 0) +
+			                                    (access(seal_key, F_OK) == 0));
 		assert_true(secret_create(data, sid_secret, error));
 		done = done && calls < the_one;
 		empty(data);
@@ -325,7 +328,7 @@ static void test_crash_anywhere(void **state)
 
 		if (child == 0) {
 			calls = 0;
-			mode = CRASH_AT_ONE;
+			fate = CRASH_AT_ONE;
 			secret_create(data, sid_secret, error);
 			_exit(1);
 		}
@@ -348,7 +351,7 @@ static void test_calls_in_pieces(void **state)
 	uint8_t key[32] = { 0 }, zeros[32] = { 0 };
 
 	(void)state;
-	mode = IN_PIECES;
+	fate = IN_PIECES;
 	assert_true(secret_create(data, sid_secret, error));
 	assert_int_equal(stat_of(sid_secret).st_size, 32);
 	assert_int_equal(stat_of(seal_key).st_size, 64);

@@ -30,7 +30,8 @@ def oscarapi(module_store, server):
 
 
 def realm_of(header):
-    return header.split(":")[2] if header.count(":") > 2 else "example.com"
+    """The host under which the header's realm is at home."""
+    return header.split(":")[2] or "example.com" if header.count(":") > 2 else "example.com"
 
 
 # Header, session key under the secret `test-secret`, what comes back; None: malformed. The keys
@@ -88,7 +89,7 @@ OSCARAPI = [
 def check_valid(server, header, key, echo):
     host = realm_of(header)
     for path in ("/resolve?require=any", "/session", "/api/login/", "/api/nosuch/"):
-        for method in ("GET", "HEAD", "OPTIONS"):
+        for method in ("GET", "HEAD", "OPTIONS", "PUT"):
             r = server.request(method, path, {"Session-Id": header}, host=host)
             assert r.get("Session-Id") == echo, (method, path, r)
             assert "Session-Id" in r.get("Vary").split(", "), (method, path, r)

@@ -1,0 +1,812 @@
+/* test_session.c -- the life of sessions, and many lives at random beside a plain model. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "session.h"
+#include "store.h"
+
+#define NOW_S 1800000000u
+#define TTL_S 1000u
+#define MAX_S 5000u
+#define VIA   7
+
+static struct config config;
+static struct customer_record ada, bob;
+static uint64_t empty_entries;  /* of a store with the two and no session */
+
+/* A session key whose order is that of `n`. */
+static const uint8_t *key_of(unsigned n)
+{
+	static uint8_t keys[256][RECORD_SESSION_KEY_LEN];
+	uint8_t *key = keys[n % 256];
+
+	memset(key, (int)(n % 256), RECORD_SESSION_KEY_LEN);
+	return key;
+}
+
+static struct customer_record add_customer(const char *login)
+{
+	struct customer_record r = { .login = slice_of(login), .epoch = 1 };
+	enum kv_status status;
+
+	assert_int_equal(customer_next_id(store, &r.id), KV_OK);
+	assert_int_equal(customer_add(store, &r, &status), CUSTOMER_OK);
+	return r;
+}
+
+static int set_up(void **state)
+{
+	store_set_up(state);
+	config_defaults(&config);
+	config.session_ttl_s = TTL_S;
+	config.session_max_s = MAX_S;
+	config.max_sessions_per_customer = 3;
+	ada = add_customer("ada");
+	bob = add_customer("bob");
+	empty_entries = store_entries();
+	return 0;
+}
+
+static void start(unsigned key, const struct customer_record *customer, uint64_t now_s)
+{
+	assert_int_equal(session_start(store, &config, key_of(key), customer, VIA, now_s), KV_OK);
+}
+
+static enum kv_status find(unsigned key, uint64_t now_s)
+{
+	struct session_record s;
+	struct customer_record c;
+
+	return session_find(store, key_of(key), now_s, &s, &c);
+}
+
+static struct session_record found(unsigned key, uint64_t now_s)
+{
+	struct session_record s;
+	struct customer_record c;
+
+	assert_int_equal(session_find(store, key_of(key), now_s, &s, &c), KV_OK);
+	assert_int_equal(c.id, s.customer_id);
+	return s;
+}
+
+/* The keys from 0 to 9 that are live, as digits. */
+static const char *live(uint64_t now_s)
+{
+	static char text[11];
+	size_t len = 0;
+
+	for (unsigned key = 0; key < 10; key++) {
+		enum kv_status status = find(key, now_s);
+
+		assert_true(status == KV_OK || status == KV_NOT_FOUND);
+		if (status == KV_OK)
+			text[len++] = (char)('0' + key);
+	}
+	text[len] = '\0';
+	return text;
+}
+
+/* Sweeps all that is due; how many entries were looked at. */
+static unsigned sweep(uint64_t now_s, uint32_t step)
+{
+	unsigned total = 0;
+	uint32_t seen;
+
+	do {
+		assert_int_equal(session_sweep(store, now_s, step, &seen), KV_OK);
+		assert_in_range(seen, 0, step);
+		total += seen;
+	} while (seen == step);
+	return total;
+}
+
+static void test_life(void **state)
+{
+	struct session_record s;
+
+	(void)state;
+	assert_int_equal(find(1, NOW_S), KV_NOT_FOUND);
+	start(1, &ada, NOW_S);
+	s = found(1, NOW_S);
+	assert_int_equal(s.customer_id, ada.id);
+	assert_int_equal(s.created_s, NOW_S);
+	assert_int_equal(s.used_s, NOW_S);
+	assert_int_equal(s.expires_s, NOW_S + TTL_S);
+	assert_int_equal(s.due_s, NOW_S + TTL_S);
+	assert_int_equal(s.epoch, 1);
+	assert_int_equal(s.via, VIA);
+	assert_int_equal(find(2, NOW_S), KV_NOT_FOUND);
+	assert_int_equal(store_entries(), empty_entries + 3);
+	assert_int_equal(session_end(store, key_of(2)), KV_NOT_FOUND);
+	assert_int_equal(session_end(store, key_of(1)), KV_OK);
+	assert_int_equal(find(1, NOW_S), KV_NOT_FOUND);
+	assert_int_equal(session_end(store, key_of(1)), KV_NOT_FOUND);
+	assert_int_equal(store_entries(), empty_entries);
+}
+
+static void test_needs_a_batch(void **state)
+{
+	(void)state;
+	start(1, &ada, NOW_S);
+	assert_int_equal(kv_commit(store), KV_OK);
+	assert_int_equal(kv_begin_read(store), KV_OK);
+	assert_int_equal(find(1, NOW_S), KV_OK);
+	assert_int_equal(session_start(store, &config, key_of(1), &ada, VIA, NOW_S), KV_READONLY);
+	assert_int_equal(session_start(store, &config, key_of(2), &ada, VIA, NOW_S), KV_READONLY);
+	assert_int_equal(session_renew(store, &config, key_of(1), NOW_S), KV_READONLY);
+	assert_int_equal(session_end(store, key_of(1)), KV_READONLY);
+	assert_int_equal(session_end(store, key_of(2)), KV_NOT_FOUND);
+	assert_int_equal(find(1, NOW_S), KV_OK);
+}
+
+/* Both ends hold at each read, whether the sweep ran or not (requirement S06). */
+static void test_expiry_at_read(void **state)
+{
+	static const struct {
+		const char *name;
+		uint32_t ttl_s, max_s;
+		int64_t at_s;
+		enum kv_status status;
+	} cases[] = {
+		{ "at once",                 1000, 5000, 0,     KV_OK },
+		{ "the clock went back",     1000, 5000, -1000, KV_OK },
+		{ "the last idle second",    1000, 5000, 999,   KV_OK },
+		{ "idle",                    1000, 5000, 1000,  KV_NOT_FOUND },
+		{ "long idle",               1000, 5000, 1u << 31, KV_NOT_FOUND },
+		{ "the last second in all",  1000, 300,  299,   KV_OK },
+		{ "over",                    1000, 300,  300,   KV_NOT_FOUND },
+		{ "one second, at once",     1,    1,    0,     KV_OK },
+		{ "one second, over",        1,    1,    1,     KV_NOT_FOUND },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		config.session_ttl_s = cases[i].ttl_s;
+		config.session_max_s = cases[i].max_s;
+		start(1, &ada, NOW_S);
+		if (find(1, (uint64_t)(NOW_S + cases[i].at_s)) != cases[i].status)
+			fail_msg("%s", cases[i].name);
+	}
+}
+
+static void test_what_ends_all_sessions(void **state)
+{
+	struct customer_record r;
+
+	(void)state;
+	start(1, &ada, NOW_S);
+	start(2, &ada, NOW_S);
+	start(3, &bob, NOW_S);
+	assert_int_equal(customer_get(store, ada.id, &r), KV_OK);
+	r.flags = CUSTOMER_DISABLED;
+	assert_int_equal(customer_put(store, &r), KV_OK);
+	assert_string_equal(live(NOW_S), "3");
+	r = ada;
+	assert_int_equal(customer_put(store, &r), KV_OK);
+	assert_string_equal(live(NOW_S), "123");
+	r.epoch = 2;
+	assert_int_equal(customer_put(store, &r), KV_OK);
+	assert_string_equal(live(NOW_S), "3");
+	start(4, &r, NOW_S);
+	assert_string_equal(live(NOW_S), "34");
+	r.epoch = 3;
+	assert_int_equal(customer_put(store, &r), KV_OK);
+	assert_string_equal(live(NOW_S), "3");
+	assert_int_equal(customer_delete(store, &bob), KV_OK);
+	assert_string_equal(live(NOW_S), "");
+	bob = add_customer("bob");      /* another one of the same login */
+	assert_string_equal(live(NOW_S), "");
+}
+
+/* Whoever had the key before has lost it, and nothing of him is left under it. */
+static void test_one_session_a_key(void **state)
+{
+	(void)state;
+	start(1, &ada, NOW_S);
+	assert_int_equal(store_entries(), empty_entries + 3);
+	start(1, &ada, NOW_S);
+	assert_int_equal(store_entries(), empty_entries + 3);
+	start(1, &ada, NOW_S + 10);
+	assert_int_equal(found(1, NOW_S + 10).created_s, NOW_S + 10);
+	start(1, &bob, NOW_S + 10);
+	assert_int_equal(store_entries(), empty_entries + 3);
+	assert_int_equal(found(1, NOW_S + 10).customer_id, bob.id);
+	assert_int_equal(session_end(store, key_of(1)), KV_OK);
+	assert_int_equal(store_entries(), empty_entries);
+	start(1, &ada, NOW_S);
+	start(1, &ada, NOW_S + 9 * MAX_S);      /* over an expired one */
+	assert_int_equal(session_end(store, key_of(1)), KV_OK);
+	assert_int_equal(store_entries(), empty_entries);
+}
+
+static void test_renew(void **state)
+{
+	struct session_record s;
+
+	(void)state;
+	assert_int_equal(session_renew(store, &config, key_of(1), NOW_S), KV_NOT_FOUND);
+	start(1, &ada, NOW_S);
+	assert_int_equal(session_renew(store, &config, key_of(1), NOW_S + 500), KV_OK);
+	s = found(1, NOW_S + TTL_S);
+	assert_int_equal(s.expires_s, NOW_S + 500 + TTL_S);
+	assert_int_equal(s.used_s, NOW_S + 500);
+	assert_int_equal(s.created_s, NOW_S);
+	assert_int_equal(s.due_s, NOW_S + TTL_S);       /* the sweep moves it */
+	assert_int_equal(session_renew(store, &config, key_of(1), NOW_S + MAX_S - 100), KV_OK);
+	assert_int_equal(found(1, NOW_S + MAX_S - 1).expires_s, NOW_S + MAX_S);
+	assert_int_equal(find(1, NOW_S + MAX_S), KV_NOT_FOUND);
+	assert_int_equal(store_entries(), empty_entries + 3);
+}
+
+/* A session in constant use: ten renewals at most in the time of one idle life, and it
+ * lives up to its absolute end. */
+static void test_renewals_are_few(void **state)
+{
+	static const struct {
+		uint32_t ttl_s, max_s, step_s;
+	} cases[] = {
+		{ 1, 1, 1 }, { 2, 50, 1 }, { 5, 100, 1 }, { 9, 100, 1 }, { 10, 100, 1 },
+		{ 11, 200, 1 }, { 15, 200, 1 }, { 19, 200, 1 }, { 20, 200, 1 }, { 95, 1000, 1 },
+		{ 99, 1000, 3 }, { 100, 1000, 1 }, { 101, 1000, 7 }, { 1209600, 7776000, 97 },
+		{ 1000, 1000, 1 }, { 1000, 999, 1 }, { 1000, 1001, 1 }, { 1000, 1099, 1 },
+		{ 1000, 1100, 1 }, { UINT32_MAX, UINT32_MAX, 1u << 20 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		uint64_t now_s = NOW_S, window_s = NOW_S, end_s = NOW_S + cases[i].max_s;
+		unsigned writes = 0;
+		struct session_record s;
+
+		config.session_ttl_s = cases[i].ttl_s;
+		config.session_max_s = cases[i].max_s;
+		start(1, &ada, NOW_S);
+		s = found(1, now_s);
+		for (; now_s < end_s && now_s < s.expires_s; now_s += cases[i].step_s) {
+			if (now_s >= window_s + cases[i].ttl_s) {
+				window_s += cases[i].ttl_s;
+				writes = 0;
+			}
+			if (!session_renewal_due(&config, &s, now_s))
+				continue;
+			assert_int_equal(session_renew(store, &config, key_of(1), now_s), KV_OK);
+			s = found(1, now_s);
+			assert_false(session_renewal_due(&config, &s, now_s));
+			if (++writes > 10)
+				fail_msg("ttl %u: %u renewals", cases[i].ttl_s, writes);
+		}
+		/* What is left behind its last renewal is less than a tenth. */
+		assert_in_range(now_s, end_s - (cases[i].ttl_s + 9) / 10, end_s + cases[i].step_s);
+	}
+}
+
+static void test_renewal_due(void **state)
+{
+	static const struct {
+		const char *name;
+		uint64_t now_s, expires_s;      /* from the start on */
+		bool due;
+	} cases[] = {
+		{ "at once",                       0,    1000, false },
+		{ "a second before a tenth",       99,   1000, false },
+		{ "a tenth",                       100,  1000, true  },
+		{ "the last second",               999,  1000, true  },
+		{ "at its absolute end already",   4500, 5000, false },
+		{ "a tenth from the absolute end", 4400, 4900, true  },
+		{ "less than that",                4400, 4901, false },
+		{ "the clock went back",           10,   1500, false },
+		{ "session_ttl was longer",        200,  9000, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		const struct session_record s = {
+			.created_s = NOW_S, .expires_s = NOW_S + cases[i].expires_s,
+		};
+
+		if (session_renewal_due(&config, &s, NOW_S + cases[i].now_s) != cases[i].due)
+			fail_msg("%s", cases[i].name);
+	}
+}
+
+static void test_eviction(void **state)
+{
+	(void)state;
+	for (unsigned key = 9; key >= 5; key--)         /* older ones have higher keys */
+		start(key, &ada, NOW_S + 9 - key);
+	start(1, &bob, NOW_S);
+	assert_string_equal(live(NOW_S + 9), "1567");
+	assert_int_equal(store_entries(), empty_entries + 4 * 3);
+	start(7, &ada, NOW_S + 9);                      /* its own place is free first */
+	assert_string_equal(live(NOW_S + 9), "1567");
+	start(8, &ada, NOW_S + 9);
+	assert_string_equal(live(NOW_S + 9), "1578");   /* 6 was the oldest */
+	config.max_sessions_per_customer = 1;
+	start(2, &ada, NOW_S + 9);
+	assert_string_equal(live(NOW_S + 9), "12");
+	assert_int_equal(store_entries(), empty_entries + 2 * 3);
+	config.max_sessions_per_customer = 0;
+	for (unsigned key = 10; key < 200; key++)
+		start(key, &ada, NOW_S + 10);
+	for (unsigned key = 10; key < 200; key++)
+		assert_int_equal(find(key, NOW_S + 10), KV_OK);
+	assert_string_equal(live(NOW_S + 10), "12");
+	config.max_sessions_per_customer = 3;           /* lowered */
+	start(3, &ada, NOW_S + 11);
+	assert_string_equal(live(NOW_S + 11), "13");
+	assert_int_equal(find(199, NOW_S + 11), KV_OK);
+	assert_int_equal(find(198, NOW_S + 11), KV_OK);
+	assert_int_equal(store_entries(), empty_entries + 4 * 3);
+}
+
+/* Sessions of an older epoch are older too: they give way to the first of the new one. */
+static void test_eviction_takes_the_dead_first(void **state)
+{
+	(void)state;
+	for (unsigned key = 1; key <= 3; key++)
+		start(key, &ada, NOW_S);
+	ada.epoch++;
+	assert_int_equal(customer_put(store, &ada), KV_OK);
+	for (unsigned key = 4; key <= 6; key++)
+		start(key, &ada, NOW_S + 1);
+	assert_string_equal(live(NOW_S + 1), "456");
+	assert_int_equal(store_entries(), empty_entries + 3 * 3);
+}
+
+static void test_delete_some(void **state)
+{
+	static const uint32_t chunks[] = { 4, 4, 2, 0, 0 };
+	uint32_t deleted;
+
+	(void)state;
+	config.max_sessions_per_customer = 0;
+	for (unsigned key = 0; key < 10; key++)
+		start(key, &ada, NOW_S + key % 3);
+	start(10, &bob, NOW_S);
+	assert_int_equal(session_delete_some(store, ada.id, 0, &deleted), KV_OK);
+	assert_int_equal(deleted, 0);
+	assert_int_equal(customer_delete(store, &ada), KV_OK);
+	for (size_t i = 0; i < COUNT_OF(chunks); i++) {
+		assert_int_equal(session_delete_some(store, ada.id, 4, &deleted), KV_OK);
+		assert_int_equal(deleted, chunks[i]);
+	}
+	assert_int_equal(find(10, NOW_S), KV_OK);
+	assert_int_equal(session_delete_some(store, 0, 4, &deleted), KV_OK);
+	assert_int_equal(deleted, 0);
+	assert_int_equal(session_end(store, key_of(10)), KV_OK);
+	assert_int_equal(store_entries(), empty_entries - 2);
+}
+
+static void test_sweep(void **state)
+{
+	struct session_record s;
+	uint32_t seen = 9;
+
+	(void)state;
+	config.max_sessions_per_customer = 0;
+	assert_int_equal(sweep(NOW_S, 10), 0);
+	for (unsigned key = 0; key < 10; key++)
+		start(key, &ada, NOW_S + key);
+	assert_int_equal(sweep(NOW_S + TTL_S - 1, 10), 0);
+	assert_int_equal(session_sweep(store, NOW_S + TTL_S, 0, &seen), KV_OK);
+	assert_int_equal(seen, 0);
+	assert_int_equal(sweep(NOW_S + TTL_S, 10), 1);
+	assert_int_equal(store_entries(), empty_entries + 9 * 3);
+	assert_int_equal(session_renew(store, &config, key_of(3), NOW_S + 500), KV_OK);
+	assert_int_equal(session_sweep(store, NOW_S + TTL_S + 5, 2, &seen), KV_OK);
+	assert_int_equal(seen, 2);
+	assert_int_equal(store_entries(), empty_entries + 7 * 3);
+	assert_int_equal(sweep(NOW_S + TTL_S + 5, 2), 3);       /* 3 is filed anew, 4, 5 go */
+	assert_int_equal(store_entries(), empty_entries + 5 * 3);
+	assert_string_equal(live(NOW_S), "36789");
+	s = found(3, NOW_S + TTL_S);
+	assert_int_equal(s.due_s, s.expires_s);
+	assert_int_equal(s.expires_s, NOW_S + 500 + TTL_S);
+	assert_int_equal(s.used_s, NOW_S + 500);
+	assert_int_equal(sweep(NOW_S + TTL_S + 499, 1), 4);
+	assert_string_equal(live(NOW_S), "3");
+	assert_int_equal(sweep(NOW_S + TTL_S + 500, 1), 1);
+	assert_int_equal(store_entries(), empty_entries);
+}
+
+/* An entry that leads nowhere, or to a session that is filed elsewhere, is dropped. */
+static void test_sweep_of_strays(void **state)
+{
+	struct record_key k, of;
+
+	(void)state;
+	start(1, &ada, NOW_S);
+	for (unsigned key = 1; key <= 2; key++)
+		assert_int_equal(kv_put(store, record_sweep_key(&k, NOW_S - 1,
+		                        record_session_key(&of, key_of(key))), SLICE("")), KV_OK);
+	assert_int_equal(store_entries(), empty_entries + 5);
+	assert_int_equal(sweep(NOW_S, 10), 2);
+	assert_int_equal(store_entries(), empty_entries + 3);
+	assert_int_equal(find(1, NOW_S), KV_OK);
+}
+
+static void test_next(void **state)
+{
+	struct record_key after = { .len = 0 };
+	uint8_t key[RECORD_SESSION_KEY_LEN];
+	struct session_record s;
+	unsigned n = 0;
+
+	(void)state;
+	config.max_sessions_per_customer = 0;
+	assert_int_equal(session_next(store, &after, key, &s), KV_NOT_FOUND);
+	for (unsigned i = 255; i > 0; i--)
+		start(i, i % 2 ? &ada : &bob, NOW_S + i);
+	while (session_next(store, &after, key, &s) == KV_OK) {
+		assert_memory_equal(key, key_of(++n), sizeof key);
+		assert_int_equal(s.created_s, NOW_S + n);
+		assert_int_equal(s.customer_id, n % 2 ? ada.id : bob.id);
+		if (n % 7 == 0)
+			assert_int_equal(session_end(store, key), KV_OK);
+	}
+	assert_int_equal(n, 255);
+}
+
+/* Damage is no end of a session: it is never answered with 401 (requirement S16). */
+static void test_damaged_records(void **state)
+{
+	const struct slice bad = SLICE("S\2 of a later major version, as long as a record is");
+	struct record_key k, after = { .len = 0 };
+	struct session_record s;
+	uint8_t key[RECORD_SESSION_KEY_LEN];
+	uint32_t count;
+
+	(void)state;
+	start(1, &ada, NOW_S);
+	start(2, &bob, NOW_S);
+	assert_int_equal(kv_put(store, record_customer_key(&k, bob.id), SLICE("C")), KV_OK);
+	assert_int_equal(find(2, NOW_S), KV_IO);
+	assert_int_equal(session_end(store, key_of(2)), KV_OK);
+	assert_int_equal(kv_put(store, record_session_key(&k, key_of(1)), bad), KV_OK);
+	assert_int_equal(find(1, NOW_S), KV_IO);
+	assert_int_equal(session_end(store, key_of(1)), KV_IO);
+	assert_int_equal(session_renew(store, &config, key_of(1), NOW_S), KV_IO);
+	assert_int_equal(session_start(store, &config, key_of(1), &ada, VIA, NOW_S), KV_IO);
+	assert_int_equal(session_sweep(store, NOW_S + TTL_S, 10, &count), KV_IO);
+	assert_int_equal(session_delete_some(store, ada.id, 10, &count), KV_IO);
+	assert_int_equal(session_next(store, &after, key, &s), KV_IO);
+	record_owner_prefix(&k, bob.id);
+	assert_int_equal(kv_put(store, slice_bytes(k.bytes, k.len), SLICE("")), KV_OK);
+	assert_int_equal(session_delete_some(store, bob.id, 10, &count), KV_IO);
+	assert_int_equal(session_start(store, &config, key_of(3), &bob, VIA, NOW_S), KV_IO);
+	assert_int_equal(kv_put(store, SLICE("X"), SLICE("")), KV_OK);
+	assert_int_equal(session_sweep(store, NOW_S, 10, &count), KV_IO);
+}
+
+/* Many lives at random, beside a model that is a plain array. */
+
+#define KEYS      24
+#define CUSTOMERS 5
+#define STEPS     5000
+
+struct model {
+	struct life {
+		bool there;             /* its record stands, dead or alive */
+		uint64_t customer_id, created_s, expires_s, due_s, used_s;
+		uint32_t epoch;
+	} lives[KEYS];
+	struct owner {
+		uint64_t id;            /* 0: deleted */
+		uint32_t epoch;
+		bool disabled;
+	} owners[CUSTOMERS];
+	uint64_t now_s;
+};
+
+static struct model model;
+static struct {
+	uint32_t seed, random;
+	unsigned step;
+} sim;
+
+static uint32_t draw(uint32_t bound)
+{
+	sim.random ^= sim.random << 13; /* xorshift (Marsaglia 2003) */
+	sim.random ^= sim.random >> 17;
+	sim.random ^= sim.random << 5;
+	return (sim.random >> 4) % bound;
+}
+
+static void require(bool holds, const char *what)
+{
+	if (!holds)
+		fail_msg("seed %u, step %u: %s", sim.seed, sim.step, what);
+}
+
+static uint64_t model_expiry(uint64_t created_s)
+{
+	uint64_t idle = model.now_s + config.session_ttl_s;
+	uint64_t absolute = created_s + config.session_max_s;
+
+	return idle < absolute ? idle : absolute;
+}
+
+static const struct owner *model_owner(uint64_t id)
+{
+	for (size_t i = 0; i < CUSTOMERS; i++)
+		if (model.owners[i].id == id)
+			return &model.owners[i];
+	return NULL;
+}
+
+static bool model_live(const struct life *l)
+{
+	const struct owner *o = model_owner(l->customer_id);
+
+	return l->there && model.now_s < l->expires_s && o != NULL && !o->disabled &&
+	       o->epoch == l->epoch;
+}
+
+static bool model_due(const struct life *l)
+{
+	uint64_t renewed = model_expiry(l->created_s);
+
+	return renewed > l->expires_s && 10 * (renewed - l->expires_s) >= config.session_ttl_s;
+}
+
+static void model_evict(uint64_t customer_id)
+{
+	uint32_t limit = config.max_sessions_per_customer;
+
+	for (;;) {
+		struct life *oldest = NULL;
+		uint32_t count = 0;
+
+		for (struct life *l = model.lives; l < model.lives + KEYS; l++) {
+			if (!l->there || l->customer_id != customer_id)
+				continue;
+			count++;
+			if (oldest == NULL || l->created_s < oldest->created_s)
+				oldest = l;
+		}
+		if (limit == 0 || count < limit)
+			return;
+		oldest->there = false;
+	}
+}
+
+static struct customer_record record_of(const struct owner *o)
+{
+	struct customer_record r;
+
+	require(customer_get(store, o->id, &r) == KV_OK, "a customer is gone");
+	return r;
+}
+
+static void do_start(unsigned key, struct owner *o)
+{
+	struct life *l = &model.lives[key];
+	struct customer_record r;
+
+	if (o->id == 0)
+		return;
+	r = record_of(o);
+	require(session_start(store, &config, key_of(key), &r, VIA, model.now_s) == KV_OK,
+	        "start failed");
+	l->there = false;
+	model_evict(o->id);
+	*l = (struct life){ true, o->id, model.now_s, model_expiry(model.now_s),
+	                    model_expiry(model.now_s), model.now_s, o->epoch };
+}
+
+static void do_end(unsigned key)
+{
+	enum kv_status status = session_end(store, key_of(key));
+
+	require(status == (model.lives[key].there ? KV_OK : KV_NOT_FOUND), "end");
+	model.lives[key].there = false;
+}
+
+static void do_renew(unsigned key)
+{
+	struct life *l = &model.lives[key];
+
+	if (!model_live(l) || !model_due(l))
+		return;
+	require(session_renew(store, &config, key_of(key), model.now_s) == KV_OK, "renew failed");
+	l->expires_s = model_expiry(l->created_s);
+	l->used_s = model.now_s;
+}
+
+static void do_sweep(void)
+{
+	sweep(model.now_s, 1 + draw(4));
+	for (struct life *l = model.lives; l < model.lives + KEYS; l++) {
+		if (!l->there || l->due_s > model.now_s)
+			continue;
+		l->there = l->expires_s > model.now_s;
+		l->due_s = l->expires_s;
+	}
+}
+
+static void do_change_customer(struct owner *o)
+{
+	struct customer_record r;
+
+	if (o->id == 0)
+		return;
+	r = record_of(o);
+	if (draw(2) == 0)
+		o->disabled = !o->disabled;
+	else
+		o->epoch++;
+	r.flags = o->disabled ? CUSTOMER_DISABLED : 0;
+	r.epoch = o->epoch;
+	require(customer_put(store, &r) == KV_OK, "a customer cannot be put");
+}
+
+/* Deletes a customer, his sessions at once or by and by, or makes one anew. */
+static void do_replace_customer(struct owner *o)
+{
+	char login[2] = { (char)('p' + (o - model.owners)), '\0' };
+	uint32_t deleted = 1;
+	struct customer_record r;
+
+	if (o->id == 0) {
+		*o = (struct owner){ add_customer(login).id, 1, false };
+		return;
+	}
+	r = record_of(o);
+	require(customer_delete(store, &r) == KV_OK, "a customer cannot be deleted");
+	while (draw(3) > 0 && deleted > 0) {
+		require(session_delete_some(store, o->id, KEYS, &deleted) == KV_OK, "delete some");
+		for (struct life *l = model.lives; l < model.lives + KEYS; l++)
+			if (l->there && l->customer_id == o->id) {
+				l->there = false;
+				deleted--;
+			}
+		require(deleted == 0, "another number was deleted");
+	}
+	o->id = 0;
+}
+
+static void do_something(void)
+{
+	static const uint32_t limits[] = { 0, 1, 2, 3, 3, 5 };
+	struct owner *o = &model.owners[draw(CUSTOMERS)];
+	unsigned key = draw(KEYS), what = draw(100);
+
+	if (what < 30)
+		do_start(key, o);
+	else if (what < 40)
+		do_end(key);
+	else if (what < 60)
+		do_renew(key);
+	else if (what < 85)
+		model.now_s += draw(what == 84 ? 2 * TTL_S : TTL_S / 10);
+	else if (what < 90)
+		do_sweep();
+	else if (what < 94)
+		do_change_customer(o);
+	else if (what < 97)
+		do_replace_customer(o);
+	else
+		config.max_sessions_per_customer = limits[draw(COUNT_OF(limits))];
+}
+
+static void check_finds(void)
+{
+	for (unsigned key = 0; key < KEYS; key++) {
+		const struct life *l = &model.lives[key];
+		struct session_record s;
+		struct customer_record c;
+		enum kv_status status = session_find(store, key_of(key), model.now_s, &s, &c);
+
+		require(status == (model_live(l) ? KV_OK : KV_NOT_FOUND), "found or not");
+		if (status != KV_OK)
+			continue;
+		require(s.customer_id == l->customer_id && c.id == l->customer_id, "customer");
+		require(s.created_s == l->created_s && s.expires_s == l->expires_s, "times");
+		require(s.due_s == l->due_s && s.used_s == l->used_s, "due or used");
+		require(s.epoch == l->epoch && s.via == VIA, "epoch or via");
+		require(session_renewal_due(&config, &s, model.now_s) == model_due(l), "renewal");
+	}
+}
+
+static bool there(struct slice key)
+{
+	struct slice value;
+
+	return kv_get(store, key, &value) == KV_OK;
+}
+
+/* Every session stands in both lists, and nothing else does. */
+static void check_indexes(void)
+{
+	uint64_t entries = store_entries(), expected = 1;       /* the next customer's id */
+	struct record_key k, of;
+
+	for (unsigned key = 0; key < KEYS; key++) {
+		const struct life *l = &model.lives[key];
+		struct slice session = record_session_key(&of, key_of(key));
+
+		require(there(session) == l->there, "a record too many or too few");
+		if (!l->there)
+			continue;
+		expected += 3;
+		require(there(record_owner_key(&k, l->customer_id, l->created_s, key_of(key))),
+		        "not in its owner's list");
+		require(there(record_sweep_key(&k, l->due_s, session)), "not in the sweep's list");
+	}
+	for (size_t i = 0; i < CUSTOMERS; i++)
+		expected += model.owners[i].id != 0 ? 2 : 0;
+	require(entries == expected, "entries that nobody knows");
+}
+
+static void simulate(uint32_t seed)
+{
+	memset(&model, 0, sizeof model);
+	model.now_s = NOW_S;
+	sim.seed = sim.random = seed;
+	for (sim.step = 0; sim.step < STEPS; sim.step++) {
+		struct model before = model;
+		uint32_t how = draw(40);
+
+		if (how > 1) {
+			do_something();
+		} else {
+			require(kv_begin_child(store) == KV_OK, "no child");
+			do_something();
+			require(kv_end_child(store, how == 1) == KV_OK, "the child's end");
+		}
+		if (how == 0)
+			model = before;         /* the child was dropped */
+		check_finds();
+		if (sim.step % 100 == 0)
+			check_indexes();
+	}
+	check_indexes();
+	model.now_s += MAX_S;
+	do_sweep();
+	check_indexes();
+	for (size_t i = 0; i < KEYS; i++)
+		require(!model.lives[i].there, "left by the last sweep");
+}
+
+static void test_simulation(void **state)
+{
+	static const uint32_t seeds[] = { 1, 20251123, 0xdecade, 0x5eed5eed };
+
+	for (size_t i = 0; i < COUNT_OF(seeds); i++) {
+		assert_int_equal(customer_delete(store, &ada), KV_OK);
+		assert_int_equal(customer_delete(store, &bob), KV_OK);
+		simulate(seeds[i]);
+		store_tear_down(state);
+		set_up(state);
+	}
+}
+
+#define IN_A_BATCH(f) cmocka_unit_test_setup_teardown(f, set_up, store_tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		IN_A_BATCH(test_life),
+		IN_A_BATCH(test_needs_a_batch),
+		IN_A_BATCH(test_expiry_at_read),
+		IN_A_BATCH(test_what_ends_all_sessions),
+		IN_A_BATCH(test_one_session_a_key),
+		IN_A_BATCH(test_renew),
+		IN_A_BATCH(test_renewals_are_few),
+		IN_A_BATCH(test_renewal_due),
+		IN_A_BATCH(test_eviction),
+		IN_A_BATCH(test_eviction_takes_the_dead_first),
+		IN_A_BATCH(test_delete_some),
+		IN_A_BATCH(test_sweep),
+		IN_A_BATCH(test_sweep_of_strays),
+		IN_A_BATCH(test_next),
+		IN_A_BATCH(test_damaged_records),
+		IN_A_BATCH(test_simulation),
+	};
+
+	return cmocka_run_group_tests_name("session", tests, NULL, NULL);
+}
