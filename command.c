@@ -150,20 +150,6 @@ static int version(void)
 	return COMMAND_DONE;
 }
 
-static bool is_setting(struct slice name)
-{
-	for (size_t i = 0; config_name(i) != NULL; i++) {
-		struct slice known = slice_of(config_name(i));
-		bool same = known.len == name.len;
-
-		for (size_t j = 0; same && j < name.len; j++)
-			same = known.ptr[j] == (name.ptr[j] == '-' ? '_' : name.ptr[j]);
-		if (same)
-			return true;
-	}
-	return false;
-}
-
 static int find_option(struct slice name)
 {
 	for (int i = 0; i < OPTIONS; i++)
@@ -204,7 +190,7 @@ static int take_option(struct command_line *l, const char *word, char ***next)
 	int o = find_option(name);
 	char error[CONFIG_ERROR_MAX];
 
-	if (o < 0 && !is_setting(name)) {
+	if (o < 0 && !config_known(name)) {
 		config_set(&l->config, name, SLICE(""), "command line", error);
 		return command_wrong("%s", error);
 	}

@@ -75,9 +75,6 @@ struct command_line {
 	uint64_t now_us;                /* Unix time when the command began */
 };
 
-/* Finds the command in `table`, reads its options and settings, runs it; its exit code. */
-int command_run(const struct command *table, size_t count, int argc, char **argv);
-
 /* Prints `sidecart: ` and the text, and returns `code`. */
 int command_fail(int code, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
@@ -86,6 +83,9 @@ int command_fail(int code, const char *fmt, ...) __attribute__((format(printf, 2
 
 /* Words for people, on stderr. */
 void command_say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* Finds the command in `table`, reads its options and settings, runs it; its exit code. */
+int command_run(const struct command *table, size_t count, int argc, char **argv);
 
 bool command_has(const struct command_line *l, enum command_option o);
 
@@ -123,14 +123,6 @@ int command_key_enable(struct command_line *l);
 int command_key_revoke(struct command_line *l);
 
 /* command_customer.c */
-int command_customer_add(struct command_line *l);
-int command_customer_list(struct command_line *l);
-int command_customer_show(struct command_line *l);
-int command_customer_export(struct command_line *l);
-int command_customer_disable(struct command_line *l);
-int command_customer_enable(struct command_line *l);
-int command_customer_delete(struct command_line *l);
-int command_customer_set_password(struct command_line *l);
 
 /* Finds the customer in the transaction at hand; says where there is none. */
 int command_customer_find(struct command_line *l, const char *login, struct customer_record *r);
@@ -140,11 +132,16 @@ int command_customer_find(struct command_line *l, const char *login, struct cust
 int command_customer_begin(struct command_line *l, const char *login,
                            struct customer_record *r);
 
+int command_customer_add(struct command_line *l);
+int command_customer_list(struct command_line *l);
+int command_customer_show(struct command_line *l);
+int command_customer_export(struct command_line *l);
+int command_customer_disable(struct command_line *l);
+int command_customer_enable(struct command_line *l);
+int command_customer_delete(struct command_line *l);
+int command_customer_set_password(struct command_line *l);
+
 /* command_session.c */
-int command_session_list(struct command_line *l);
-int command_session_show(struct command_line *l);
-int command_session_revoke(struct command_line *l);
-int command_sid(struct command_line *l);
 
 /* In the transaction that was begun, where `status` says that it went well so far: ends the
  * customer's sessions and commits; more than a chunk of them in further transactions. */
@@ -160,6 +157,11 @@ enum kv_status command_session_of(struct command_line *l, uint64_t customer_id,
 /* Prints the session as a JSON object, without the end of the line. */
 void command_session_print(const uint8_t key[RECORD_SESSION_KEY_LEN],
                            const struct session_record *s);
+
+int command_session_list(struct command_line *l);
+int command_session_show(struct command_line *l);
+int command_session_revoke(struct command_line *l);
+int command_sid(struct command_line *l);
 
 /* command_store.c */
 int command_check(struct command_line *l);

@@ -26,6 +26,33 @@ static void fill(struct print_cell cells[CUSTOMER_CELLS], const struct customer_
 	memcpy(cells, all, sizeof all);
 }
 
+int command_customer_find(struct command_line *l, const char *login, struct customer_record *r)
+{
+	enum kv_status status = customer_find(l->kv, slice_of(login), r);
+
+	if (status == KV_NOT_FOUND)
+		return command_refuse("%s: no customer has this login", login);
+	return status == KV_OK ? COMMAND_DONE : command_store(l, status);
+}
+
+int command_customer_begin(struct command_line *l, const char *login,
+                           struct customer_record *r)
+{
+	int code = l->kv == NULL ? command_open(l, KV_WRITE) : COMMAND_DONE;
+	enum kv_status status;
+
+	if (code != COMMAND_DONE)
+		return code;
+	status = command_begin(l);
+	if (status != KV_OK)
+		return command_store(l, status);
+	kv_use_reserve(l->kv);
+	code = command_customer_find(l, login, r);
+	if (code != COMMAND_DONE)
+		command_abort(l);
+	return code;
+}
+
 /* The new password's hash: the one given, or one made of a line of standard input. */
 static int read_hash(const struct command_line *l, struct buf *hash)
 {
@@ -168,15 +195,6 @@ int command_customer_list(struct command_line *l)
 	return status == KV_NOT_FOUND ? COMMAND_DONE : command_store(l, status);
 }
 
-int command_customer_find(struct command_line *l, const char *login, struct customer_record *r)
-{
-	enum kv_status status = customer_find(l->kv, slice_of(login), r);
-
-	if (status == KV_NOT_FOUND)
-		return command_refuse("%s: no customer has this login", login);
-	return status == KV_OK ? COMMAND_DONE : command_store(l, status);
-}
-
 /* Opens the store for reading and finds the customer. */
 static int find(struct command_line *l, struct customer_record *r)
 {
@@ -232,24 +250,6 @@ int command_customer_export(struct command_line *l)
 	}
 	print_text(SLICE("]}\n"));
 	return status == KV_NOT_FOUND ? COMMAND_DONE : command_store(l, status);
-}
-
-int command_customer_begin(struct command_line *l, const char *login,
-                           struct customer_record *r)
-{
-	int code = l->kv == NULL ? command_open(l, KV_WRITE) : COMMAND_DONE;
-	enum kv_status status;
-
-	if (code != COMMAND_DONE)
-		return code;
-	status = command_begin(l);
-	if (status != KV_OK)
-		return command_store(l, status);
-	kv_use_reserve(l->kv);
-	code = command_customer_find(l, login, r);
-	if (code != COMMAND_DONE)
-		command_abort(l);
-	return code;
 }
 
 static int say_done(struct command_line *l, int code, const char *what, uint32_t ended)

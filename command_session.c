@@ -40,6 +40,27 @@ static void fill(struct print_cell cells[SESSION_CELLS], struct buf *hex,
 	}
 }
 
+int command_session_end_all(struct command_line *l, uint64_t customer_id, enum kv_status status,
+                         uint32_t *ended)
+{
+	uint32_t deleted = COMMAND_CHUNK;
+
+	*ended = 0;
+	while (status == KV_OK && deleted == COMMAND_CHUNK) {
+		if (*ended > 0)
+			status = command_begin(l);
+		if (status == KV_OK)
+			status = session_delete_some(l->kv, customer_id, COMMAND_CHUNK, &deleted);
+		if (status == KV_OK)
+			status = command_commit(l);
+		*ended += status == KV_OK ? deleted : 0;
+	}
+	if (status == KV_OK)
+		return COMMAND_DONE;
+	command_abort(l);
+	return command_store(l, status);
+}
+
 enum kv_status command_session_of(struct command_line *l, uint64_t customer_id,
                                   struct record_key *after,
                                   uint8_t key[RECORD_SESSION_KEY_LEN],
@@ -156,27 +177,6 @@ int command_session_show(struct command_line *l)
 	if (status == KV_NOT_FOUND)
 		return not_found(l);
 	return status == KV_OK ? COMMAND_DONE : command_store(l, status);
-}
-
-int command_session_end_all(struct command_line *l, uint64_t customer_id, enum kv_status status,
-                         uint32_t *ended)
-{
-	uint32_t deleted = COMMAND_CHUNK;
-
-	*ended = 0;
-	while (status == KV_OK && deleted == COMMAND_CHUNK) {
-		if (*ended > 0)
-			status = command_begin(l);
-		if (status == KV_OK)
-			status = session_delete_some(l->kv, customer_id, COMMAND_CHUNK, &deleted);
-		if (status == KV_OK)
-			status = command_commit(l);
-		*ended += status == KV_OK ? deleted : 0;
-	}
-	if (status == KV_OK)
-		return COMMAND_DONE;
-	command_abort(l);
-	return command_store(l, status);
 }
 
 static int revoke_one(struct command_line *l)

@@ -2,7 +2,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -459,8 +458,9 @@ static void put_quoted(struct buf *out, struct slice s)
 /* Over `error`, with room kept for the final NUL. */
 static struct buf error_begin(char error[CONFIG_ERROR_MAX], const char *where)
 {
-	struct buf out = { error, 0, CONFIG_ERROR_MAX - 1, false };
+	struct buf out = { .cap = CONFIG_ERROR_MAX - 1 };
 
+	out.ptr = error;
 	buf_str(&out, where);
 	buf_lit(&out, ": ");
 	return out;
@@ -549,6 +549,11 @@ static bool unknown(struct slice name, struct slice shown, const char *where,
 		buf_lit(&out, " (sidecart serve --help lists them)");
 	}
 	return error_end(&out);
+}
+
+bool config_known(struct slice name)
+{
+	return find(name) != NULL;
 }
 
 void config_defaults(struct config *c)
@@ -660,7 +665,7 @@ bool config_read_environment(struct config *c, char *const *environment,
 			continue;
 		for (size_t i = prefix.len; i < shown.len; i++)
 			buf_char(&name, byte_lower(shown.ptr[i]));
-		if (name.full || find(buf_slice(&name)) == NULL)
+		if (name.full || !config_known(buf_slice(&name)))
 			return unknown(buf_slice(&name), shown, "environment", error);
 		if (!config_set(c, buf_slice(&name), value, "environment", error))
 			return false;

@@ -68,6 +68,12 @@ struct config {
 	uint32_t seccomp;               /* enum config_switch */
 };
 
+/* Reads a duration such as `90d`, `15m` or `250ms`: digits and a unit. */
+bool config_duration(struct slice text, uint64_t *ms);
+
+/* True where there is a setting of this name (`_` and `-` alike). */
+bool config_known(struct slice name);
+
 /* Fills in the defaults. */
 void config_defaults(struct config *c);
 
@@ -94,8 +100,5 @@ void config_print_help(int fd);
 
 /* Names of all settings in table order, NULL at the end: the tests compare the man page. */
 const char *config_name(size_t index);
-
-/* Reads a duration such as `90d`, `15m` or `250ms`: digits and a unit. */
-bool config_duration(struct slice text, uint64_t *ms);
 
 #endif

@@ -126,7 +126,8 @@ static struct slice lower(struct slice s, char *out, size_t cap)
 }
 
 /* The realm is one of sid_realms; without those, the request's host name: in lower case
- * under the strict grammar, exactly and cut at the first colon as oscarapi has it. */
+ * under the strict grammar, exactly and cut at the first colon as oscarapi has it. An empty
+ * host equals no realm (requirement S15). */
 static bool realm_accepted(const struct identity_question *q, const struct identity *id)
 {
 	const struct config *config = q->config;

@@ -165,8 +165,9 @@ enum link_result link_receive_order(int fd, struct link_order *o, int *passed)
 {
 	struct iovec whole = { o, sizeof *o };
 	union passage passage = { .bytes = { 0 } };
+	/* Not one byte more: the kernel would fill it with further descriptors. */
 	struct msghdr message = { .msg_iov = &whole, .msg_iovlen = 1, .msg_control = &passage,
-		                  .msg_controllen = sizeof passage };
+		                  .msg_controllen = CMSG_LEN(sizeof *passed) };
 	ssize_t n = recvmsg(fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	const struct cmsghdr *head;
 

@@ -35,8 +35,8 @@ enum link_flag {
 	LINK_KEEP_ALIVE = 1 << 1,       /* of an answer: the connection goes on */
 	LINK_HEAD       = 1 << 2,       /* the method is HEAD: the answer has no body */
 	LINK_HTTP10     = 1 << 3,
-	LINK_FAILED     = 1 << 4,       /* of an answer: no handler gave it, the bytes are a sentence
-	                                 * of which the front makes a response of that status */
+	LINK_FAILED     = 1 << 4,       /* of an answer: no handler gave it; of the status and the
+	                                 * bytes, a sentence, the front makes a response */
 };
 
 /* A request that goes to the writer, before its head and body. Slot and generation name the

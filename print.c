@@ -21,17 +21,18 @@ static struct {
 
 static char out_bytes[ROWS_CAP];
 static struct buf out = { out_bytes, 0, sizeof out_bytes, false };
-static bool as_json, failed;
+static bool as_json;
+static int failure;             /* errno of the first write that failed */
 
 static void write_out(void)
 {
 	size_t at = 0;
 
-	while (at < out.len && !failed) {
+	while (at < out.len && failure == 0) {
 		ssize_t n = write(STDOUT_FILENO, out.ptr + at, out.len - at);
 
 		if (n < 0 && errno != EINTR)
-			failed = true;
+			failure = errno;
 		at += n > 0 ? (size_t)n : 0;
 	}
 	out.len = 0;
@@ -233,6 +234,14 @@ static void lay_rows(void)
 	rows.len = 0;
 }
 
+/* What is printed next belongs to no table, or to another one. */
+static void end_table(void)
+{
+	lay_rows();
+	rows.titled = false;
+	memset(rows.width, 0, sizeof rows.width);
+}
+
 void print_open(bool json)
 {
 	as_json = json;
@@ -260,7 +269,7 @@ void print_sheet(const struct print_cell *cells, size_t count)
 	struct buf *to;
 	size_t width = 0;
 
-	lay_rows();
+	end_table();
 	to = room();
 	if (as_json) {
 		print_object(to, cells, count);
@@ -281,7 +290,7 @@ void print_sheet(const struct print_cell *cells, size_t count)
 
 void print_text(struct slice text)
 {
-	lay_rows();
+	end_table();
 	buf_put(room(), text);
 }
 
@@ -306,5 +315,6 @@ bool print_flush(void)
 	lay_rows();
 	write_out();
 	assert(!out.full);
-	return !failed;
+	errno = failure;
+	return failure == 0;
 }

@@ -33,7 +33,8 @@ struct print_cell {
 /* What is printed from here on is JSON, or for people. */
 void print_open(bool json);
 
-/* One line of a table. Columns are as wide as the rows that were printed together. */
+/* One line of a table, which a sheet or text ends. Columns are as wide as the rows that wait
+ * together need them. */
 void print_row(const struct print_cell *cells, size_t count);
 
 /* One line per cell. */
@@ -48,7 +49,7 @@ void print_object(struct buf *to, const struct print_cell *cells, size_t count);
 /* True where much is waiting: let go of the store's snapshot, then call print_flush(). */
 bool print_due(void);
 
-/* Writes out what waits; false where standard output did not take all since the start. */
+/* Writes out what waits; false, with errno, where standard output has not taken all. */
 bool print_flush(void);
 
 #endif

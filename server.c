@@ -121,6 +121,7 @@ struct server {
 	int control, epoll;
 	int listeners[CONFIG_LISTENERS_MAX];
 	bool accepting, draining, ended;
+	uint32_t knocked;               /* listeners that somebody waits at, as bits */
 	uint64_t now_ms, sweep_ms;      /* monotonic */
 	uint64_t date_s;
 	char date[HTTP_DATE_LEN];
@@ -218,7 +219,7 @@ static void enter(struct server *s, struct conn *c, enum conn_state state)
 {
 	assert(state > CONN_FREE && state < CONN_BROKEN);
 	c->state = (uint8_t)state;
-	if (c->output == NULL)          /* else its reader's deadline holds */
+	if (c->output == NULL)          /* else the deadline of its reader holds */
 		c->deadline_ms = s->now_ms + s->timeout_ms[state];
 }
 
@@ -353,7 +354,27 @@ static void respond(struct server *s, struct conn *c)
 		finish(s, c, keep_alive, s->response.status);
 }
 
-/* Ends the connection with a problem that no route has a say in. */
+/* Hands in what every run of a request gets. */
+static void prepare_call(struct server *s, const struct conn *c)
+{
+	s->call.request = &c->input->request;
+	s->call.peer = c->peer;
+	s->call.store_status = KV_OK;
+	s->call.not_ready = s->link < 0 ? "The writer is away." : NULL;
+	s->call.identity.has_sid = false;       /* of the request before */
+}
+
+/* Works out again what every answer carries of the request's identity, whatever else the
+ * verdict says. */
+static void prepare_failure(struct server *s, const struct conn *c, struct route_match *m)
+{
+	prepare_call(s, c);
+	route_find(&c->input->request, c->ops, m);
+	if (kv_refresh(s->call.kv) == KV_OK)
+		route_judge(&s->call, m);
+}
+
+/* Ends the connection with a problem that no route has a say in. The call is prepared. */
 static void refuse(struct server *s, struct conn *c, const struct http_refusal *refusal)
 {
 	http_response_reset(&s->response);
@@ -362,21 +383,13 @@ static void refuse(struct server *s, struct conn *c, const struct http_refusal *
 	respond(s, c);
 }
 
-/* Answers with what no handler says, in the form of the route's surface. */
+/* Answers with what no handler says, in the form of the route's surface. The call is
+ * prepared. */
 static void fail(struct server *s, struct conn *c, const struct route_match *m,
                  enum http_status status, const char *detail)
 {
 	route_fail(&s->call, m, status, detail, 1);
 	respond(s, c);
-}
-
-static void prepare_call(struct server *s, const struct conn *c)
-{
-	s->call.request = &c->input->request;
-	s->call.peer = c->peer;
-	s->call.store_status = KV_OK;
-	s->call.not_ready = s->link < 0 ? "The writer is away." : NULL;
-	s->call.identity.has_sid = false;
 }
 
 /* Random bytes are drawn in bulk, and used once. */
@@ -428,11 +441,13 @@ static enum link_result send_request(struct server *s, const struct conn *c,
 	return link_send_request(s->link, &message, head, body);
 }
 
+/* The writer has the request; its deadline is that of its waiting. */
 static void asked(struct server *s, struct conn *c)
 {
+	assert(c->state == CONN_QUEUED);
 	s->asked++;
 	release_body(s, c);
-	enter(s, c, CONN_ASKED);
+	c->state = CONN_ASKED;
 }
 
 /* Gives the request at hand to the writer, or a place in the queue to it. */
@@ -451,12 +466,13 @@ static void hand_over(struct server *s, struct conn *c, const struct route_match
 		result = send_request(s, c, m, false);
 	switch (result) {
 	case LINK_DONE:
+		enter(s, c, CONN_QUEUED);
 		asked(s, c);
 		break;
 	case LINK_LATER:
+		enter(s, c, CONN_QUEUED);
 		s->queue[(s->queue_first + s->queued++) % s->config->max_waiting_writes] =
 			(struct waiter){ conn_slot(s, c), c->generation };
-		enter(s, c, CONN_QUEUED);
 		link_watch(s, true);
 		break;
 	case LINK_GONE:
@@ -549,19 +565,21 @@ static void put_continue(struct server *s, struct conn *c)
  * however the request was cut (H33). */
 static void begin_body(struct server *s, struct conn *c, const struct route_match *m)
 {
-	struct input *in = c->input;
-	const struct http_request *r = &in->request;
-	bool in_place = !r->chunked && r->head_len + r->content_length <= s->input_cap;
 	static const struct http_refusal too_long = {
 		HTTP_CONTENT_TOO_LARGE, "The body is longer than max_body."
 	};
+	struct input *in = c->input;
+	const struct http_request *r = &in->request;
+	bool in_place = !r->chunked && r->head_len + r->content_length <= s->input_cap;
+	bool wanted;
 
+	prepare_call(s, c);
+	wanted = s->snapshot != KV_OK || route_judge(&s->call, m);
 	if (r->content_length > s->config->max_body) {
 		refuse(s, c, &too_long);
 		return;
 	}
-	prepare_call(s, c);
-	if (s->snapshot == KV_OK && !route_judge(&s->call, m)) {
+	if (!wanted) {
 		s->response.close = true;
 		respond(s, c);
 		return;
@@ -638,6 +656,7 @@ static bool take_body(struct server *s, struct conn *c)
 	case HTTP_MORE:
 		return false;
 	case HTTP_REFUSED:
+		prepare_failure(s, c, &match);
 		refuse(s, c, &refusal);
 		return true;
 	case HTTP_READY:
@@ -667,6 +686,7 @@ static bool take_head(struct server *s, struct conn *c)
 			enter(s, c, CONN_HEAD);
 		return false;
 	case HTTP_REFUSED:
+		prepare_call(s, c);
 		refuse(s, c, &refusal);
 		return true;
 	case HTTP_READY:
@@ -868,15 +888,16 @@ static void conn_event(struct server *s, struct conn *c, uint32_t events)
 	run(s, c);
 }
 
-/* The idle connection that was used least recently, or NULL. */
+/* The idle connection that was used least recently, and not in this turn, or NULL. */
 static struct conn *oldest_idle(const struct server *s)
 {
 	struct conn *oldest = NULL;
+	uint64_t used_now_ms = s->now_ms + s->timeout_ms[CONN_IDLE];
 
 	for (uint32_t i = 0; i < s->conns.fresh; i++) {
 		struct conn *c = conn_at(s, i);
 
-		if (c->state == CONN_IDLE && c->output == NULL &&
+		if (c->state == CONN_IDLE && c->output == NULL && c->deadline_ms < used_now_ms &&
 		    (oldest == NULL || c->deadline_ms < oldest->deadline_ms))
 			oldest = c;
 	}
@@ -904,51 +925,52 @@ static void open_conn(struct server *s, int fd, const struct sockaddr_storage *f
 	}
 }
 
-/* At the cap the oldest idle connection gives way (L03). Neither a full table nor a lack of
- * descriptors makes the loop spin: accepting pauses until a connection closes, or the next
- * sweep (L04). */
-static void accept_some(struct server *s, uint32_t index)
+/* False: nobody waits there, or nothing can be done for him now. At the cap the oldest idle
+ * connection gives way (L03). Where none is idle, or descriptors lack, accepting pauses until
+ * a connection closes or the next sweep: the loop never spins (L04). */
+static bool accept_one(struct server *s, uint32_t index)
 {
 	struct sockaddr_storage from = { 0 };
+	socklen_t len = sizeof from;
+	struct conn *oldest = NULL;
+	int fd;
 
-	for (int i = 0; i < ACCEPTS_A_TURN && s->accepting; i++) {
-		bool full = s->open == s->config->max_connections;
-		struct conn *oldest = full ? oldest_idle(s) : NULL;
-		socklen_t len = sizeof from;
-		int fd;
-
-		if (full && oldest == NULL) {
-			watch_listeners(s, false);
-			return;
-		}
-		fd = accept4(s->listeners[index], (struct sockaddr *)&from, &len,
-		             SOCK_NONBLOCK | SOCK_CLOEXEC);
-		if (fd >= 0) {
-			if (oldest != NULL) {
-				oldest->state = CONN_BROKEN;
-				settle(s, oldest);
-			}
-			open_conn(s, fd, &from, s->config->listeners[index].ops);
-			continue;
-		}
+	if (s->open == s->config->max_connections && (oldest = oldest_idle(s)) == NULL) {
+		watch_listeners(s, false);
+		return false;
+	}
+	fd = accept4(s->listeners[index], (struct sockaddr *)&from, &len,
+	             SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (fd < 0) {
 		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
 			watch_listeners(s, false);
-		if (errno != ECONNABORTED && errno != EINTR)
-			return;
+		return errno == ECONNABORTED || errno == EINTR;
 	}
+	if (oldest != NULL) {
+		oldest->state = CONN_BROKEN;
+		settle(s, oldest);
+	}
+	open_conn(s, fd, &from, s->config->listeners[index].ops);
+	return true;
 }
 
-/* Answers a request in place of the writer. It is judged again for what every answer carries
- * of its identity, whatever else the verdict says. */
+/* At the end of a turn, when it is known who is idle. */
+static void accept_some(struct server *s)
+{
+	for (uint32_t i = 0; i < s->config->listener_count; i++)
+		for (int n = 0; n < ACCEPTS_A_TURN && (s->knocked & 1u << i) != 0; n++)
+			if (!s->accepting || !accept_one(s, i))
+				break;
+	s->knocked = 0;
+}
+
+/* Answers a request in place of the writer. */
 static void answer_for_writer(struct server *s, struct conn *c, enum http_status status,
                               const char *detail)
 {
 	struct route_match match;
 
-	prepare_call(s, c);
-	route_find(&c->input->request, c->ops, &match);
-	if (kv_refresh(s->call.kv) == KV_OK)
-		route_judge(&s->call, &match);
+	prepare_failure(s, c, &match);
 	fail(s, c, &match, status, detail);
 	flush(s, c);
 }
@@ -1089,11 +1111,16 @@ static void expire(struct server *s, struct conn *c)
 		HTTP_REQUEST_TIMEOUT, "The request did not come in time."
 	};
 	static const struct linger reset = { .l_onoff = 1, .l_linger = 0 };
+	struct route_match match;
 
 	if (c->output != NULL) {
 		setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
 		c->state = CONN_BROKEN;
 	} else if (c->state == CONN_HEAD || c->state == CONN_BODY) {
+		if (c->state == CONN_BODY)
+			prepare_failure(s, c, &match);
+		else
+			prepare_call(s, c);
 		refuse(s, c, &late);
 		flush(s, c);
 	} else if (c->state == CONN_QUEUED || c->state == CONN_ASKED) {
@@ -1130,8 +1157,8 @@ static void take_event(struct server *s, const struct epoll_event *e)
 	} else if (slot == SLOT_LINK) {
 		if (s->link >= 0 && generation == s->link_life)
 			link_event(s, e->events);
-	} else if (s->accepting) {
-		accept_some(s, slot - SLOT_LISTENER);
+	} else {
+		s->knocked |= 1u << (slot - SLOT_LISTENER);
 	}
 }
 
@@ -1157,6 +1184,7 @@ static void loop(struct server *s)
 		for (int i = 0; i < count; i++)
 			take_event(s, &events[i]);
 		run_ready(s);
+		accept_some(s);
 		if (s->now_ms >= s->sweep_ms)
 			sweep(s);
 	}

@@ -238,6 +238,22 @@ static void start_due(struct supervisor *s)
 	}
 }
 
+#define PLACE_MAX (ADDRESS_TEXT_MAX + 8)
+
+/* `192.0.2.1:80` or `[2001:db8::1]:80`, NUL-terminated. */
+static const char *place_text(char out[PLACE_MAX], const struct address *a, uint16_t port)
+{
+	struct buf text = { out, 0, PLACE_MAX - 1, false };
+	bool v4 = address_is_ipv4(a);
+
+	buf_str(&text, v4 ? "" : "[");
+	address_write(&text, a);
+	buf_str(&text, v4 ? ":" : "]:");
+	buf_uint(&text, port);
+	out[text.len] = '\0';
+	return out;
+}
+
 /* One line per listener, with the port that the kernel gave. */
 static void log_listeners(const struct supervisor *s)
 {
@@ -246,16 +262,11 @@ static void log_listeners(const struct supervisor *s)
 		socklen_t len = sizeof bound;
 		struct address a;
 		uint16_t port;
-		char bytes[ADDRESS_TEXT_MAX];
-		struct buf text = BUF(bytes);
-		bool v4;
+		char place[PLACE_MAX];
 
 		getsockname(s->listeners[i], (struct sockaddr *)&bound, &len);
 		address_from_sockaddr(&bound, &a, &port);
-		address_write(&text, &a);
-		v4 = address_is_ipv4(&a);
-		log_event(LOG_INFO, "listening", "address=%s%.*s%s:%u%s", v4 ? "" : "[",
-		          (int)text.len, text.ptr, v4 ? "" : "]", port,
+		log_event(LOG_INFO, "listening", "address=%s%s", place_text(place, &a, port),
 		          s->config.listeners[i].ops ? " surface=ops" : "");
 	}
 }
@@ -350,8 +361,8 @@ static void child_ended(struct supervisor *s, struct child *c, int status)
 		close(c->control);
 	c->control = -1;
 	if (s->phase != STOPPING)
-		log_event(LOG_WARN, "ended", "kind=%s pid=%d %s=%d", kind_text[c->kind], (int)c->pid,
-		          WIFSIGNALED(status) ? "signal" : "status",
+		log_event(LOG_WARN, "ended", "kind=%s pid=%d %s=%d", kind_text[c->kind],
+		          (int)c->pid, WIFSIGNALED(status) ? "signal" : "status",
 		          WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
 	c->pid = 0;
 	if (s->phase == STARTING) {                             /* (2) */
@@ -497,17 +508,14 @@ static bool open_listeners(struct supervisor *s)
 {
 	for (uint32_t i = 0; i < s->config.listener_count; i++) {
 		const struct config_listener *l = &s->config.listeners[i];
-		char bytes[ADDRESS_TEXT_MAX + 8] = { 0 };
-		struct buf text = { bytes, 0, sizeof bytes - 1, false };
+		char place[PLACE_MAX];
 		int error;
 
 		if (listen_at(l, &s->listeners[i]))
 			continue;
 		error = errno;
-		address_write(&text, &l->address);
-		buf_char(&text, ' ');
-		buf_uint(&text, l->port);
-		return complain(l->ops ? "ops_listen" : "listen", bytes, strerror(error));
+		return complain(l->ops ? "ops_listen" : "listen",
+		                place_text(place, &l->address, l->port), strerror(error));
 	}
 	return true;
 }

@@ -413,8 +413,8 @@ static bool take_parked(struct writer *w, enum parked_state state, struct work *
 /* Fronts are asked in turn, one request each. */
 static bool take_request(struct writer *w, struct work *work)
 {
-	for (uint32_t asked = 0; asked < FRONTS_MAX; asked++) {
-		uint32_t number = w->turn++ % FRONTS_MAX;
+	for (uint32_t asked = 0; asked < w->config->workers; asked++) {
+		uint32_t number = w->turn++ % w->config->workers;
 		struct front *f = &w->fronts[number];
 
 		if (!f->ready)
@@ -533,7 +533,7 @@ static void send_answers(struct writer *w)
 	size_t kept = 0, kept_bytes = 0;
 
 	assert(!kv_writing(w->call.kv));                /* (1) */
-	for (uint32_t i = 0; i < FRONTS_MAX; i++)
+	for (uint32_t i = 0; i < w->config->workers; i++)
 		w->fronts[i].full = false;
 	for (size_t i = 0; i < w->answer_count; i++) {
 		struct answer a = w->answers[i];
@@ -552,7 +552,7 @@ static void send_answers(struct writer *w)
 /* Fronts that did not take their answers for so long hold up all others: their links go. */
 static void make_room(struct writer *w)
 {
-	for (uint32_t i = 0; i < FRONTS_MAX; i++)
+	for (uint32_t i = 0; i < w->config->workers; i++)
 		if (w->fronts[i].full) {
 			log_event(LOG_WARN, "front_dropped", "front=%u reason=\"takes no answers\"",
 			          i);
@@ -627,10 +627,10 @@ static void take_reply(struct writer *w, struct hasher *h)
 
 static void take_link(struct writer *w, const struct link_order *order, int fd)
 {
-	if (order->kind == ORDER_FRONT_LINK && order->number < FRONTS_MAX) {
+	if (order->kind == ORDER_FRONT_LINK && order->number < w->config->workers) {
 		front_drop(&w->fronts[order->number]);
 		w->fronts[order->number].fd = fd;
-	} else if (order->kind == ORDER_HASHER_LINK && order->number < HASHERS_MAX) {
+	} else if (order->kind == ORDER_HASHER_LINK && order->number < w->config->hashers) {
 		hasher_drop(w, &w->hashers[order->number]);
 		w->hashers[order->number].fd = fd;
 		w->hasher_wanted = false;
@@ -703,17 +703,17 @@ static bool wait_for_work(struct writer *w)
 	struct pollfd waits[1 + FRONTS_MAX + HASHERS_MAX], *at = waits;
 
 	*at++ = (struct pollfd){ .fd = w->control, .events = POLLIN };
-	for (uint32_t i = 0; i < FRONTS_MAX; i++)
+	for (uint32_t i = 0; i < w->config->workers; i++)
 		*at++ = (struct pollfd){ .fd = w->fronts[i].fd,
 			                 .events = w->fronts[i].full ? POLLOUT : POLLIN };
-	for (uint32_t i = 0; i < HASHERS_MAX; i++)
+	for (uint32_t i = 0; i < w->config->hashers; i++)
 		*at++ = (struct pollfd){ .fd = w->hashers[i].fd, .events = POLLIN };
-	if (poll(waits, COUNT_OF(waits), wait_ms(w)) < 0)
+	if (poll(waits, (nfds_t)(at - waits), wait_ms(w)) < 0)
 		return errno == EINTR;
-	for (uint32_t i = 0; i < FRONTS_MAX; i++)
+	for (uint32_t i = 0; i < w->config->workers; i++)
 		w->fronts[i].ready = waits[1 + i].revents != 0 && !w->fronts[i].full;
-	for (uint32_t i = 0; i < HASHERS_MAX; i++)
-		if (waits[1 + FRONTS_MAX + i].revents != 0)
+	for (uint32_t i = 0; i < w->config->hashers; i++)
+		if (waits[1 + w->config->workers + i].revents != 0)
 			take_reply(w, &w->hashers[i]);
 	return waits[0].revents == 0 || obey(w);
 }
@@ -721,7 +721,7 @@ static bool wait_for_work(struct writer *w)
 /* Every front has ended and all that it sent was done. */
 static bool drained(const struct writer *w)
 {
-	for (uint32_t i = 0; i < FRONTS_MAX; i++)
+	for (uint32_t i = 0; i < w->config->workers; i++)
 		if (w->fronts[i].fd >= 0)
 			return false;
 	return w->draining;
@@ -799,9 +799,9 @@ static void set_up(struct writer *w)
 	w->call.response = &w->response;
 	w->call.question = BUF(w->question);
 	json_parse(SLICE("{}"), json_error);    /* Jansson opens /dev/urandom at its first object */
-	for (uint32_t i = 0; i < FRONTS_MAX; i++)
+	for (uint32_t i = 0; i < w->config->workers; i++)
 		w->fronts[i].fd = -1;
-	for (uint32_t i = 0; i < HASHERS_MAX; i++)
+	for (uint32_t i = 0; i < w->config->hashers; i++)
 		w->hashers[i] = (struct hasher){ -1, NOBODY };
 }
 
@@ -811,6 +811,7 @@ int writer_run(const struct config *config, int control)
 	static const struct link_order ready = { ORDER_READY, 0 };
 	char error[KV_ERROR_MAX];
 
+	assert(config->workers <= FRONTS_MAX && config->hashers <= HASHERS_MAX);
 	w.config = config;
 	w.control = control;
 	if (!open_store(&w, error)) {
@@ -818,7 +819,8 @@ int writer_run(const struct config *config, int control)
 		return 111;
 	}
 	if (!had_memory(&w)) {
-		fprintf(stderr, "sidecart: max_waiting_passwords: no memory: %s\n", strerror(errno));
+		fprintf(stderr, "sidecart: max_waiting_passwords: no memory: %s\n",
+		        strerror(errno));
 		return 111;
 	}
 	set_up(&w);

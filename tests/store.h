@@ -11,6 +11,7 @@
 
 #define STORE_MAP_BYTES ((uint64_t)64 << 20)
 
+static uint64_t store_map_bytes = STORE_MAP_BYTES;
 static char store_dir[256];
 static struct kv *store;
 
@@ -45,7 +46,7 @@ static inline void store_remove(void)
 static inline struct kv *store_try(enum kv_mode mode, char error[KV_ERROR_MAX])
 {
 	const struct kv_options options = {
-		.dir = store_dir, .mode = mode, .map_bytes = STORE_MAP_BYTES, .nosync = true,
+		.dir = store_dir, .mode = mode, .map_bytes = store_map_bytes, .nosync = true,
 	};
 
 	return store = kv_open(&options, error);

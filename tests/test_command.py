@@ -1,6 +1,8 @@
 """Commands and settings: what they print, what they refuse, what they leave behind."""
 
 import base64
+import ctypes
+import ctypes.util
 import fcntl
 import hashlib
 import json
@@ -584,6 +586,58 @@ def test_commands_beside_each_other(store):
     assert given == list(range(1, 13))
     assert len(store.records("customer", "list")) == 12
     store.run("check")
+
+
+class Holder:
+    """Holds the store's write lock, as a server's writer does while it commits."""
+
+    def __init__(self, path):
+        self.lmdb = ctypes.CDLL("liblmdb.so.0")
+        self.env, self.txn = ctypes.c_void_p(), ctypes.c_void_p()
+        self.did(self.lmdb.mdb_env_create(ctypes.byref(self.env)))
+        self.did(self.lmdb.mdb_env_open(self.env, str(path).encode(), 0, 0o600))
+
+    @staticmethod
+    def did(code):
+        assert code == 0, code
+
+    def begin(self):
+        self.did(self.lmdb.mdb_txn_begin(self.env, None, 0, ctypes.byref(self.txn)))
+
+    def end(self):
+        self.lmdb.mdb_txn_abort(self.txn)
+
+
+def process_state(pid):
+    return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+
+
+def blocks(pid, number):
+    mask = re.search(r"SigBlk:\s*(\S+)", pathlib.Path(f"/proc/{pid}/status").read_text())[1]
+    return bool(int(mask, 16) >> (number - 1) & 1)
+
+
+@pytest.mark.skipif(not ctypes.util.find_library("lmdb"), reason="liblmdb.so is not installed")
+def test_signals_wait_for_the_lock(store):
+    """Ctrl-Z while a command has the lock, or waits for it, stops it only when the lock is free:
+    else it would stop the server's writer too."""
+    store.customer("ada")
+    holder = Holder(store.path)
+    holder.begin()
+    with subprocess.Popen([BIN, "customer", "disable", "ada", f"--data={store.path}"], env=CLEAN,
+                          preexec_fn=lambda: os.setpgid(0, 0), stderr=subprocess.PIPE) as command:
+        wait_until(lambda: blocks(command.pid, signal.SIGTSTP), "the command waits for the lock")
+        assert blocks(command.pid, signal.SIGINT)
+        command.send_signal(signal.SIGTSTP)
+        time.sleep(0.1)
+        assert process_state(command.pid) == "S"
+        holder.end()
+        wait_until(lambda: process_state(command.pid) == "T", "the command stops")
+        holder.begin()
+        holder.end()
+        command.send_signal(signal.SIGCONT)
+        assert command.wait(WAIT_S) == 0
+    assert store.records("customer", "show", "ada")[0]["state"] == "disabled"
 
 
 def test_a_closed_pipe_ends_a_list(store):

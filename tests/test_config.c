@@ -497,6 +497,18 @@ static void reads_durations(void **state)
 	}
 }
 
+static void knows_names(void **state)
+{
+	(void)state;
+	for (size_t i = 0; config_name(i) != NULL; i++)
+		assert_true(config_known(slice_of(config_name(i))));
+	assert_true(config_known(SLICE("sid-trust")));
+	assert_false(config_known(SLICE("")));
+	assert_false(config_known(SLICE("sid_trus")));
+	assert_false(config_known(SLICE("sid_trust_")));
+	assert_false(config_known(SLICE("SID_TRUST")));
+}
+
 /* Every default is taken as it is printed, so that the help is a configuration file. */
 static void help_is_a_configuration(void **state)
 {
@@ -542,6 +554,7 @@ int main(void)
 		cmocka_unit_test(settings_that_depend_on_others),
 		cmocka_unit_test(warns),
 		cmocka_unit_test(reads_durations),
+		cmocka_unit_test(knows_names),
 		cmocka_unit_test(help_is_a_configuration),
 	};
 

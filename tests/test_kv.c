@@ -681,7 +681,7 @@ static void test_damaged_store(void **state)
 {
 	static const struct {
 		const char *name;
-		off_t cut_at;           /* bytes; below 0: that far before the end of what is used */
+		off_t cut_at;           /* bytes; below 0: so far before the last used one */
 		const char *said;
 	} cases[] = {
 		{ "the last page gone",      -1,    "data.mdb: shorter than its own record" },
@@ -774,7 +774,8 @@ static enum kv_status grow(void)
 
 	begin();
 	for (unsigned i = 0; i < 200 && status == KV_OK; i++) {
-		status = kv_put(store, numbered(key, numbers), (struct slice){ value, sizeof value });
+		status = kv_put(store, numbered(key, numbers),
+		                (struct slice){ value, sizeof value });
 		numbers += status == KV_OK;
 	}
 	commit();       /* a put that the reserve refused spoils nothing */
@@ -864,6 +865,48 @@ static void test_full_map_held_by_a_reader(void **state)
 	touch();
 	assert_in_range(figures().free_bytes, 16 * MIB, STORE_MAP_BYTES);
 	assert_int_equal(grow(), KV_OK);
+	peer_end(&reader);
+}
+
+/* A map made larger by one process is taken over by all others. */
+static void test_map_made_larger(void **state)
+{
+	struct peer reader, writer;
+
+	(void)state;
+	store_map_bytes = 17 * MIB;
+	reader = peer_start();
+	writer = peer_start();
+	store_open(KV_CREATE);
+	begin();
+	put("k", "1");
+	commit();
+	assert_int_equal(ask(&reader, 'o'), KV_OK);
+	assert_int_equal(ask(&writer, 'w'), KV_OK);
+	assert_int_equal(grow(), KV_OK);
+	grow_until_full();
+	assert_in_range(figures().used_bytes, MIB, 2 * MIB);
+	kv_close(store);
+	store_map_bytes = STORE_MAP_BYTES;
+	store_open(KV_WRITE);
+	assert_int_equal(figures().map_bytes, STORE_MAP_BYTES);
+	while (figures().used_bytes < 20 * MIB)
+		assert_int_equal(grow(), KV_OK);
+	begin();
+	put("k", "2");
+	commit();
+	assert_int_equal(ask(&reader, 'g'), '1');
+	assert_int_equal(ask(&reader, 'r'), KV_OK);
+	assert_int_equal(ask(&reader, 'g'), '2');
+	assert_int_equal(ask(&writer, 'b'), KV_OK);
+	assert_int_equal(ask(&writer, 'g'), '2');
+	assert_int_equal(ask(&writer, 'p'), KV_OK);
+	assert_int_equal(ask(&writer, 'c'), KV_OK);
+	assert_int_equal(ask(&reader, 'r'), KV_OK);
+	assert_int_equal(ask(&reader, 'g'), 'P');
+	begin();
+	assert_string_equal(get("k"), "P");
+	peer_end(&writer);
 	peer_end(&reader);
 }
 
@@ -1019,6 +1062,7 @@ int main(void)
 		IN_A_BATCH(test_sound_store_opens_after_every_batch),
 		IN_A_BATCH(test_full_map),
 		IN_A_DIRECTORY(test_full_map_held_by_a_reader),
+		IN_A_DIRECTORY(test_map_made_larger),
 		IN_A_BATCH(test_map_without_a_page_left),
 		IN_A_BATCH(test_full_disk),
 		IN_A_DIRECTORY(test_disk_that_fails),

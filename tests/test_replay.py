@@ -177,7 +177,7 @@ def recorded(text):
 
 def test_cases_are_the_recording():
     """The cases are what the recording says, and all of its exchanges are accounted for."""
-    if "SPEC" not in os.environ:
+    if not os.environ.get("SPEC"):
         pytest.skip("SPEC names no folder of the recording")
     text = pathlib.Path(os.environ["SPEC"], "oscarapi-exchanges.txt").read_text()
     exchanges = {e[4:7]: e for e in re.split(r"\n(?==== \d{3})", text)[1:]}

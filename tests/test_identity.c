@@ -1,0 +1,805 @@
+/* test_identity.c -- who is calling: keys, addresses, realms, sessions, and what is refused
+ * first. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "client.h"
+#include "guard.h"
+#include "identity.h"
+#include "store.h"
+
+#define NOW_S 1800000000u
+#define KEY_OF_64 "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
+static struct config config;
+static const struct slice secret = { "test-secret", 11 };
+
+/* The session that login made under this identifier. */
+#define SID_ADA  "SID:AUTH:shop.test:ada"
+#define SID_BOB  "SID:AUTH:shop.test:bob"       /* disabled */
+#define SID_OLD  "SID:AUTH:shop.test:old"       /* expired */
+#define SID_NONE "SID:AUTH:shop.test:none"
+#define SID_ANON "SID:ANON:shop.test:anyone"
+
+static void add_key(const char *text, const char *name, uint32_t scopes, uint32_t flags,
+                    uint64_t expires_s, const char *source)
+{
+	struct client_record r = { .name = slice_of(name), .scopes = scopes, .flags = flags,
+	                           .expires_s = expires_s, .used_s = client_use_mark(NOW_S) };
+	enum kv_status status;
+
+	if (source != NULL)
+		assert_true(network_parse(slice_of(source), &r.sources[r.source_count++]));
+	assert_int_equal(client_add(store, slice_of(text), &r, &status), CLIENT_ADDED);
+}
+
+static void key_of(const char *header, uint8_t key[RECORD_SESSION_KEY_LEN])
+{
+	struct sid sid;
+
+	assert_int_equal(sid_parse(slice_of(header), SID_OSCARAPI, &sid), SID_OK);
+	sid_key(&sid, sid.type, secret, key);
+}
+
+static void add_customer(const char *login, uint32_t flags, const char *header, uint64_t now_s)
+{
+	struct customer_record r = { .login = slice_of(login), .flags = flags, .epoch = 1 };
+	uint8_t key[RECORD_SESSION_KEY_LEN];
+	enum kv_status status;
+
+	assert_int_equal(customer_next_id(store, &r.id), KV_OK);
+	assert_int_equal(customer_add(store, &r, &status), CUSTOMER_OK);
+	key_of(header, key);
+	assert_int_equal(session_start(store, &config, key, &r, VIA_HEADER, now_s), KV_OK);
+}
+
+/* Changes to the store: what a writer does beside the front. */
+static void begin(void)
+{
+	kv_reset(store);
+	assert_int_equal(kv_begin(store), KV_OK);
+}
+
+static void commit(void)
+{
+	assert_int_equal(kv_commit(store), KV_OK);
+	assert_int_equal(kv_refresh(store), KV_OK);
+}
+
+/* One request at a time, and who it is from. */
+static struct http_request request;
+static struct identity id;
+static struct address peer;
+static struct identity_question question = {
+	.config = &config, .sid_secret = { "test-secret", 11 }, .request = &request,
+	.peer = &peer,
+};
+
+/* A store as a front has it, on a snapshot. */
+static int set_up(void **state)
+{
+	store_set_up(state);
+	config_defaults(&config);
+	question.kv = store;
+	question.memo = NULL;
+	question.now_s = NOW_S;
+	add_key("trusted", "app", SCOPE_SHOP | SCOPE_TRUSTED, 0, 0, NULL);
+	add_key("shop", "shop", SCOPE_SHOP, 0, 0, NULL);
+	add_key("off", "off", SCOPE_TRUSTED, CLIENT_DISABLED, 0, NULL);
+	add_key("gone", "gone", SCOPE_TRUSTED, CLIENT_REVOKED, 0, NULL);
+	add_key("late", "late", SCOPE_TRUSTED, 0, NOW_S, NULL);
+	add_key("soon", "soon", SCOPE_TRUSTED, 0, NOW_S + 1, NULL);
+	add_key("lan", "lan", SCOPE_TRUSTED, 0, 0, "10.0.0.0/8");
+	add_key(KEY_OF_64, "long", SCOPE_TRUSTED, 0, 0, NULL);
+	add_key(KEY_OF_64 "x", "longer", SCOPE_TRUSTED, 0, 0, NULL);
+	add_key("Basic", "no scheme", SCOPE_TRUSTED, 0, 0, NULL);
+	add_key("dXNlcjpwdw==", "basic", SCOPE_TRUSTED, 0, 0, NULL);
+	add_customer("ada", 0, SID_ADA, NOW_S);
+	add_customer("bob", CUSTOMER_DISABLED, SID_BOB, NOW_S);
+	add_customer("old", 0, SID_OLD, NOW_S - config.session_ttl_s);
+	assert_int_equal(kv_commit(store), KV_OK);
+	assert_int_equal(kv_begin_read(store), KV_OK);
+	return 0;
+}
+
+/* `fields` is whole lines; without a Host among them there is that of the shop. */
+static void read_request(const char *fields)
+{
+	static const struct http_limits limits = { 8192, 2048, 64, 65536 };
+	static char text[4096];
+	struct http_refusal refusal;
+	int len = snprintf(text, sizeof text, "GET /resolve HTTP/1.1\r\n%s%s\r\n",
+	                   strstr(fields, "\nHost:") == NULL && strncmp(fields, "Host:", 5) != 0
+	                   ? "Host: shop.test\r\n" : "", fields);
+
+	http_request_init(&request);
+	assert_in_range(len, 1, sizeof text - 1);
+	if (http_parse(&request, guarded((struct slice){ text, (size_t)len }), &limits,
+	               &refusal) != HTTP_READY)
+		fail_msg("%s is no request", fields);
+}
+
+static enum kv_status ask(const char *fields, const char *from)
+{
+	read_request(fields);
+	assert_true(address_parse(slice_of(from), &peer));
+	memset(&id, 0xa5, sizeof id);
+	return identify(&question, &id);
+}
+
+/* `name=value` pairs with blanks between, over the defaults. */
+static void set_config(const char *text)
+{
+	struct slice rest = slice_of(text);
+	char error[CONFIG_ERROR_MAX];
+
+	config_defaults(&config);
+	while (rest.len > 0) {
+		struct slice value = slice_cut(&rest, ' '), name = slice_cut(&value, '=');
+
+		if (!config_set(&config, name, value, "test", error))
+			fail_msg("%s", error);
+	}
+}
+
+static void assert_nobody(void)
+{
+	assert_int_equal(id.kind, IDENTITY_NONE);
+	assert_int_equal(id.via, VIA_NONE);
+	assert_false(id.renewal_due);
+}
+
+static void test_texts(void **state)
+{
+	(void)state;
+	assert_string_equal(identity_kind_text(IDENTITY_NONE), "none");
+	assert_string_equal(identity_kind_text(IDENTITY_GUEST), "guest");
+	assert_string_equal(identity_kind_text(IDENTITY_CUSTOMER), "customer");
+	assert_string_equal(identity_via_text(VIA_NONE), "none");
+	assert_string_equal(identity_via_text(VIA_HEADER), "header");
+}
+
+#define AUTHORIZATION(value) "Authorization: " value "\r\n"
+#define X_API_KEY(value)     "X-Api-Key: " value "\r\n"
+#define SESSION_ID(value)    "Session-Id: " value "\r\n"
+#define FORWARDED_FOR(value) "X-Forwarded-For: " value "\r\n"
+#define FORWARDED_HOST(value) "X-Forwarded-Host: " value "\r\n"
+#define HOST(value)          "Host: " value "\r\n"
+
+/* Every row with the gateway off and on, without a memo and twice over one. */
+static void test_keys(void **state)
+{
+	static const struct {
+		const char *name, *fields;
+		enum identity_refusal refusal;
+		const char *client;             /* NULL: none */
+	} cases[] = {
+		{ "no key", "", IDENTITY_KEY_MISSING, NULL },
+		{ "alone", AUTHORIZATION("trusted"), IDENTITY_ADMITTED, "app" },
+		{ "after its scheme", AUTHORIZATION("ApiKey trusted"), IDENTITY_ADMITTED, "app" },
+		{ "scheme in capitals", AUTHORIZATION("APIKEY shop"), IDENTITY_ADMITTED, "shop" },
+		{ "two blanks", AUTHORIZATION("ApiKey   shop"), IDENTITY_ADMITTED, "shop" },
+		{ "in the other field", X_API_KEY("shop"), IDENTITY_ADMITTED, "shop" },
+		{ "the field in capitals", "X-API-KEY: shop\r\n", IDENTITY_ADMITTED, "shop" },
+		{ "in both", AUTHORIZATION("shop") X_API_KEY("shop"), IDENTITY_ADMITTED, "shop" },
+		{ "in both, with scheme", X_API_KEY("shop") AUTHORIZATION("ApiKey shop"),
+		  IDENTITY_ADMITTED, "shop" },
+		{ "two of them", AUTHORIZATION("shop") X_API_KEY("trusted"),
+		  IDENTITY_KEYS_DISAGREE, NULL },
+		{ "a good one and a bad", AUTHORIZATION("bad") X_API_KEY("trusted"),
+		  IDENTITY_KEYS_DISAGREE, NULL },
+		{ "a good one and an empty", AUTHORIZATION("shop") X_API_KEY(""),
+		  IDENTITY_KEYS_DISAGREE, NULL },
+		{ "an empty one and a good", AUTHORIZATION("") X_API_KEY("shop"),
+		  IDENTITY_KEYS_DISAGREE, NULL },
+		{ "one the other's front", AUTHORIZATION("sho") X_API_KEY("shop"),
+		  IDENTITY_KEYS_DISAGREE, NULL },
+		{ "unknown", AUTHORIZATION("bad"), IDENTITY_KEY_BAD, NULL },
+		{ "unknown, other field", X_API_KEY("bad"), IDENTITY_KEY_BAD, NULL },
+		{ "cut", AUTHORIZATION("truste"), IDENTITY_KEY_BAD, NULL },
+		{ "longer", AUTHORIZATION("trusted1"), IDENTITY_KEY_BAD, NULL },
+		{ "in capitals", AUTHORIZATION("TRUSTED"), IDENTITY_KEY_BAD, NULL },
+		{ "empty", AUTHORIZATION(""), IDENTITY_KEY_BAD, NULL },
+		{ "empty, other field", X_API_KEY(""), IDENTITY_KEY_BAD, NULL },
+		{ "the scheme alone", AUTHORIZATION("ApiKey"), IDENTITY_KEY_BAD, NULL },
+		{ "scheme in the other field", X_API_KEY("ApiKey shop"), IDENTITY_KEY_BAD, NULL },
+		{ "a scheme of others", AUTHORIZATION("Token shop"), IDENTITY_KEY_BAD, NULL },
+		{ "a tab behind it", AUTHORIZATION("ApiKey\tshop"), IDENTITY_KEY_BAD, NULL },
+		{ "Basic", AUTHORIZATION("Basic dXNlcjpwdw=="), IDENTITY_KEY_MISSING, NULL },
+		{ "basic", AUTHORIZATION("basic trusted"), IDENTITY_KEY_MISSING, NULL },
+		{ "Basic alone, a key's text", AUTHORIZATION("Basic"), IDENTITY_KEY_MISSING, NULL },
+		{ "Basic beside a key", AUTHORIZATION("Basic dXNlcjpwdw==") X_API_KEY("shop"),
+		  IDENTITY_ADMITTED, "shop" },
+		{ "disabled", AUTHORIZATION("off"), IDENTITY_KEY_BAD, NULL },
+		{ "revoked", AUTHORIZATION("gone"), IDENTITY_KEY_BAD, NULL },
+		{ "expired this second", AUTHORIZATION("late"), IDENTITY_KEY_BAD, NULL },
+		{ "expires next second", AUTHORIZATION("soon"), IDENTITY_ADMITTED, "soon" },
+		{ "not from here", AUTHORIZATION("lan"), IDENTITY_KEY_BAD, NULL },
+		{ "as long as the memo", AUTHORIZATION(KEY_OF_64), IDENTITY_ADMITTED, "long" },
+		{ "longer than it", AUTHORIZATION(KEY_OF_64 "x"), IDENTITY_ADMITTED, "longer" },
+		{ "longer, unknown", AUTHORIZATION(KEY_OF_64 "y"), IDENTITY_KEY_BAD, NULL },
+	};
+	static struct identity_memo memo;
+
+	(void)state;
+	for (size_t i = 0; i < 6 * COUNT_OF(cases); i++) {
+		size_t row = i / 6;
+		enum identity_refusal refusal = cases[row].refusal;
+
+		set_config(i % 2 ? "gateway=on" : "gateway=off");
+		question.memo = i % 6 < 2 ? NULL : &memo;
+		if (i % 2 == 0 && refusal == IDENTITY_KEY_MISSING)
+			refusal = IDENTITY_ADMITTED;
+		assert_int_equal(ask(cases[row].fields, "192.0.2.1"), KV_OK);
+		if (id.refusal != refusal || (id.client != NULL) != (cases[row].client != NULL) ||
+		    (id.client != NULL && !slice_eq(id.client->name, slice_of(cases[row].client))))
+			fail_msg("%s: refusal %d", cases[row].name, (int)id.refusal);
+		assert_nobody();
+	}
+}
+
+/* What is stored is no key (requirement A01). */
+static void test_digest_is_no_key(void **state)
+{
+	uint8_t digest[RECORD_DIGEST_LEN];
+	char text[128];
+	struct buf out = BUF(text);
+
+	(void)state;
+	set_config("");
+	client_digest(SLICE("trusted"), digest);
+	buf_lit(&out, "X-Api-Key: ");
+	buf_hex(&out, slice_bytes(digest, sizeof digest));
+	buf_put(&out, (struct slice){ "\r\n", 3 });
+	assert_int_equal(ask(text, "192.0.2.1"), KV_OK);
+	assert_int_equal(id.refusal, IDENTITY_KEY_BAD);
+}
+
+static void set_flags(const char *name, uint32_t flags)
+{
+	uint8_t digest[RECORD_DIGEST_LEN];
+	struct client_record r;
+
+	begin();
+	assert_int_equal(client_find_name(store, slice_of(name), digest, &r), KV_OK);
+	r.flags = flags;
+	assert_int_equal(client_put(store, digest, &r), KV_OK);
+	commit();
+}
+
+static enum identity_refusal refusal_of(const char *fields)
+{
+	assert_int_equal(ask(fields, "192.0.2.1"), KV_OK);
+	return id.refusal;
+}
+
+/* A revoked key is refused on the next snapshot, a key given back admitted. */
+static void test_memo_follows_the_store(void **state)
+{
+	static struct identity_memo memo;
+
+	(void)state;
+	set_config("gateway=on");
+	question.memo = &memo;
+	for (unsigned round = 0; round < 3; round++) {
+		for (unsigned again = 0; again < 3; again++) {
+			assert_int_equal(refusal_of(X_API_KEY("shop")), IDENTITY_ADMITTED);
+			assert_ptr_equal(id.client, &memo.client);
+			assert_int_equal(memo.snapshot, kv_snapshot(store));
+		}
+		assert_int_equal(refusal_of(X_API_KEY("trusted")), IDENTITY_ADMITTED);
+		assert_true(slice_eq(id.client->name, SLICE("app")));
+		assert_int_equal(refusal_of(X_API_KEY("shop")), IDENTITY_ADMITTED);
+		set_flags("shop", CLIENT_REVOKED);
+		assert_int_equal(refusal_of(X_API_KEY("shop")), IDENTITY_KEY_BAD);
+		assert_int_equal(refusal_of(X_API_KEY("shop")), IDENTITY_KEY_BAD);
+		assert_int_equal(refusal_of(X_API_KEY("trusted")), IDENTITY_ADMITTED);
+		assert_int_equal(refusal_of(X_API_KEY("shop")), IDENTITY_KEY_BAD);
+		set_flags("shop", 0);
+	}
+	assert_int_equal(refusal_of(X_API_KEY(KEY_OF_64)), IDENTITY_ADMITTED);
+	assert_ptr_equal(id.client, &memo.client);
+	assert_int_equal(refusal_of(X_API_KEY(KEY_OF_64 "x")), IDENTITY_ADMITTED);
+	assert_ptr_equal(id.client, &id.client_found);          /* too long to be remembered */
+	assert_int_equal(refusal_of(X_API_KEY("none")), IDENTITY_KEY_BAD);
+	assert_int_equal(refusal_of(X_API_KEY("none")), IDENTITY_KEY_BAD);
+	begin();
+	add_key("none", "none", SCOPE_SHOP, 0, 0, NULL);
+	commit();
+	assert_int_equal(refusal_of(X_API_KEY("none")), IDENTITY_ADMITTED);
+}
+
+/* Expiry and source are judged at each request, not remembered. */
+static void test_memo_forgets_no_rule(void **state)
+{
+	static struct identity_memo memo;
+
+	(void)state;
+	set_config("trusted_proxies=127.0.0.1");
+	question.memo = &memo;
+	assert_int_equal(refusal_of(X_API_KEY("soon")), IDENTITY_ADMITTED);
+	question.now_s = NOW_S + 1;
+	assert_int_equal(refusal_of(X_API_KEY("soon")), IDENTITY_KEY_BAD);
+	question.now_s = NOW_S;
+	assert_int_equal(refusal_of(X_API_KEY("soon")), IDENTITY_ADMITTED);
+	assert_int_equal(ask(X_API_KEY("lan"), "10.1.2.3"), KV_OK);
+	assert_int_equal(id.refusal, IDENTITY_ADMITTED);
+	assert_int_equal(ask(X_API_KEY("lan"), "192.0.2.1"), KV_OK);
+	assert_int_equal(id.refusal, IDENTITY_KEY_BAD);
+	assert_int_equal(ask(X_API_KEY("lan") FORWARDED_FOR("10.1.2.3"), "127.0.0.1"), KV_OK);
+	assert_int_equal(id.refusal, IDENTITY_ADMITTED);
+	assert_int_equal(ask(X_API_KEY("lan") FORWARDED_FOR("10.1.2.3"), "127.0.0.2"), KV_OK);
+	assert_int_equal(id.refusal, IDENTITY_KEY_BAD);
+}
+
+/* A store that nothing was ever put in: its snapshot has the number 0. */
+static void test_memo_over_a_new_store(void **state)
+{
+	static const char *const fields[] = {
+		X_API_KEY("any"), X_API_KEY("any"), X_API_KEY(""), AUTHORIZATION(""),
+		X_API_KEY("other"),
+	};
+	static struct identity_memo memo;
+
+	(void)state;
+	store_remove();
+	store_make();
+	store_open(KV_CREATE);
+	question.kv = store;
+	assert_int_equal(kv_begin_read(store), KV_OK);
+	assert_int_equal(kv_snapshot(store), 0);
+	set_config("gateway=on");
+	question.memo = &memo;
+	for (size_t i = 0; i < COUNT_OF(fields); i++)
+		assert_int_equal(refusal_of(fields[i]), IDENTITY_KEY_BAD);
+}
+
+static void test_addresses(void **state)
+{
+	static const struct {
+		const char *name, *from, *fields, *address;
+		bool forwarded;
+	} cases[] = {
+		{ "none", "127.0.0.1", "", "127.0.0.1", false },
+		{ "one", "127.0.0.1", FORWARDED_FOR("203.0.113.7"), "203.0.113.7", true },
+		{ "from IPv6", "::1", FORWARDED_FOR("203.0.113.7"), "203.0.113.7", true },
+		{ "IPv6", "127.0.0.1", FORWARDED_FOR("2001:db8::7"), "2001:db8::7", true },
+		{ "IPv6 in brackets", "127.0.0.1", FORWARDED_FOR("[2001:db8::7]"), "2001:db8::7",
+		  true },
+		{ "the rightmost", "127.0.0.1",
+		  FORWARDED_FOR("198.51.100.1, 10.0.0.1, 203.0.113.7"), "203.0.113.7", true },
+		{ "no blanks", "127.0.0.1", FORWARDED_FOR("198.51.100.1,203.0.113.7"),
+		  "203.0.113.7", true },
+		{ "garbage in front", "127.0.0.1", FORWARDED_FOR("unknown, ,;\", 203.0.113.7"),
+		  "203.0.113.7", true },
+		{ "several lines", "127.0.0.1",
+		  FORWARDED_FOR("198.51.100.1") FORWARDED_FOR("203.0.113.7"), "203.0.113.7", true },
+		{ "a proxy of ours in it", "127.0.0.1", FORWARDED_FOR("203.0.113.7, 127.0.0.1"),
+		  "127.0.0.1", true },
+		{ "garbage", "127.0.0.1", FORWARDED_FOR("unknown"), "127.0.0.1", false },
+		{ "garbage at the right", "127.0.0.1", FORWARDED_FOR("203.0.113.7, unknown"),
+		  "127.0.0.1", false },
+		{ "a host name", "127.0.0.1", FORWARDED_FOR("localhost"), "127.0.0.1", false },
+		{ "with a port", "127.0.0.1", FORWARDED_FOR("203.0.113.7:80"), "127.0.0.1", false },
+		{ "four and a half", "127.0.0.1", FORWARDED_FOR("203.0.113.7.1"), "127.0.0.1",
+		  false },
+		{ "octal", "127.0.0.1", FORWARDED_FOR("0203.0.113.7"), "127.0.0.1", false },
+		{ "empty", "127.0.0.1", FORWARDED_FOR(""), "127.0.0.1", false },
+		{ "a comma", "127.0.0.1", FORWARDED_FOR(","), "127.0.0.1", false },
+		{ "a comma at the right", "127.0.0.1", FORWARDED_FOR("203.0.113.7,"), "127.0.0.1",
+		  false },
+		{ "two lines, the last empty", "127.0.0.1",
+		  FORWARDED_FOR("203.0.113.7") FORWARDED_FOR(""), "127.0.0.1", false },
+		{ "untrusted", "192.0.2.1", FORWARDED_FOR("203.0.113.7"), "192.0.2.1", false },
+		{ "untrusted IPv6", "2001:db8::1", FORWARDED_FOR("203.0.113.7"), "2001:db8::1",
+		  false },
+		{ "one beside the trusted", "128.0.0.0", FORWARDED_FOR("127.0.0.1"), "128.0.0.0",
+		  false },
+		{ "trusted, mapped", "::ffff:127.0.0.9", FORWARDED_FOR("203.0.113.7"),
+		  "203.0.113.7", true },
+	};
+
+	(void)state;
+	set_config("");
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		struct address want;
+
+		assert_int_equal(ask(cases[i].fields, cases[i].from), KV_OK);
+		assert_true(address_parse(slice_of(cases[i].address), &want));
+		if (memcmp(&id.address, &want, sizeof want) != 0 ||
+		    id.forwarded != cases[i].forwarded)
+			fail_msg("%s", cases[i].name);
+	}
+	set_config("trusted_proxies=");
+	assert_int_equal(ask(FORWARDED_FOR("203.0.113.7"), "127.0.0.1"), KV_OK);
+	assert_false(id.forwarded);
+	assert_false(identity_peer_trusted(&config, &peer));
+}
+
+#define ANY      "sid_trust=any"
+#define OSCARAPI "sid_trust=any sid_grammar=oscarapi"
+#define ANON(realm) SESSION_ID("SID:ANON:" realm ":a")
+
+static void test_realms(void **state)
+{
+	static const struct {
+		const char *name, *config, *fields;
+		bool accepted;
+	} cases[] = {
+		{ "the host", ANY, ANON("shop.test"), true },
+		{ "with a port", ANY, HOST("shop.test:8080") ANON("shop.test"), true },
+		{ "host in capitals", ANY, HOST("Shop.TEST") ANON("shop.test"), true },
+		{ "realm in capitals", ANY, ANON("SHOP.test"), true },
+		{ "IPv6", ANY, HOST("[2001:DB8::1]:80") ANON("[2001:db8::1]"), true },
+		{ "another", ANY, ANON("shop.example"), false },
+		{ "longer", ANY, ANON("shop.test.evil"), false },
+		{ "a host below it", ANY, ANON("www.shop.test"), false },
+		{ "a dot at the end", ANY, HOST("shop.test.") ANON("shop.test"), false },
+		{ "forwarded", ANY, HOST("front") FORWARDED_HOST("shop.test")
+		  ANON("shop.test"), true },
+		{ "forwarded with a port", ANY, HOST("front") FORWARDED_HOST("Shop.test:443")
+		  ANON("shop.test"), true },
+		{ "forwarded, the old host", ANY, FORWARDED_HOST("front")
+		  ANON("shop.test"), false },
+		{ "forwarded, empty", ANY, FORWARDED_HOST("") ANON("shop.test"), true },
+		{ "forwarded, a list", ANY, FORWARDED_HOST("shop.test, front")
+		  ANON("shop.test"), false },
+		{ "forwarded, garbage", ANY, FORWARDED_HOST("[shop.test")
+		  ANON("shop.test"), false },
+		{ "forwarded, untrusted", ANY " trusted_proxies=10.0.0.1",
+		  FORWARDED_HOST("evil.test") ANON("evil.test"), false },
+		{ "untrusted, the host itself", ANY " trusted_proxies=10.0.0.1",
+		  FORWARDED_HOST("evil.test") ANON("shop.test"), true },
+		{ "one of two", ANY " sid_realms=a.test,B.test", ANON("b.TEST"), true },
+		{ "neither", ANY " sid_realms=a.test,b.test", ANON("c.test"), false },
+		{ "the host, yet none of them", ANY " sid_realms=a.test",
+		  ANON("shop.test"), false },
+		{ "oscarapi: the host", OSCARAPI, ANON("shop.test"), true },
+		{ "oscarapi: with a port", OSCARAPI,
+		  HOST("shop.test:8080") ANON("shop.test"), true },
+		{ "oscarapi: host in capitals", OSCARAPI,
+		  HOST("Shop.test") ANON("shop.test"), false },
+		{ "oscarapi: realm in capitals", OSCARAPI, ANON("Shop.test"), false },
+		{ "oscarapi: both in capitals", OSCARAPI,
+		  HOST("Shop.test") ANON("Shop.test"), true },
+		{ "oscarapi: empty", OSCARAPI, ANON(""), false },
+		{ "oscarapi: empty, and so is the host", OSCARAPI,
+		  FORWARDED_HOST(":80") ANON(""), false },
+		{ "oscarapi: IPv6 is cut", OSCARAPI,
+		  HOST("[2001:db8::1]") ANON("[2001:db8::1]"), true },
+		{ "oscarapi: one of two", OSCARAPI " sid_realms=a.test,B.test",
+		  ANON("B.test"), true },
+		{ "oscarapi: not its case", OSCARAPI " sid_realms=a.test,B.test",
+		  ANON("b.test"), false },
+		{ "oscarapi: empty, none of them", OSCARAPI " sid_realms=a.test", ANON(""), false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		set_config(cases[i].config);
+		assert_int_equal(ask(cases[i].fields, "127.0.0.1"), KV_OK);
+		if (id.refusal != (cases[i].accepted ? IDENTITY_ADMITTED : IDENTITY_SID_REALM) ||
+		    id.has_sid != cases[i].accepted)
+			fail_msg("%s: refusal %d", cases[i].name, (int)id.refusal);
+		if (!cases[i].accepted)
+			assert_nobody();
+	}
+}
+
+static void test_hosts_that_no_realm_equals(void **state)
+{
+	static const struct http_limits limits = { 8192, 2048, 64, 65536 };
+	char longest[512];
+	struct http_refusal refusal;
+
+	(void)state;
+	set_config(ANY);
+	snprintf(longest, sizeof longest, HOST("a%0255d") ANON("a"), 0);
+	assert_int_equal(refusal_of(longest), IDENTITY_SID_REALM);
+	for (int grammar = SID_STRICT; grammar <= SID_OSCARAPI; grammar++) {
+		set_config(grammar == SID_STRICT ? ANY : OSCARAPI);
+		http_request_init(&request);
+		assert_int_equal(http_parse(&request, SLICE("GET / HTTP/1.0\r\n"
+		                            SESSION_ID("SID:ANON:shop.test:a") "\r\n"),
+		                            &limits, &refusal), HTTP_READY);
+		assert_int_equal(identify(&question, &id), KV_OK);
+		assert_int_equal(id.refusal, IDENTITY_SID_REALM);
+	}
+}
+
+static void test_sessions(void **state)
+{
+	static const struct {
+		const char *name, *config, *fields;
+		enum identity_refusal refusal;
+		enum identity_kind kind;
+		bool has_sid;
+		enum sid_error sid_error;
+	} cases[] = {
+		{ "nothing", "", "", IDENTITY_ADMITTED, IDENTITY_NONE, false, SID_OK },
+		{ "a key alone", "", X_API_KEY("trusted"), IDENTITY_ADMITTED, IDENTITY_NONE, false,
+		  SID_OK },
+		{ "guest", "", X_API_KEY("trusted") SESSION_ID(SID_ANON), IDENTITY_ADMITTED,
+		  IDENTITY_GUEST, true, SID_OK },
+		{ "customer", "", X_API_KEY("trusted") SESSION_ID(SID_ADA), IDENTITY_ADMITTED,
+		  IDENTITY_CUSTOMER, true, SID_OK },
+		{ "customer, thread and count", "", X_API_KEY("trusted")
+		  SESSION_ID("SID:AUTH:Shop.Test:ada-1:2"), IDENTITY_ADMITTED, IDENTITY_CUSTOMER,
+		  true, SID_OK },
+		{ "a customer's identifier, not his type", "", X_API_KEY("trusted")
+		  SESSION_ID("SID:ANON:shop.test:ada"), IDENTITY_ADMITTED, IDENTITY_GUEST, true,
+		  SID_OK },
+		{ "an identifier in capitals", "", X_API_KEY("trusted")
+		  SESSION_ID("SID:AUTH:shop.test:ADA"), IDENTITY_SESSION_DEAD, IDENTITY_NONE, false,
+		  SID_OK },
+		{ "no record", "", X_API_KEY("trusted") SESSION_ID(SID_NONE),
+		  IDENTITY_SESSION_DEAD, IDENTITY_NONE, false, SID_OK },
+		{ "expired", "", X_API_KEY("trusted") SESSION_ID(SID_OLD), IDENTITY_SESSION_DEAD,
+		  IDENTITY_NONE, false, SID_OK },
+		{ "disabled", "", X_API_KEY("trusted") SESSION_ID(SID_BOB), IDENTITY_SESSION_DEAD,
+		  IDENTITY_NONE, false, SID_OK },
+		{ "no key", "", SESSION_ID(SID_ANON), IDENTITY_SID_UNTRUSTED, IDENTITY_NONE, false,
+		  SID_OK },
+		{ "key not trusted", "", X_API_KEY("shop") SESSION_ID(SID_ADA),
+		  IDENTITY_SID_UNTRUSTED, IDENTITY_NONE, false, SID_OK },
+		{ "no key, any", ANY, SESSION_ID(SID_ADA), IDENTITY_ADMITTED, IDENTITY_CUSTOMER,
+		  true, SID_OK },
+		{ "key not trusted, any", ANY, X_API_KEY("shop") SESSION_ID(SID_ANON),
+		  IDENTITY_ADMITTED, IDENTITY_GUEST, true, SID_OK },
+		{ "malformed", ANY, SESSION_ID("SID:anon:shop.test:a"), IDENTITY_SID_MALFORMED,
+		  IDENTITY_NONE, false, SID_BAD_TYPE },
+		{ "empty", ANY, SESSION_ID(""), IDENTITY_SID_MALFORMED, IDENTITY_NONE, false,
+		  SID_NO_PREFIX },
+		{ "empty realm", ANY, SESSION_ID("SID:ANON::a"), IDENTITY_SID_MALFORMED,
+		  IDENTITY_NONE, false, SID_BAD_REALM },
+		{ "no identifier", ANY, SESSION_ID("SID:ANON:shop.test:"), IDENTITY_SID_MALFORMED,
+		  IDENTITY_NONE, false, SID_BAD_IDENTIFIER },
+		{ "a bad tail", ANY, SESSION_ID("SID:ANON:shop.test:a b"), IDENTITY_SID_MALFORMED,
+		  IDENTITY_NONE, false, SID_BAD_TAIL },
+		{ "malformed, ignored", OSCARAPI, SESSION_ID("SID:anon:shop.test:a"),
+		  IDENTITY_ADMITTED, IDENTITY_NONE, false, SID_BAD_TYPE },
+		{ "malformed, untrusted, ignored", "sid_grammar=oscarapi", SESSION_ID("none"),
+		  IDENTITY_ADMITTED, IDENTITY_NONE, false, SID_NO_PREFIX },
+		{ "oscarapi: customer", OSCARAPI, SESSION_ID(SID_ADA), IDENTITY_ADMITTED,
+		  IDENTITY_CUSTOMER, true, SID_OK },
+		{ "oscarapi: no record", OSCARAPI, SESSION_ID(SID_NONE), IDENTITY_SESSION_DEAD,
+		  IDENTITY_NONE, false, SID_OK },
+		{ "oscarapi: untrusted", "sid_grammar=oscarapi", SESSION_ID(SID_ANON),
+		  IDENTITY_SID_UNTRUSTED, IDENTITY_NONE, false, SID_OK },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		set_config(cases[i].config);
+		assert_int_equal(ask(cases[i].fields, "192.0.2.1"), KV_OK);
+		if (id.refusal != cases[i].refusal || id.kind != cases[i].kind ||
+		    id.has_sid != cases[i].has_sid || id.sid_error != cases[i].sid_error ||
+		    id.via != (id.kind == IDENTITY_NONE ? VIA_NONE : VIA_HEADER))
+			fail_msg("%s: refusal %d, kind %d", cases[i].name, (int)id.refusal,
+			         (int)id.kind);
+	}
+}
+
+static void test_whose_session(void **state)
+{
+	uint8_t key[RECORD_SESSION_KEY_LEN];
+
+	(void)state;
+	set_config("");
+	assert_int_equal(ask(X_API_KEY("trusted") SESSION_ID(SID_ADA), "192.0.2.1"), KV_OK);
+	assert_true(slice_eq(id.customer.login, SLICE("ada")));
+	assert_int_equal(id.session.customer_id, id.customer.id);
+	assert_true(slice_eq(id.host, SLICE("shop.test")));
+	key_of(SID_ADA, key);
+	assert_memory_equal(id.session_key, key, sizeof key);
+	assert_int_equal(ask(X_API_KEY("trusted") SESSION_ID(SID_ANON), "192.0.2.1"), KV_OK);
+	key_of(SID_ANON, key);
+	assert_memory_equal(id.session_key, key, sizeof key);
+}
+
+/* What is refused first, where several things are wrong. */
+static void test_order_of_refusals(void **state)
+{
+	static const char gateway[] = "gateway=on", none[] = "";
+	static const struct {
+		const char *name, *config, *fields;
+		enum identity_refusal refusal;
+	} cases[] = {
+		{ "Bearer alone", none, AUTHORIZATION("Bearer abc"), IDENTITY_TOKEN_DEAD },
+		{ "bearer", none, AUTHORIZATION("bEARER abc"), IDENTITY_TOKEN_DEAD },
+		{ "Bearer without a token", none, AUTHORIZATION("Bearer"), IDENTITY_TOKEN_DEAD },
+		{ "Bearer, a key's text", none, AUTHORIZATION("Bearer trusted"),
+		  IDENTITY_TOKEN_DEAD },
+		{ "Bearer and a key", gateway, AUTHORIZATION("Bearer abc") X_API_KEY("trusted"),
+		  IDENTITY_TOKEN_DEAD },
+		{ "Bearer and a guest", none, AUTHORIZATION("Bearer abc") X_API_KEY("trusted")
+		  SESSION_ID(SID_ANON), IDENTITY_TOKEN_DEAD },
+		{ "Bearer and a customer", none, AUTHORIZATION("Bearer abc") X_API_KEY("trusted")
+		  SESSION_ID(SID_ADA), IDENTITY_TOKEN_DEAD },
+		{ "Bearer, no key", gateway, AUTHORIZATION("Bearer abc"), IDENTITY_KEY_MISSING },
+		{ "no key, malformed", gateway, SESSION_ID("x"), IDENTITY_KEY_MISSING },
+		{ "two keys, malformed", none, AUTHORIZATION("a") X_API_KEY("b") SESSION_ID("x"),
+		  IDENTITY_KEYS_DISAGREE },
+		{ "bad key, malformed", none, X_API_KEY("bad") SESSION_ID("x"), IDENTITY_KEY_BAD },
+		{ "bad key, Bearer", none, AUTHORIZATION("Bearer x") X_API_KEY("bad"),
+		  IDENTITY_KEY_BAD },
+		{ "bad key, any", ANY, X_API_KEY("bad") SESSION_ID(SID_ADA), IDENTITY_KEY_BAD },
+		{ "malformed, untrusted", none, SESSION_ID("x"), IDENTITY_SID_MALFORMED },
+		{ "malformed, Bearer", none, AUTHORIZATION("Bearer x") SESSION_ID("x"),
+		  IDENTITY_SID_MALFORMED },
+		{ "untrusted, foreign realm", none, X_API_KEY("shop")
+		  SESSION_ID("SID:AUTH:other.test:none"), IDENTITY_SID_UNTRUSTED },
+		{ "foreign realm, dead", none, X_API_KEY("trusted")
+		  SESSION_ID("SID:AUTH:other.test:none"), IDENTITY_SID_REALM },
+		{ "foreign realm, Bearer", ANY, AUTHORIZATION("Bearer x")
+		  SESSION_ID("SID:ANON:other.test:a"), IDENTITY_SID_REALM },
+		{ "dead, Bearer", ANY, AUTHORIZATION("Bearer x") SESSION_ID(SID_NONE),
+		  IDENTITY_SESSION_DEAD },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		set_config(cases[i].config);
+		assert_int_equal(ask(cases[i].fields, "192.0.2.1"), KV_OK);
+		if (id.refusal != cases[i].refusal)
+			fail_msg("%s: refusal %d", cases[i].name, (int)id.refusal);
+		assert_nobody();
+	}
+}
+
+/* Logging out, disabling and changing a password hold from the next snapshot on. */
+static void test_session_ends_beside_us(void **state)
+{
+	uint8_t key[RECORD_SESSION_KEY_LEN];
+	struct customer_record c;
+
+	(void)state;
+	set_config(ANY);
+	assert_int_equal(refusal_of(SESSION_ID(SID_ADA)), IDENTITY_ADMITTED);
+	begin();
+	assert_int_equal(customer_find(store, SLICE("ada"), &c), KV_OK);
+	c.epoch++;
+	assert_int_equal(customer_put(store, &c), KV_OK);
+	commit();
+	assert_int_equal(refusal_of(SESSION_ID(SID_ADA)), IDENTITY_SESSION_DEAD);
+	begin();
+	assert_int_equal(customer_find(store, SLICE("ada"), &c), KV_OK);
+	key_of(SID_ADA, key);
+	assert_int_equal(session_start(store, &config, key, &c, VIA_HEADER, NOW_S), KV_OK);
+	commit();
+	assert_int_equal(refusal_of(SESSION_ID(SID_ADA)), IDENTITY_ADMITTED);
+	begin();
+	assert_int_equal(session_end(store, key), KV_OK);
+	commit();
+	assert_int_equal(refusal_of(SESSION_ID(SID_ADA)), IDENTITY_SESSION_DEAD);
+}
+
+/* A failed look-up is neither a refusal nor somebody (requirement S16). */
+static void test_store_that_fails(void **state)
+{
+	static const char *const fields[] = {
+		X_API_KEY("trusted"),
+		X_API_KEY("trusted") SESSION_ID(SID_ADA),
+		SESSION_ID(SID_ADA),
+	};
+	static struct identity_memo memo;
+
+	(void)state;
+	set_config(ANY);
+	for (size_t i = 0; i < 2 * COUNT_OF(fields); i++) {
+		question.memo = i % 2 ? &memo : NULL;
+		kv_reset(store);
+		memset(&memo, 0, sizeof memo);
+		store_hide_log();
+		assert_int_equal(ask(fields[i / 2], "192.0.2.1"), KV_IO);
+		assert_int_equal(store_show_log(), 1);
+		assert_int_equal(id.refusal, IDENTITY_ADMITTED);
+		assert_null(id.client);
+		assert_false(id.has_sid);
+		assert_nobody();
+		assert_int_equal(kv_refresh(store), KV_OK);
+		assert_int_equal(ask(fields[i / 2], "192.0.2.1"), KV_OK);
+		assert_int_equal(id.refusal, IDENTITY_ADMITTED);
+	}
+}
+
+static void renew(void)
+{
+	begin();
+	assert_int_equal(identity_renew(&question, &id), KV_OK);
+	commit();
+}
+
+static void test_renewal(void **state)
+{
+	static const char fields[] = X_API_KEY("trusted") SESSION_ID(SID_ADA);
+	const uint64_t later_s = NOW_S + 2 * 86400;
+	uint64_t snapshot = kv_snapshot(store);
+
+	(void)state;
+	set_config("");
+	assert_int_equal(refusal_of(fields), IDENTITY_ADMITTED);
+	assert_false(id.renewal_due);
+	renew();
+	assert_int_equal(kv_snapshot(store), snapshot);         /* nothing was put */
+	question.now_s = later_s;
+	assert_int_equal(refusal_of(fields), IDENTITY_ADMITTED);
+	assert_true(id.renewal_due);
+	assert_int_equal(identity_renew(&question, &id), KV_READONLY);
+	kv_reset(store);
+	store_hide_log();
+	assert_int_equal(identity_renew(&question, &id), KV_IO);
+	assert_int_equal(store_show_log(), 1);
+	renew();
+	assert_int_equal(refusal_of(fields), IDENTITY_ADMITTED);
+	assert_false(id.renewal_due);
+	assert_int_equal(id.client->used_s, client_use_mark(later_s));
+	assert_int_equal(id.session.used_s, later_s);
+	assert_int_equal(id.session.expires_s, later_s + config.session_ttl_s);
+	question.now_s = later_s + 3600;                        /* the key's use alone */
+	assert_int_equal(refusal_of(fields), IDENTITY_ADMITTED);
+	assert_true(id.renewal_due);
+	renew();
+	snapshot = kv_snapshot(store);
+	renew();
+	assert_int_equal(kv_snapshot(store), snapshot);         /* once is enough */
+	assert_int_equal(refusal_of(fields), IDENTITY_ADMITTED);
+	assert_false(id.renewal_due);
+	assert_int_equal(id.session.used_s, later_s);
+}
+
+/* What was found due may be gone, or changed, when the writer comes to it. */
+static void test_renewal_of_what_has_moved(void **state)
+{
+	static const char fields[] = X_API_KEY("trusted") SESSION_ID(SID_ADA);
+	uint8_t key[RECORD_SESSION_KEY_LEN], digest[RECORD_DIGEST_LEN];
+	struct client_record r;
+
+	(void)state;
+	set_config("");
+	question.now_s = NOW_S + 2 * 86400;
+	assert_int_equal(refusal_of(fields), IDENTITY_ADMITTED);
+	begin();
+	key_of(SID_ADA, key);
+	assert_int_equal(session_end(store, key), KV_OK);
+	assert_int_equal(client_find_name(store, SLICE("app"), digest, &r), KV_OK);
+	r.flags = CLIENT_REVOKED;
+	assert_int_equal(client_put(store, digest, &r), KV_OK);
+	assert_int_equal(identity_renew(&question, &id), KV_OK);
+	commit();
+	begin();
+	assert_int_equal(client_find(store, digest, &r), KV_OK);
+	assert_int_equal(r.flags, CLIENT_REVOKED);              /* and stays so */
+	assert_int_equal(session_end(store, key), KV_NOT_FOUND);
+	commit();
+	assert_int_equal(refusal_of(fields), IDENTITY_KEY_BAD);
+}
+
+#define IN_A_STORE(f) cmocka_unit_test_setup_teardown(f, set_up, store_tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_texts),
+		IN_A_STORE(test_keys),
+		IN_A_STORE(test_digest_is_no_key),
+		IN_A_STORE(test_memo_follows_the_store),
+		IN_A_STORE(test_memo_forgets_no_rule),
+		IN_A_STORE(test_memo_over_a_new_store),
+		IN_A_STORE(test_addresses),
+		IN_A_STORE(test_realms),
+		IN_A_STORE(test_hosts_that_no_realm_equals),
+		IN_A_STORE(test_sessions),
+		IN_A_STORE(test_whose_session),
+		IN_A_STORE(test_order_of_refusals),
+		IN_A_STORE(test_session_ends_beside_us),
+		IN_A_STORE(test_store_that_fails),
+		IN_A_STORE(test_renewal),
+		IN_A_STORE(test_renewal_of_what_has_moved),
+	};
+
+	return cmocka_run_group_tests_name("identity", tests, NULL, NULL);
+}
