@@ -277,8 +277,7 @@ class Store:
         self.path = folder / "data"
         self.path.mkdir(mode=0o700)
         self.servers = []
-        self.environment = {name: value for name, value in os.environ.items()
-                            if not name.startswith("SIDECART_")}
+        self.environment = dict(os.environ)
         if secret is not None:
             secret_path = self.path / "sid.secret"
             secret_path.write_bytes(secret)

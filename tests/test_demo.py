@@ -24,7 +24,6 @@ class Demo:
         self.address = f"127.0.0.1:{free_port()}"
         environment = {**os.environ, "SIDECART_DATA": str(data), "SIDECART_OPS_LISTEN": "",
                        "SIDECART_LISTEN": self.address}
-        environment.pop("SIDECART_BIN", None)
         self.output = ""
         self.pid, self.terminal = pty.fork()
         if self.pid == 0:

@@ -435,6 +435,7 @@ def test_memory_is_bounded(store):
 
 
 @pytest.mark.skipif(SANITIZED, reason="filling a store takes minutes there")
+@pytest.mark.skipif(SANITIZED, reason="filling it takes minutes")
 def test_full_store(store):
     """D02, S16: a full map is 507 for what grows, never 401; reads, logouts and the sweep go
     on, and what they free is used again."""

@@ -1,0 +1,145 @@
+/* process.h -- one serving process under test: the test plays the supervisor and its peers. */
+#ifndef PROCESS_H
+#define PROCESS_H
+
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "client.h"
+#include "customer.h"
+#include "link.h"
+#include "secret.h"
+#include "store.h"
+
+#define PROCESS_WAIT_MS 10000
+
+static struct config config;
+static pid_t process_pid;
+static int control;             /* the supervisor's end */
+
+static inline void must(bool done, const char *error)
+{
+	if (!done)
+		fail_msg("%s", error);
+}
+
+/* A store with the key `k` of all scopes and the customer `ada`, and settings to serve it. */
+static inline void process_prepare(void)
+{
+	const struct client_record key = { .name = SLICE("k"),
+		                           .scopes = SCOPE_SHOP | SCOPE_TRUSTED | SCOPE_LOGIN };
+	struct customer_record ada = { .login = SLICE("ada"), .epoch = 1,
+		                       .sealed_password = SLICE("sealed") };
+	char error[SECRET_ERROR_MAX];
+	enum kv_status status;
+
+	store_make();
+	config_defaults(&config);
+	snprintf(config.data, sizeof config.data, "%s", store_dir);
+	snprintf(config.sid_secret_file, sizeof config.sid_secret_file, "%s",
+	         store_path("sid.secret"));
+	config.map_bytes = STORE_MAP_BYTES;
+	config.seccomp = CONFIG_OFF;
+	config.log_level = LOG_ERROR;
+	config.login_throttle.count = config.login_throttle_address.count = 0;
+	must(secret_create(config.data, config.sid_secret_file, error), error);
+	store_open(KV_CREATE);
+	assert_int_equal(kv_begin(store), KV_OK);
+	assert_int_equal(client_add(store, SLICE("k"), &key, &status), CLIENT_ADDED);
+	assert_int_equal(customer_next_id(store, &ada.id), KV_OK);
+	assert_int_equal(customer_add(store, &ada, &status), CUSTOMER_OK);
+	assert_int_equal(kv_commit(store), KV_OK);
+	kv_close(store);
+}
+
+static inline bool readable(int fd, int wait_ms)
+{
+	struct pollfd wait = { .fd = fd, .events = POLLIN };
+
+	return poll(&wait, 1, wait_ms) == 1;
+}
+
+/* The next order from the process. */
+static inline void process_hear(enum link_order_kind kind)
+{
+	struct link_order order;
+	int passed;
+
+	assert_true(readable(control, PROCESS_WAIT_MS));
+	assert_int_equal(link_receive_order(control, &order, &passed), LINK_DONE);
+	assert_int_equal(passed, -1);
+	assert_int_equal(order.kind, kind);
+}
+
+static inline void process_order(enum link_order_kind kind, uint32_t number, int passed)
+{
+	const struct link_order order = { kind, number };
+
+	assert_int_equal(link_send_order(control, &order, passed), LINK_DONE);
+}
+
+/* Starts `run` in a child and waits until it is ready. */
+static inline void process_start(int (*run)(int its_control))
+{
+	size_t room;
+	int pair[2];
+
+	assert_true(link_pair(pair, sizeof(struct link_order), &room));
+	fflush(NULL);
+	process_pid = fork();
+	assert_true(process_pid >= 0);
+	if (process_pid == 0) {
+		close(pair[0]);
+		signal(SIGPIPE, SIG_IGN);
+		alarm(120);
+		exit(run(pair[1]));
+	}
+	close(pair[1]);
+	control = pair[0];
+	process_hear(ORDER_READY);
+}
+
+/* Gives the process a link; returns the other end. */
+static inline int process_link(enum link_order_kind kind, uint32_t number)
+{
+	size_t room;
+	int pair[2];
+
+	assert_true(link_pair(pair, link_largest(&config), &room));
+	process_order(kind, number, pair[0]);
+	close(pair[0]);
+	return pair[1];
+}
+
+/* The exit status, once it has ended by itself. */
+static inline int process_status(void)
+{
+	int status = -1;
+
+	assert_int_equal(waitpid(process_pid, &status, 0), process_pid);
+	close(control);
+	return status;
+}
+
+static inline void process_clean(void)
+{
+	unlink(store_path("sid.secret"));
+	unlink(store_path("seal.key"));
+	store_remove();
+}
+
+/* Ends it as the supervisor's death does. */
+static inline void process_end(void)
+{
+	int status = -1;
+
+	close(control);
+	assert_int_equal(waitpid(process_pid, &status, 0), process_pid);
+	assert_int_equal(status, 0);
+	process_clean();
+}
+
+#endif

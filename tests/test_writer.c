@@ -1,0 +1,488 @@
+/* test_writer.c -- the writer's process: the test plays supervisor, fronts and hashers. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "password.h"
+#include "process.h"
+#include "route.h"
+#include "writer.h"
+
+#define NOW_US 1800000000000000u
+#define HOST   "Host: shop.example.com\r\nX-Api-Key: k\r\n"
+
+static char bytes[LINK_ANSWER_MAX];
+static struct buf response = { bytes, 0, sizeof bytes, false };
+static struct link_answer answer;
+
+static int run(int its_control)
+{
+	return writer_run(&config, its_control);
+}
+
+static int set_up(void **state)
+{
+	(void)state;
+	process_prepare();
+	config.workers = 2;
+	config.hashers = 2;
+	config.max_waiting_passwords = 2;
+	process_start(run);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	process_end();
+	return 0;
+}
+
+/* Sends a request as a front does; LINK_LATER where the link is full. */
+static enum link_result try_send(int link, uint32_t slot, uint32_t flags, const char *text)
+{
+	static const struct http_limits limits = { 8192, 2048, 64, 65536 };
+	struct http_request request;
+	struct http_refusal refusal;
+	struct route_match match;
+	struct slice all = slice_of(text), head = all;
+	struct link_request r = { .slot = slot, .generation = slot + 1000, .now_us = NOW_US,
+		                  .flags = flags };
+
+	http_request_init(&request);
+	assert_int_equal(http_parse(&request, all, &limits, &refusal), HTTP_READY);
+	head.len = request.head_len;
+	route_find(&request, false, &match);
+	r.route = route_number(&match);
+	r.head_len = (uint32_t)head.len;
+	r.body_len = (uint32_t)(all.len - head.len);
+	return link_send_request(link, &r, head, slice_skip(all, head.len));
+}
+
+static void send_request(int link, uint32_t slot, const char *text)
+{
+	assert_int_equal(try_send(link, slot, LINK_KEEP_ALIVE, text), LINK_DONE);
+}
+
+/* Signs ada in as the `n`th session: the shortest way to a put. */
+static const char *sign_in(unsigned n)
+{
+	static char text[512];
+
+	snprintf(text, sizeof text, "POST /session/login HTTP/1.1\r\n" HOST
+	         "Session-Id: SID:ANON:shop.example.com:s%u\r\n"
+	         "Content-Type: application/json\r\nContent-Length: 15\r\n\r\n"
+	         "{\"login\":\"ada\"}", n);
+	return text;
+}
+
+/* Logs ada in by password: needs a hasher. */
+static const char *log_in(unsigned n)
+{
+	static char text[512];
+
+	snprintf(text, sizeof text, "POST /api/login/ HTTP/1.1\r\n" HOST
+	         "Session-Id: SID:ANON:shop.example.com:p%u\r\n"
+	         "Content-Type: application/json\r\nContent-Length: 38\r\n\r\n"
+	         "{\"username\":\"ada\",\"password\":\"secret\"}", n);
+	return text;
+}
+
+/* Is the session of log_in(n) live? */
+static const char *look(unsigned n)
+{
+	static char text[512];
+
+	snprintf(text, sizeof text, "GET /session HTTP/1.1\r\n" HOST
+	         "Session-Id: SID:AUTH:shop.example.com:p%u\r\n\r\n", n);
+	return text;
+}
+
+static void receive(int link)
+{
+	assert_true(readable(link, PROCESS_WAIT_MS));
+	assert_int_equal(link_receive_answer(link, &answer, &response), LINK_DONE);
+	assert_int_equal(answer.generation, answer.slot + 1000);
+}
+
+static void expect(int link, uint32_t slot, uint32_t status)
+{
+	receive(link);
+	assert_int_equal(answer.slot, slot);
+	assert_int_equal(answer.status, status);
+}
+
+static bool response_has(const char *part)
+{
+	return memmem(bytes, response.len, part, strlen(part)) != NULL;
+}
+
+static void expect_gone(int link)
+{
+	assert_true(readable(link, PROCESS_WAIT_MS));
+	assert_int_equal(link_receive_answer(link, &answer, &response), LINK_GONE);
+	close(link);
+}
+
+static void take_question(int hasher, struct link_question *q)
+{
+	char text[CALL_QUESTION_MAX];
+	struct buf question = BUF(text);
+	struct slice sealed, password;
+	uint32_t iterations;
+	uint64_t id;
+
+	assert_true(readable(hasher, PROCESS_WAIT_MS));
+	assert_int_equal(link_receive_question(hasher, q, &question), LINK_DONE);
+	assert_int_equal(q->kind, ASK_PASSWORD);
+	assert_true(call_password_question_read(buf_slice(&question), &iterations, &id, &sealed,
+	                                        &password));
+	assert_int_equal(iterations, config.password_iterations);
+	assert_int_equal(id, 1);
+	assert_true(slice_eq(sealed, SLICE("sealed")));
+	assert_true(slice_eq(password, SLICE("secret")));
+}
+
+static void reply(int hasher, const struct link_question *q, enum password_verdict verdict)
+{
+	const char text = (char)verdict;
+
+	assert_int_equal(link_send_question(hasher, q, (struct slice){ &text, 1 }), LINK_DONE);
+}
+
+static void test_answers(void **state)
+{
+	static const struct {
+		const char *name;
+		uint32_t flags;
+		const char *connection;
+		bool keep_alive, body;
+	} cases[] = {
+		{ "HTTP/1.1",             LINK_KEEP_ALIVE, "", true, true },
+		{ "HTTP/1.1, last",       0, "Connection: close\r\n", false, true },
+		{ "HTTP/1.0, keep-alive", LINK_KEEP_ALIVE | LINK_HTTP10,
+		  "Connection: keep-alive\r\n", true, true },
+		{ "HEAD",                 LINK_KEEP_ALIVE | LINK_HEAD, "", true, false },
+	};
+	int link = process_link(ORDER_FRONT_LINK, 0);
+
+	(void)state;
+	for (uint32_t i = 0; i < COUNT_OF(cases); i++) {
+		assert_int_equal(try_send(link, i, cases[i].flags, sign_in(i)), LINK_DONE);
+		expect(link, i, 200);
+		if (!response_has("HTTP/1.1 200 OK\r\n") || !response_has(cases[i].connection) ||
+		    ((answer.flags & LINK_KEEP_ALIVE) != 0) != cases[i].keep_alive ||
+		    response_has("\r\n\r\n{") != cases[i].body)
+			fail_msg("%s: %.*s", cases[i].name, (int)response.len, bytes);
+	}
+	close(link);
+}
+
+/* A refusal of the handler is an answer like any other. */
+static void test_refusal(void **state)
+{
+	int link = process_link(ORDER_FRONT_LINK, 1);
+
+	(void)state;
+	send_request(link, 5, "POST /session/login HTTP/1.1\r\n" HOST
+	             "Session-Id: SID:ANON:shop.example.com:x\r\nContent-Length: 15\r\n\r\n"
+	             "{\"login\":\"eve\"}");
+	expect(link, 5, 404);
+	assert_int_equal(answer.flags, LINK_KEEP_ALIVE);
+	close(link);
+}
+
+/* Many at once: in order, and in far fewer commits than requests. */
+static void test_group_commit(void **state)
+{
+	enum { REQUESTS = 200 };
+	int link = process_link(ORDER_FRONT_LINK, 0);
+	uint64_t before;
+
+	(void)state;
+	store_open(KV_READ);
+	assert_int_equal(kv_begin_read(store), KV_OK);
+	before = kv_snapshot(store);
+	kill(process_pid, SIGSTOP);
+	for (uint32_t i = 0; i < REQUESTS; i++)
+		send_request(link, i, sign_in(i));
+	kill(process_pid, SIGCONT);
+	for (uint32_t i = 0; i < REQUESTS; i++) {
+		expect(link, i, 200);
+		assert_int_equal(kv_refresh(store), KV_OK);
+		assert_true(kv_snapshot(store) > before);       /* committed before it was said */
+	}
+	assert_true(kv_snapshot(store) - before < REQUESTS / 10);
+	close(link);
+}
+
+/* A TOUCH renews and says nothing. */
+static void test_touch(void **state)
+{
+	int link = process_link(ORDER_FRONT_LINK, 0);
+
+	(void)state;
+	assert_int_equal(try_send(link, 1, LINK_TOUCH, look(1)), LINK_DONE);
+	send_request(link, 2, sign_in(2));
+	assert_int_equal(try_send(link, 3, LINK_TOUCH, look(2)), LINK_DONE);
+	send_request(link, 4, sign_in(4));
+	expect(link, 2, 200);
+	expect(link, 4, 200);
+	assert_false(readable(link, 50));
+	close(link);
+}
+
+static void test_maimed_requests(void **state)
+{
+	static const struct {
+		const char *name, *head;
+		uint32_t route;
+	} cases[] = {
+		{ "not a request",       "hello\r\n\r\n", 0 },
+		{ "half a head",         "GET / HTTP/1.1\r\nHost: a\r\n", 0 },
+		{ "two heads",           "GET / HTTP/1.1\r\nHost: a\r\n\r\nGET", 0 },
+		{ "no head at all",      "", 0 },
+		{ "no such route",       "GET / HTTP/1.1\r\nHost: a\r\n\r\n", 4096 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		int link = process_link(ORDER_FRONT_LINK, 0), other;
+		struct slice head = slice_of(cases[i].head);
+		const struct link_request r = { .head_len = (uint32_t)head.len,
+			                        .route = cases[i].route };
+
+		assert_int_equal(link_send_request(link, &r, head, (struct slice){ 0 }), LINK_DONE);
+		expect_gone(link);
+		other = process_link(ORDER_FRONT_LINK, 1);
+		send_request(other, 1, sign_in(1));
+		expect(other, 1, 200);
+		close(other);
+	}
+}
+
+static void test_login(void **state)
+{
+	int link = process_link(ORDER_FRONT_LINK, 0), hasher;
+	struct link_question q;
+
+	(void)state;
+	send_request(link, 1, log_in(1));
+	process_hear(ORDER_NEED_HASHER);
+	send_request(link, 2, look(1));         /* nobody waits for the hasher but the login */
+	expect(link, 2, 401);
+	hasher = process_link(ORDER_HASHER_LINK, 0);
+	take_question(hasher, &q);
+	assert_false(readable(link, 50));
+	reply(hasher, &q, PASSWORD_RIGHT);
+	expect(link, 1, 200);
+	send_request(link, 3, look(1));
+	expect(link, 3, 200);
+
+	send_request(link, 4, log_in(2));
+	take_question(hasher, &q);
+	reply(hasher, &q, PASSWORD_WRONG);
+	expect(link, 4, 401);
+	send_request(link, 5, look(2));
+	expect(link, 5, 401);
+	close(link);
+	close(hasher);
+}
+
+/* Places to wait are few; who finds none is told at once. */
+static void test_waiting_passwords(void **state)
+{
+	int link = process_link(ORDER_FRONT_LINK, 0), hasher;
+	struct link_question first, second;
+
+	(void)state;
+	send_request(link, 1, log_in(1));
+	send_request(link, 2, log_in(2));
+	send_request(link, 3, log_in(3));
+	expect(link, 3, 429);
+	assert_int_equal(answer.flags & LINK_FAILED, LINK_FAILED);
+	process_hear(ORDER_NEED_HASHER);
+	hasher = process_link(ORDER_HASHER_LINK, 0);
+	take_question(hasher, &first);
+	process_hear(ORDER_NEED_HASHER);        /* busy, and there may be two */
+	assert_false(readable(hasher, 50));     /* one at a time */
+	reply(hasher, &first, PASSWORD_RIGHT);
+	expect(link, 1, 200);
+	take_question(hasher, &second);
+	assert_int_not_equal(second.ticket, first.ticket);
+	send_request(link, 4, log_in(4));       /* a place is free again */
+	reply(hasher, &second, PASSWORD_RIGHT);
+	expect(link, 2, 200);
+	take_question(hasher, &first);
+	reply(hasher, &first, PASSWORD_WRONG);
+	expect(link, 4, 401);
+	close(link);
+	close(hasher);
+}
+
+/* A question that kills is not asked for ever. */
+static void test_dying_hashers(void **state)
+{
+	int link = process_link(ORDER_FRONT_LINK, 0);
+	struct link_question q;
+
+	(void)state;
+	send_request(link, 1, log_in(1));
+	process_hear(ORDER_NEED_HASHER);
+	for (int life = 0; life < 3; life++) {
+		int hasher = process_link(ORDER_HASHER_LINK, 0);
+
+		take_question(hasher, &q);
+		close(hasher);
+	}
+	expect(link, 1, 503);
+	assert_int_equal(answer.flags & LINK_FAILED, LINK_FAILED);
+	close(link);
+}
+
+/* Nobody's answer to nobody's question counts. */
+static void test_mad_hasher(void **state)
+{
+	int link = process_link(ORDER_FRONT_LINK, 0);
+	int hasher = process_link(ORDER_HASHER_LINK, 0), other;
+	struct link_question q = { 77, ASK_PASSWORD };
+
+	(void)state;
+	reply(hasher, &q, PASSWORD_RIGHT);
+	expect_gone(hasher);
+	hasher = process_link(ORDER_HASHER_LINK, 0);
+	send_request(link, 1, log_in(1));
+	take_question(hasher, &q);
+	q.ticket++;
+	reply(hasher, &q, PASSWORD_RIGHT);
+	expect_gone(hasher);
+	other = process_link(ORDER_HASHER_LINK, 1);
+	take_question(other, &q);
+	reply(other, &q, PASSWORD_WRONG);
+	expect(link, 1, 401);
+	close(link);
+	close(other);
+}
+
+/* A login whose front has died is not done, though the password was right. */
+static void test_dead_front(void **state)
+{
+	int link = process_link(ORDER_FRONT_LINK, 0);
+	int hasher = process_link(ORDER_HASHER_LINK, 0);
+	struct link_question q;
+
+	(void)state;
+	send_request(link, 1, log_in(1));
+	take_question(hasher, &q);
+	close(link);
+	link = process_link(ORDER_FRONT_LINK, 0);
+	reply(hasher, &q, PASSWORD_RIGHT);
+	send_request(link, 2, log_in(2));
+	take_question(hasher, &q);
+	reply(hasher, &q, PASSWORD_RIGHT);
+	expect(link, 2, 200);
+	send_request(link, 3, look(1));
+	expect(link, 3, 401);
+	send_request(link, 4, look(2));
+	expect(link, 4, 200);
+	close(link);
+	close(hasher);
+}
+
+/* A front that takes no answers gets no more work done; others go on. When it wakes up, every
+ * request of it has one answer. */
+static void test_stuck_front(void **state)
+{
+	int stuck = process_link(ORDER_FRONT_LINK, 0), other = process_link(ORDER_FRONT_LINK, 1);
+	uint32_t sent = 0, answered = 0;
+
+	(void)state;
+	for (int idle = 0; idle < 20;) {
+		if (try_send(stuck, sent, LINK_KEEP_ALIVE, look(1)) == LINK_DONE) {
+			sent++;
+			idle = 0;
+			continue;
+		}
+		idle++;
+		assert_false(readable(other, 5));
+	}
+	for (uint32_t i = 0; i < 50; i++) {
+		send_request(other, i, sign_in(i));
+		expect(other, i, 200);
+	}
+	assert_true(sent > 500);
+	for (; answered < sent; answered++)
+		expect(stuck, answered, 401);
+	assert_false(readable(stuck, 50));
+	close(stuck);
+	close(other);
+}
+
+/* What was sent before the end is done before the end. */
+static void test_drain(void **state)
+{
+	int link;
+
+	(void)state;
+	process_prepare();
+	config.workers = 2;
+	process_start(run);
+	link = process_link(ORDER_FRONT_LINK, 0);
+	kill(process_pid, SIGSTOP);
+	send_request(link, 1, sign_in(1));
+	close(link);
+	process_order(ORDER_DRAIN, 0, -1);
+	kill(process_pid, SIGCONT);
+	assert_int_equal(process_status(), 0);
+	store_open(KV_READ);
+	assert_int_equal(kv_begin_read(store), KV_OK);
+	{
+		struct record_key prefix;
+		struct slice key, value;
+
+		assert_int_equal(kv_scan(store, record_owner_prefix(&prefix, 1),
+		                         (struct slice){ 0 }, &key, &value), KV_OK);
+	}
+	process_clean();
+}
+
+/* Orders that make no sense for it change nothing. */
+static void test_odd_orders(void **state)
+{
+	int link = process_link(ORDER_FRONT_LINK, 2), other;    /* of two fronts, the third */
+
+	(void)state;
+	expect_gone(link);
+	expect_gone(process_link(ORDER_HASHER_LINK, 2));
+	expect_gone(process_link(ORDER_WRITER_LINK, 0));
+	process_order(ORDER_FRONT_LINK, 0, -1);
+	process_order(ORDER_CHECK_READERS, 0, -1);
+	process_order(ORDER_READY, 0, -1);
+	link = process_link(ORDER_FRONT_LINK, 0);
+	send_request(link, 1, sign_in(1));
+	expect(link, 1, 200);
+	other = process_link(ORDER_FRONT_LINK, 0);              /* takes the place of the first */
+	expect_gone(link);
+	send_request(other, 2, sign_in(2));
+	expect(other, 2, 200);
+	close(other);
+}
+
+#define SERVING(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		SERVING(test_answers),       SERVING(test_refusal),
+		SERVING(test_group_commit),  SERVING(test_touch),
+		SERVING(test_maimed_requests), SERVING(test_login),
+		SERVING(test_waiting_passwords), SERVING(test_dying_hashers),
+		SERVING(test_mad_hasher),    SERVING(test_dead_front),
+		SERVING(test_stuck_front),   cmocka_unit_test(test_drain),
+		SERVING(test_odd_orders),
+	};
+
+	return cmocka_run_group_tests_name("writer", tests, NULL, NULL);
+}
