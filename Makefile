@@ -23,6 +23,7 @@ SAN       = -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined \
             -fno-sanitize-recover=all
 CPPFLAGS  = -D_GNU_SOURCE -I.
 CFLAGS    = -std=c11 $(OPT) $(WARN) -MMD -MP
+# Not -static-pie: that one ldd takes for a program it could run.
 LDFLAGS   = -static -Wl,-z,relro,-z,now,--fatal-warnings
 LDLIBS    = -lbearssl -llmdb -ljansson
 
@@ -57,7 +58,7 @@ test: deps-build+test            ## unit tests under ASan and UBSan, end-to-end 
 
 check: deps-build+test+check     ## what must pass before a commit
 	@+MAKE='$(MAKE)' tests/run.sh check tidy warn-gcc warn-clang clang-tidy cppcheck \
-	  manual layout units size end-to-end-san
+	  manual layout taint units size end-to-end-san
 
 bench: deps-build+bench          ## CPU per request, beside a server that does nothing
 	@$(MAKE) build/sidecart
@@ -84,6 +85,8 @@ cppcheck:                        ## static analysis
 	@cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,portability \
 	  $(addprefix --suppress=,missingIncludeSystem legacyUninitvar ctuuninitvar \
 	  internalAstError) $(CPPFLAGS) $(SRC)
+taint:                           ## no branch depends on a secret, by valgrind
+	@+$(call sub,valgrind,-O2 -g) run-taint
 manual:                          ## lint of the man page
 	@for m in $(MANUALS); do mandoc -T lint -W warning $$m || exit 1; done
 layout:                          ## what clang-format would change: advice, never a failure
@@ -119,6 +122,8 @@ $(O)/sidecart: $(OBJ)
 $(O)/tests/test_%: $(O)/tests/test_%.o $(LIB)
 	$(call say,LD $@)$(CC) $(OPT) -o $@ $^ -lcmocka $(LDLIBS) \
 	  $(patsubst __wrap_%,-Wl$(comma)--wrap=%,$(shell grep -o '__wrap_[a-z_]*' tests/test_$*.c | sort -u))
+$(O)/tests/taint: $(O)/tests/taint.o $(LIB)
+	$(call say,LD $@)$(CC) $(OPT) -o $@ $^ $(LDLIBS)
 $(O)/tests/fuzz_%: $(O)/tests/fuzz_%.o $(LIB)
 	$(call say,LD $@)$(CC) $(OPT) -fsanitize=fuzzer -o $@ $^ $(LDLIBS)
 $(O)/%.o: %.c Makefile
@@ -138,12 +143,15 @@ run-units: $(UNITS)
 	  if CMOCKA_MESSAGE_OUTPUT=stdout timeout 300 $$t >$$t.log 2>&1; \
 	  then awk -v t=$${t##*/} '/^\[  [PFS].* test\(s\)/ { print $$0, t }' $$t.log; \
 	  else bad=1; cat $$t.log; echo "$$t failed"; fi; done; exit $$bad
+run-taint: $(O)/tests/taint
+	@valgrind -q --error-exitcode=1 $< >/dev/null
+	@! valgrind -q --error-exitcode=1 $< leak 2>/dev/null
 run-fuzzers: $(FUZZERS)
 	@set -e; for f in $^; do mkdir -p build/corpus/$${f##*/fuzz_}; \
 	  $$f -max_total_time=$(FUZZ_S) -timeout=5 build/corpus/$${f##*/fuzz_}; done
 
 .PHONY: all run test check bench units end-to-end end-to-end-san tidy warn-gcc warn-clang \
-        clang-tidy cppcheck manual layout size cover fuzz clean help \
-        objects run-units run-fuzzers
+        clang-tidy cppcheck taint manual layout size cover fuzz clean help \
+        objects run-units run-taint run-fuzzers
 .SECONDARY:
 -include $(wildcard $(O)/*.d $(O)/tests/*.d)

@@ -86,7 +86,7 @@ static void drop_link(struct hasher *h)
 /* False: it is time to end. */
 static bool obey(struct hasher *h)
 {
-	struct link_order order;
+	struct link_order order = { 0 };
 	int passed;
 
 	switch (link_receive_order(h->control, &order, &passed)) {

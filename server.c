@@ -12,7 +12,8 @@
  *  (4) No edge is lost: `readable` stays set until a read() has emptied the socket, and who
  *      stops before that is on the ready list or waits for an event that runs it again.
  *  (5) A connection is closed in one place, settle(), at the end of what was done for it.
- *  (6) Scratch memory (output, response, call) is empty between two connections.
+ *  (6) Between two connections the output is empty and the call is prepared anew: nothing of
+ *      one request shows in the answer to another's.
  */
 #include <assert.h>
 #include <errno.h>
@@ -416,19 +417,18 @@ static void link_watch(struct server *s, bool for_room)
 	s->link_watched = for_room;
 }
 
-/* `touch`: head and identity alone, and nobody waits for an answer. */
 static enum link_result send_request(struct server *s, const struct conn *c,
-                                     const struct route_match *m, bool touch)
+                                     const struct route_match *m, struct slice body,
+                                     uint32_t flags)
 {
 	const struct input *in = c->input;
 	const struct http_request *r = &in->request;
 	struct slice head = { in->bytes + in->start, r->head_len };
-	struct slice body = touch ? (struct slice){ 0 } : r->body;
 	struct link_request message = {
 		.slot       = conn_slot(s, c),
 		.generation = c->generation,
 		.route      = route_number(m),
-		.flags      = (touch ? LINK_TOUCH : 0u) | (r->keep_alive ? LINK_KEEP_ALIVE : 0u) |
+		.flags      = flags | (r->keep_alive ? LINK_KEEP_ALIVE : 0u) |
 		              (r->method == HTTP_HEAD ? LINK_HEAD : 0u) |
 		              (r->minor == 0 ? LINK_HTTP10 : 0u),
 		.head_len   = (uint32_t)head.len,
@@ -463,7 +463,7 @@ static void hand_over(struct server *s, struct conn *c, const struct route_match
 	if (s->link < 0)
 		result = LINK_GONE;
 	else if (s->queued == 0)
-		result = send_request(s, c, m, false);
+		result = send_request(s, c, m, c->input->request.body, 0);
 	switch (result) {
 	case LINK_DONE:
 		enter(s, c, CONN_QUEUED);
@@ -492,7 +492,7 @@ static void send_queued(struct server *s)
 
 		if (c != NULL && c->state == CONN_QUEUED) {
 			route_find(&c->input->request, c->ops, &match);
-			if (send_request(s, c, &match, false) != LINK_DONE)
+			if (send_request(s, c, &match, c->input->request.body, 0) != LINK_DONE)
 				return;
 			asked(s, c);
 		}
@@ -501,12 +501,12 @@ static void send_queued(struct server *s)
 	link_watch(s, false);
 }
 
-/* A renewal that is due never holds up the answer; where the link is full, the next request
- * of the session asks again. */
+/* A renewal that is due never holds up the answer: head and identity go to the writer, and
+ * nobody waits. Where the link is full, the next request of the session asks again. */
 static void send_touch(struct server *s, const struct conn *c, const struct route_match *m)
 {
 	if (s->link >= 0 && s->queued == 0 && m->route != NULL)
-		send_request(s, c, m, true);
+		send_request(s, c, m, (struct slice){ 0 }, LINK_TOUCH);
 }
 
 static void store_failed(struct server *s, struct conn *c, const struct route_match *m)
@@ -1089,7 +1089,7 @@ static void drain(struct server *s)
 
 static void obey(struct server *s)
 {
-	struct link_order order;
+	struct link_order order = { 0 };
 	enum link_result result;
 	int passed;
 

@@ -307,7 +307,7 @@ static void start_hasher(struct supervisor *s)
 /* What children say. */
 static void hear(struct supervisor *s, struct child *c)
 {
-	struct link_order o;
+	struct link_order o = { 0 };
 	int passed;
 
 	switch (link_receive_order(c->control, &o, &passed)) {

@@ -642,7 +642,7 @@ static void take_link(struct writer *w, const struct link_order *order, int fd)
 /* False: the supervisor is gone. */
 static bool obey(struct writer *w)
 {
-	struct link_order order;
+	struct link_order order = { 0 };
 	enum link_result result;
 	int passed;
 

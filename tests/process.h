@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "client.h"
@@ -29,7 +30,7 @@ static inline void must(bool done, const char *error)
 /* A store with the key `k` of all scopes and the customer `ada`, and settings to serve it. */
 static inline void process_prepare(void)
 {
-	const struct client_record key = { .name = SLICE("k"),
+	const struct client_record key = { .name = SLICE("k"), .used_s = (uint64_t)time(NULL),
 		                           .scopes = SCOPE_SHOP | SCOPE_TRUSTED | SCOPE_LOGIN };
 	struct customer_record ada = { .login = SLICE("ada"), .epoch = 1,
 		                       .sealed_password = SLICE("sealed") };

@@ -19,11 +19,28 @@ BACK_S = 5  # a child that died is back within a second; the tests wait a little
 DEATHS = r"event=(ended|front_dropped)"
 
 
-def alive(pid):
+def state(pid):
+    """The kernel's letter for what a process does; X where there is none."""
     with contextlib.suppress(OSError):
         with open(f"/proc/{pid}/stat", encoding="ascii") as stat:
-            return stat.read().rsplit(")", 1)[1].split()[0] not in "ZX"
-    return False
+            return stat.read().rsplit(")", 1)[1].split()[0]
+    return "X"
+
+
+def alive(pid):
+    return state(pid) not in "ZX"
+
+
+@contextlib.contextmanager
+def held(pid):
+    """The process stands still."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        wait_until(lambda: state(pid) == "T", "the process stops")
+        yield
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
 
 
 def slow_login(server, identifier, headers=()):
@@ -85,11 +102,10 @@ def test_killed_front(store):
     first, second = server.child("front")
     wires = []
     for other in (first, second):  # each gets twenty while the other is held
-        os.kill(other, signal.SIGSTOP)
-        for _ in range(20):
-            wires.append(server.wire().send(request_bytes("GET", "/healthz")))
-            wires[-1].response()
-        os.kill(other, signal.SIGCONT)
+        with held(other):
+            for _ in range(20):
+                wires.append(server.wire().send(request_bytes("GET", "/healthz")))
+                wires[-1].response()
     os.kill(first, signal.SIGKILL)
 
     def lives(wire):
@@ -246,35 +262,27 @@ def test_stopped_hasher_delays_logins_alone(store):
     server = store.serve(**OPEN)
     assert server.login(ANON + "a", "ada").status == 200
     hasher, = server.child("hasher")
-    os.kill(hasher, signal.SIGSTOP)
-    try:
-        with slow_login(server, "b") as wire:
-            assert server.resolve({"Session-Id": AUTH + "a"}).status == 204
-            assert server.request("DELETE", "/api/login/", {"Session-Id": AUTH + "a"}
-                                  ).status == 200
-            wire.socket.settimeout(0.3)
-            with pytest.raises(TimeoutError):
-                wire.response()
-            os.kill(hasher, signal.SIGCONT)
-            wire.socket.settimeout(WAIT_S)
-            assert wire.response().status == 200
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(hasher, signal.SIGCONT)
+    with held(hasher):
+        wire = slow_login(server, "b")
+        assert server.resolve({"Session-Id": AUTH + "a"}).status == 204
+        assert server.request("DELETE", "/api/login/", {"Session-Id": AUTH + "a"}).status == 200
+        wire.socket.settimeout(0.3)
+        with pytest.raises(TimeoutError):
+            wire.response()
+    wire.socket.settimeout(WAIT_S)
+    assert wire.response().status == 200
+    wire.socket.close()
 
 
 def test_waiting_writes_are_bounded(store):
     """Over max_waiting_writes: 503 with Retry-After at once, the rest is answered later."""
     server = store.serve(**OPEN, max_waiting_writes=4)
     writer, = server.child("writer")
-    os.kill(writer, signal.SIGSTOP)
-    try:
+    with held(writer):
         wires = [server.wire().send(request_bytes("DELETE", "/api/login/",
                                                   {"Session-Id": f"{ANON}w{i}"}))
                  for i in range(12)]
         time.sleep(0.3)
-    finally:
-        os.kill(writer, signal.SIGCONT)
     got = [wire.response() for wire in wires]
     for wire in wires:
         wire.socket.close()
@@ -401,10 +409,7 @@ def test_settings_by_file_environment_and_flag(store):
 def test_binary_is_static():
     """ldd refuses it; it is below 1.5 MB without its symbols."""
     done = subprocess.run(["ldd", BIN], capture_output=True, text=True, check=False)
-    assert "not a dynamic executable" in done.stderr + done.stdout or \
-        "statically linked" in done.stdout
-    with open(BIN, "rb") as binary:
-        assert b"/lib64/ld-linux" not in binary.read()
+    assert done.returncode == 1 and "not a dynamic executable" in done.stderr + done.stdout
     sections = subprocess.run(["size", BIN], capture_output=True, text=True, check=True).stdout
     text, data = map(int, sections.splitlines()[1].split()[:2])
     assert text + data < 1_500_000

@@ -714,7 +714,8 @@ def test_renewals_are_few(store):
             assert wire.response().status == 204
             asked += 1
     assert asked > 40
-    assert 1 <= commits() - before <= 5, "one write a second of a 10 s life"
+    wait_until(lambda: commits() > before, "a renewal on disk")
+    assert commits() - before <= 6, "one write a second of a 10 s life"
 
 
 def test_expired_sessions_are_swept(store):

@@ -1,0 +1,222 @@
+/* test_hasher.c -- the hasher's process: the test plays supervisor and writer. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "call.h"
+#include "hasher.h"
+#include "password.h"
+#include "process.h"
+
+#define ITERATIONS 1000
+
+static int link_end;
+static uint8_t seal_key[PASSWORD_SEAL_KEY_LEN];
+static char answer_bytes[CALL_ANSWER_MAX];
+static struct buf answer = { answer_bytes, 0, sizeof answer_bytes, false };
+
+static int run(int its_control)
+{
+	return hasher_run(&config, its_control);
+}
+
+static int set_up(void **state)
+{
+	char error[SECRET_ERROR_MAX];
+
+	(void)state;
+	process_prepare();
+	must(secret_read_seal_key(config.data, seal_key, error), error);
+	process_start(run);
+	link_end = process_link(ORDER_WRITER_LINK, 0);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	close(link_end);
+	process_end();
+	return 0;
+}
+
+/* The hash of `password`, sealed for customer `id`. */
+static struct slice sealed_hash(const char *password, uint64_t id)
+{
+	static const uint8_t salt[16] = { 1, 2, 3 }, nonce[12] = { 4, 5 };
+	static char bytes[PASSWORD_SEALED_MAX];
+	char hash_bytes[PASSWORD_HASH_MAX];
+	struct buf hash = BUF(hash_bytes), sealed = BUF(bytes);
+
+	password_make(&hash, slice_of(password), ITERATIONS, salt);
+	password_seal(&sealed, seal_key, nonce, id, buf_slice(&hash));
+	return buf_slice(&sealed);
+}
+
+/* Sends a question and waits for its answer. */
+static void ask(struct slice question)
+{
+	static uint32_t ticket;
+	const struct link_question out = { ++ticket, ASK_PASSWORD };
+	struct link_question in;
+
+	assert_int_equal(link_send_question(link_end, &out, question), LINK_DONE);
+	assert_true(readable(link_end, PROCESS_WAIT_MS));
+	assert_int_equal(link_receive_question(link_end, &in, &answer), LINK_DONE);
+	assert_int_equal(in.ticket, ticket);
+	assert_int_equal(in.kind, ASK_PASSWORD);
+}
+
+static void ask_password(struct slice sealed, uint64_t id, const char *password,
+                         uint32_t iterations)
+{
+	char bytes[CALL_QUESTION_MAX];
+	struct buf question = BUF(bytes);
+
+	call_password_question_write(&question, iterations, id, sealed, slice_of(password));
+	ask(buf_slice(&question));
+}
+
+static void test_verdicts(void **state)
+{
+	static const struct {
+		const char *name, *stored, *given;
+		uint64_t sealed_for, asked_for;
+		enum password_verdict verdict;
+	} cases[] = {
+		{ "right",              "secret", "secret",  7, 7, PASSWORD_RIGHT },
+		{ "wrong",              "secret", "Secret",  7, 7, PASSWORD_WRONG },
+		{ "a byte too many",    "secret", "secret ", 7, 7, PASSWORD_WRONG },
+		{ "empty",              "secret", "",        7, 7, PASSWORD_WRONG },
+		{ "another's hash",     "secret", "secret",  7, 8, PASSWORD_WRONG },
+		{ "no hash",            NULL,     "secret",  7, 7, PASSWORD_WRONG },
+		{ "no hash, no word",   NULL,     "",        7, 7, PASSWORD_WRONG },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		struct slice sealed = { 0 };
+
+		if (cases[i].stored != NULL)
+			sealed = sealed_hash(cases[i].stored, cases[i].sealed_for);
+		ask_password(sealed, cases[i].asked_for, cases[i].given, ITERATIONS);
+		if (answer.len != 1 || answer_bytes[0] != (char)cases[i].verdict)
+			fail_msg("%s", cases[i].name);
+	}
+}
+
+/* A hash that cost less than is asked for now comes back made anew, for the same customer. */
+static void test_new_hash(void **state)
+{
+	struct slice sealed = sealed_hash("secret", 7);
+	char hash_bytes[PASSWORD_HASH_MAX], first[CALL_ANSWER_MAX];
+	struct buf hash = BUF(hash_bytes);
+	uint32_t iterations;
+	size_t len;
+
+	(void)state;
+	ask_password(sealed, 7, "secret", ITERATIONS + 1);
+	assert_int_equal(answer_bytes[0], PASSWORD_RIGHT);
+	len = answer.len;
+	memcpy(first, answer_bytes, len);
+	assert_true(password_unseal(&hash, seal_key, 7, slice_bytes(first + 1, len - 1)));
+	assert_true(password_hash_valid(buf_slice(&hash), &iterations));
+	assert_int_equal(iterations, ITERATIONS + 1);
+	assert_int_equal(password_check(buf_slice(&hash), SLICE("secret"), 1), PASSWORD_RIGHT);
+
+	ask_password(sealed, 7, "secret", ITERATIONS + 1);      /* salt and nonce are new */
+	assert_int_equal(answer.len, len);
+	assert_memory_not_equal(first + 1, answer_bytes + 1, 12);
+	ask_password(sealed, 7, "wrong", ITERATIONS + 1);
+	assert_int_equal(answer.len, 1);
+	ask_password(slice_bytes(first + 1, len - 1), 7, "secret", ITERATIONS + 1);
+	assert_int_equal(answer_bytes[0], PASSWORD_RIGHT);
+	assert_int_equal(answer.len, 1);
+}
+
+static void test_maimed_questions(void **state)
+{
+	static const struct slice cases[] = {
+		{ "", 0 },
+		{ "\x01", 1 },
+		{ "\xe8\x03\0\0\x07\0\0\0\0\0\0\0\0", 13 },             /* no length */
+		{ "\xe8\x03\0\0\x07\0\0\0\0\0\0\0\xff\xff", 14 },       /* no sealed bytes */
+		{ "\xe8\x03\0\0\x07\0\0\0\0\0\0\0\x03\0ab", 16 },
+		{ "\xe8\x03\0\0\x07\0\0\0\0\0\0\0\x02\0abc", 17 },      /* a broken seal */
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		ask(cases[i]);
+		assert_int_equal(answer.len, 1);
+		assert_int_equal(answer_bytes[0], PASSWORD_WRONG);
+	}
+}
+
+/* The writer's death is not the hasher's: it serves the next. */
+static void test_next_writer(void **state)
+{
+	(void)state;
+	close(link_end);
+	usleep(20000);
+	link_end = process_link(ORDER_WRITER_LINK, 0);
+	ask_password(sealed_hash("secret", 1), 1, "secret", ITERATIONS);
+	assert_int_equal(answer_bytes[0], PASSWORD_RIGHT);
+	{
+		int old = link_end;
+
+		link_end = process_link(ORDER_WRITER_LINK, 0);
+		ask_password(sealed_hash("secret", 1), 1, "wrong", ITERATIONS);
+		assert_int_equal(answer_bytes[0], PASSWORD_WRONG);
+		close(old);
+	}
+}
+
+static void test_drain(void **state)
+{
+	(void)state;
+	process_prepare();
+	process_start(run);
+	process_order(ORDER_DRAIN, 0, -1);
+	assert_int_equal(process_status(), 0);
+	process_clean();
+}
+
+static void test_no_seal_key(void **state)
+{
+	int pair[2], status;
+	size_t room;
+
+	(void)state;
+	process_prepare();
+	unlink(store_path("seal.key"));
+	assert_true(link_pair(pair, sizeof(struct link_order), &room));
+	fflush(NULL);
+	process_pid = fork();
+	if (process_pid == 0)
+		exit(run(pair[1]));
+	close(pair[1]);
+	control = pair[0];
+	status = process_status();
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 111);
+	process_clean();
+}
+
+#define SERVING(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		SERVING(test_verdicts),
+		SERVING(test_new_hash),
+		SERVING(test_maimed_questions),
+		SERVING(test_next_writer),
+		cmocka_unit_test(test_drain),
+		cmocka_unit_test(test_no_seal_key),
+	};
+
+	return cmocka_run_group_tests_name("hasher", tests, NULL, NULL);
+}
