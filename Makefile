@@ -61,7 +61,7 @@ check: deps-build+test+check     ## what must pass before a commit
 	  manual layout taint units size end-to-end-san
 
 bench: deps-build+bench          ## CPU per request, beside a server that does nothing
-	@$(MAKE) build/sidecart
+	@$(MAKE) build/sidecart build/bench/null build/bench/fill
 	@bench/run
 
 units:                           ## unit tests under ASan and UBSan
@@ -117,6 +117,12 @@ deps-%:
 build/sidecart: build/release/sidecart
 	@ln -f $< $@
 $(O)/sidecart: $(OBJ)
+	$(call say,LD $@)$(CC) $(OPT) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+build/bench/%: build/release/bench/%
+	@mkdir -p $(@D) && ln -f $< $@
+$(O)/bench/null: $(O)/bench/null.o
+	$(call say,LD $@)$(CC) $(OPT) $(LDFLAGS) -o $@ $^
+$(O)/bench/fill: $(O)/bench/fill.o $(LIB)
 	$(call say,LD $@)$(CC) $(OPT) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 # A test that defines __wrap_NAME() stands in for NAME() of every module.
 $(O)/tests/test_%: $(O)/tests/test_%.o $(LIB)

@@ -9,15 +9,22 @@ address=${SIDECART_LISTEN:-127.0.0.1:8080}
 sidecart=build/sidecart
 key_file=$SIDECART_DATA/demo.key
 
+# What a command says is shown only where it fails.
+quietly() {
+	local words
+	words=$("$@" 2>&1 >&3) || { echo "$words" >&2; exit 1; }
+}
+
 umask 077
 mkdir -p "$SIDECART_DATA"
 if [ ! -s "$key_file" ]; then
 	$sidecart key revoke demo >/dev/null 2>&1 || :
-	$sidecart key add demo --scope trusted >"$key_file"
+	quietly $sidecart key add demo --scope trusted 3>"$key_file"
 	echo "Made an API key that may use Session-Id; it is kept in $key_file."
 fi
 if ! $sidecart customer show ada >/dev/null 2>&1; then
-	echo ada | $sidecart customer add ada --email ada@example.com --password-stdin >/dev/null
+	quietly $sidecart customer add ada --email ada@example.com --password-stdin \
+		3>/dev/null <<<ada
 	echo "Made the customer ada with the password ada."
 fi
 

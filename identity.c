@@ -158,10 +158,77 @@ static void find_host(const struct identity_question *q, bool trusted, struct id
 	                                                : slice_cut(&authority, ':');
 }
 
+/* What of a Session-Id counts: thread and count behind it differ from request to request. */
+static struct slice counted_part(struct slice header, const struct sid *sid)
+{
+	const char *end = sid->identifier.ptr + sid->identifier.len;
+
+	return (struct slice){ header.ptr, (size_t)(end - header.ptr) };
+}
+
+/* The one place of a text in the memo; NULL where there can be none. */
+static struct identity_seen *seen_place(struct identity_memo *memo, struct slice text)
+{
+	const uint64_t odd = 0x9e3779b97f4a7c15u;       /* 2^64 by the golden ratio */
+	uint64_t hash = text.len, word = 0;
+
+	if (memo == NULL || text.len > IDENTITY_SEEN_TEXT)
+		return NULL;
+	for (; text.len >= sizeof word; text = slice_skip(text, sizeof word)) {
+		memcpy(&word, text.ptr, sizeof word);
+		hash = (hash ^ word) * odd;
+		hash ^= hash >> 29;
+	}
+	word = 0;
+	memcpy(&word, text.ptr, text.len);
+	hash = (hash ^ word) * odd;
+	return &memo->seen[hash >> (64 - IDENTITY_SEEN_BITS)];
+}
+
+/* Finds id->session_key, and the place where what is known of it stands, or NULL. */
+static struct identity_seen *find_key(const struct identity_question *q, struct identity *id)
+{
+	struct slice text = counted_part(q->request->field[HTTP_SESSION_ID], &id->sid);
+	struct identity_seen *seen = seen_place(q->memo, text);
+
+	if (seen != NULL && slice_eq_secret(text, (struct slice){ seen->text, seen->len })) {
+		memcpy(id->session_key, seen->key, sizeof seen->key);
+		return seen;
+	}
+	sid_key(&id->sid, id->sid.type, q->sid_secret, id->session_key);
+	if (seen == NULL)
+		return NULL;
+	seen->snapshot = 0;
+	seen->len = (uint8_t)text.len;
+	memcpy(seen->text, text.ptr, text.len);
+	memcpy(seen->key, id->session_key, sizeof seen->key);
+	return seen;
+}
+
+static enum kv_status find_live(const struct identity_question *q, struct identity *id,
+                                struct identity_seen *seen)
+{
+	enum kv_status status;
+
+	if (seen != NULL && seen->snapshot != 0 && seen->snapshot == kv_snapshot(q->kv)) {
+		id->session = seen->session;
+		id->customer = seen->customer;
+		return q->now_s < seen->session.expires_s ? KV_OK : KV_NOT_FOUND;
+	}
+	status = session_find(q->kv, id->session_key, q->now_s, &id->session, &id->customer);
+	if (seen == NULL || status != KV_OK)
+		return status;
+	seen->session = id->session;
+	seen->customer = id->customer;
+	seen->snapshot = kv_snapshot(q->kv);
+	return KV_OK;
+}
+
 static enum kv_status find_session(const struct identity_question *q, bool trusted,
                                    struct identity *id)
 {
 	struct slice header = q->request->field[HTTP_SESSION_ID];
+	struct identity_seen *seen;
 	enum kv_status status;
 
 	if (!slice_given(header))
@@ -182,14 +249,14 @@ static enum kv_status find_session(const struct identity_question *q, bool trust
 		id->refusal = IDENTITY_SID_REALM;
 		return KV_OK;
 	}
-	sid_key(&id->sid, id->sid.type, q->sid_secret, id->session_key);
+	seen = find_key(q, id);
 	id->via = VIA_HEADER;
 	if (id->sid.type == SID_ANON) {
 		id->has_sid = true;
 		id->kind = IDENTITY_GUEST;
 		return KV_OK;
 	}
-	status = session_find(q->kv, id->session_key, q->now_s, &id->session, &id->customer);
+	status = find_live(q, id, seen);
 	if (status == KV_NOT_FOUND) {
 		id->refusal = IDENTITY_SESSION_DEAD;
 		return KV_OK;

@@ -29,13 +29,29 @@ enum identity_refusal {
 	IDENTITY_REFUSALS
 };
 
-/* A front's memory of the last key seen: good while the snapshot is the same one. */
+#define IDENTITY_SEEN_BITS 11   /* places: one for each hash of a text, so cut */
+#define IDENTITY_SEEN_TEXT 96   /* bytes; a longer Session-Id is looked up each time */
+
+/* A Session-Id seen before. The key follows from its text for ever; the records are good
+ * while the snapshot is the same one. */
+struct identity_seen {
+	uint64_t snapshot;              /* 0: the records are to be looked up */
+	uint8_t len;                    /* of `text`; 0: empty */
+	char text[IDENTITY_SEEN_TEXT];  /* from `SID:` to the end of the identifier */
+	uint8_t key[RECORD_SESSION_KEY_LEN];
+	struct session_record session;
+	struct customer_record customer;
+};
+
+/* A front's memory of the last key seen, good while the snapshot is the same one, and of
+ * Session-Ids: real traffic repeats itself. */
 struct identity_memo {
 	char text[64];
 	size_t len;                     /* 0: empty */
 	uint8_t digest[RECORD_DIGEST_LEN];
 	uint64_t snapshot;              /* 0: the record is to be looked up again */
 	struct client_record client;
+	struct identity_seen seen[1 << IDENTITY_SEEN_BITS];
 };
 
 struct identity {

@@ -3,15 +3,19 @@
 import concurrent.futures
 import contextlib
 import os
+import pathlib
+import pwd
 import resource
 import signal
 import subprocess
+import tempfile
 import threading
 import time
 
 import pytest
 
-from conftest import (BIN, ROOT, SANITIZED, WAIT_S, Closed, Wire, request_bytes, wait_until)
+from conftest import (BIN, ROOT, SANITIZED, WAIT_S, Closed, Store, Wire, request_bytes,
+                      wait_until)
 
 ANON, AUTH = "SID:ANON:127.0.0.1:", "SID:AUTH:127.0.0.1:"
 OPEN = {"sid_trust": "any", "login_throttle": "off", "login_throttle_address": "off"}
@@ -78,8 +82,8 @@ def test_process_table(store):
 
 
 def test_least_power(store):
-    """DESIGN section 2: a front maps the store read-only, opens no seal.key, and is in seccomp
-    with no new privileges; no process can be dumped or traced by its like."""
+    """DESIGN section 2, A07: a front maps the store read-only; every child is single-threaded,
+    in seccomp and without new privileges."""
     store.customer("ada")
     server = store.serve(**OPEN)
     server.login(ANON + "a", "ada")
@@ -92,6 +96,30 @@ def test_least_power(store):
         assert "Threads:\t1\n" in status
         if not SANITIZED:
             assert "NoNewPrivs:\t1\n" in status and "Seccomp:\t2\n" in status
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root has privileges to drop")
+def test_drops_privileges():
+    """Started as root it serves as `user`, or as the owner of `data`; what a command of root's
+    writes stays the owner's."""
+    nobody = pwd.getpwnam("nobody")
+    for settings in ({"user": "nobody"}, {}):
+        with tempfile.TemporaryDirectory() as folder:
+            os.chmod(folder, 0o711)
+            store = Store(pathlib.Path(folder) / "store")
+            for path in (store.path, store.path / "sid.secret"):
+                os.chown(path, nobody.pw_uid, nobody.pw_gid)
+            try:
+                server = store.serve(**OPEN, **settings)
+                store.customer("ada")
+                assert server.login(ANON + "a", "ada").status == 200
+                for pid in (server.pid, *server.children()):
+                    status = open(f"/proc/{pid}/status", encoding="ascii").read()
+                    assert f"Uid:\t{nobody.pw_uid}\t{nobody.pw_uid}\t" in status, status
+                for path in store.path.iterdir():
+                    assert path.stat().st_uid == nobody.pw_uid, path
+            finally:
+                store.close()
 
 
 def test_killed_front(store):
