@@ -9,7 +9,6 @@ MODULES := bytes log address throttle config json http sid password secret recor
 VERSION  := $(shell cat VERSION)
 COMMIT   := $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
 BEARSSL  := $(shell dpkg-query -W -f '$${Version}' libbearssl-dev 2>/dev/null || echo unknown)
-PYTHON    = /usr/bin/python3
 SIZE_MAX  = 1500000
 FUZZ_S    = 10
 DEPS      = on
@@ -67,10 +66,10 @@ bench: deps-build+bench          ## CPU per request, beside a server that does n
 units:                           ## unit tests under ASan and UBSan
 	@+$(call sub,san,$(SAN)) run-units
 end-to-end: build/sidecart       ## tests/test_*.py on build/sidecart
-	@SIDECART_BIN=$< $(PYTHON) -m pytest -q tests
+	@tests/end-to-end.sh $<
 end-to-end-san:                  ## the same on a binary with ASan and UBSan
 	@+$(call sub,san,$(SAN)) build/san/sidecart
-	@SIDECART_BIN=build/san/sidecart $(PYTHON) -m pytest -q tests
+	@tests/end-to-end.sh build/san/sidecart
 
 tidy:                            ## include order, lengths, banned calls
 	@awk -v modules="$(MODULES)" -f tests/tidy.awk $(C_FILES) $(H_FILES)

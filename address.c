@@ -134,10 +134,12 @@ bool network_parse(struct slice text, struct network *n)
 
 bool network_has(const struct network *n, const struct address *a)
 {
-	struct address base = *a;
+	size_t whole = n->prefix / 8;
+	unsigned rest = n->prefix % 8;
 
-	keep_prefix(&base, n->prefix);
-	return memcmp(base.bytes, n->base.bytes, sizeof base.bytes) == 0;
+	if (memcmp(n->base.bytes, a->bytes, whole) != 0)
+		return false;
+	return rest == 0 || (n->base.bytes[whole] ^ a->bytes[whole]) >> (8 - rest) == 0;
 }
 
 struct address address_line(const struct address *a)

@@ -46,12 +46,18 @@ static inline bool slice_eq(struct slice a, struct slice b)
 /* Equal in a time that depends on the lengths alone: for secrets and digests. */
 static inline bool slice_eq_secret(struct slice a, struct slice b)
 {
-	unsigned char differ = 0;
+	uint64_t differ = 0, left, right;
+	size_t i = 0;
 
 	if (a.len != b.len)
 		return false;
-	for (size_t i = 0; i < a.len; i++)
-		differ |= (unsigned char)((unsigned char)a.ptr[i] ^ (unsigned char)b.ptr[i]);
+	for (; a.len - i >= 8; i += 8) {
+		memcpy(&left, a.ptr + i, 8);
+		memcpy(&right, b.ptr + i, 8);
+		differ |= left ^ right;
+	}
+	for (; i < a.len; i++)
+		differ |= (uint64_t)(unsigned char)a.ptr[i] ^ (uint64_t)(unsigned char)b.ptr[i];
 	return differ == 0;
 }
 
@@ -193,6 +199,7 @@ static inline void buf_uint(struct buf *b, uint64_t n)
 static inline void buf_hex(struct buf *b, struct slice s)
 {
 	static const char digit[] = "0123456789abcdef";
+	char *at = b->ptr + b->len;
 
 	if (b->full || s.len > (b->cap - b->len) / 2) {
 		b->full = true;
@@ -201,9 +208,10 @@ static inline void buf_hex(struct buf *b, struct slice s)
 	for (size_t i = 0; i < s.len; i++) {
 		unsigned char c = (unsigned char)s.ptr[i];
 
-		b->ptr[b->len++] = digit[c >> 4];
-		b->ptr[b->len++] = digit[c & 15];
+		*at++ = digit[c >> 4];
+		*at++ = digit[c & 15];
 	}
+	b->len += 2 * s.len;
 }
 
 static inline struct slice buf_slice(const struct buf *b)

@@ -29,8 +29,8 @@ enum identity_refusal {
 	IDENTITY_REFUSALS
 };
 
-#define IDENTITY_SEEN_BITS 11   /* places: one for each hash of a text, so cut */
-#define IDENTITY_SEEN_TEXT 96   /* bytes; a longer Session-Id is looked up each time */
+#define IDENTITY_SEEN_BITS 13   /* places: one for each hash of a text, so cut */
+#define IDENTITY_SEEN_TEXT 80   /* bytes; a longer Session-Id is looked up each time */
 
 /* A Session-Id seen before. The key follows from its text for ever; the records are good
  * while the snapshot is the same one. */

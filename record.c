@@ -1,4 +1,6 @@
 /* record.c -- see record.h. */
+#include <endian.h>
+
 #include "record.h"
 
 /* The major version: a reader refuses another. Fields are only ever added at the end. */
@@ -28,11 +30,10 @@ static inline uint64_t get_uint(struct reader *r, size_t bytes)
 		r->bad = true;
 		return 0;
 	}
-	for (size_t i = 0; i < bytes; i++)
-		n |= (uint64_t)r->at[i] << 8 * i;
+	memcpy(&n, r->at, bytes);
 	r->at += bytes;
 	r->left -= bytes;
-	return n;
+	return le64toh(n);
 }
 
 static void put_string(struct buf *out, struct slice s)

@@ -27,32 +27,31 @@ static const char *const error_text[] = {
 };
 static_assert(COUNT_OF(error_text) == SID_ERRORS, "a new sid_error needs its sentence");
 
-static bool is_alphanumeric(char c)
-{
-	return (c >= '0' && c <= '9') || (byte_lower(c) >= 'a' && byte_lower(c) <= 'z');
-}
+/* What a byte may stand in, as bits. */
+enum { IN_HEX = 1, IN_HOST = 2, IN_IDENTIFIER = 4, IS_DASH = 8 };
 
-static bool is_host(char c)
-{
-	return is_alphanumeric(c) || c == '.' || c == '-' || c == '_';
-}
+static const uint8_t byte_bits[256] = {
+	0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+	0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+	0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 10, 6, 4,
+	7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 0, 0, 0, 4, 0, 0,
+	0, 7, 7, 7, 7, 7, 7, 6, 6, 6, 6, 6, 6, 6, 6, 6,
+	6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 0, 0, 0, 0, 6,
+	0, 7, 7, 7, 7, 7, 7, 6, 6, 6, 6, 6, 6, 6, 6, 6,
+	6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 0, 0, 0, 4, 0,
+};
 
-static bool is_identifier(char c)
+static inline bool is(char c, unsigned bits)
 {
-	return is_alphanumeric(c) || slice_has(SLICE("+/=._~"), c);
-}
-
-static bool is_hex(char c)
-{
-	return byte_hex(c) >= 0;
+	return byte_bits[(unsigned char)c] & bits;
 }
 
 /* How many bytes at the front of `s` belong. */
-static size_t span(struct slice s, bool (*belongs)(char))
+static inline size_t span(struct slice s, unsigned bits)
 {
 	size_t n = 0;
 
-	while (n < s.len && belongs(s.ptr[n]))
+	while (n < s.len && is(s.ptr[n], bits))
 		n++;
 	return n;
 }
@@ -64,7 +63,7 @@ static struct slice leading_realm(struct slice s)
 	const char *end;
 
 	if (s.len == 0 || s.ptr[0] != '[') {
-		s.len = span(s, is_host);
+		s.len = span(s, IN_HOST);
 		return s;
 	}
 	end = memchr(s.ptr, ']', s.len);
@@ -75,12 +74,12 @@ static struct slice leading_realm(struct slice s)
 /* A UUID in front of `s`, alone or with a thread or count behind it. */
 static bool starts_with_uuid(struct slice s)
 {
+	static const char shape[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
+
 	if (s.len < UUID_LEN || (s.len > UUID_LEN && !slice_has(SLICE("-:"), s.ptr[UUID_LEN])))
 		return false;
 	for (size_t i = 0; i < UUID_LEN; i++) {
-		bool dash = i == 8 || i == 13 || i == 18 || i == 23;
-
-		if (dash ? s.ptr[i] != '-' : !is_hex(s.ptr[i]))
+		if (!is(s.ptr[i], shape[i] == '-' ? IS_DASH : IN_HEX))
 			return false;
 	}
 	return true;
@@ -94,7 +93,7 @@ static struct slice cut_tail(struct slice *rest, char mark)
 	if (rest->len == 0 || rest->ptr[0] != mark)
 		return (struct slice){ 0 };
 	tail = slice_skip(*rest, 1);
-	tail.len = span(tail, is_hex);
+	tail.len = span(tail, IN_HEX);
 	if (tail.len == 0)
 		return (struct slice){ 0 };
 	*rest = slice_skip(*rest, tail.len + 1);
@@ -117,7 +116,7 @@ static enum sid_error parse_strict(struct slice rest, struct sid *s)
 		s->realm_lower[i] = byte_lower(realm.ptr[i]);
 	s->realm = (struct slice){ s->realm_lower, realm.len };
 	s->identifier = rest;
-	s->identifier.len = starts_with_uuid(rest) ? UUID_LEN : span(rest, is_identifier);
+	s->identifier.len = starts_with_uuid(rest) ? UUID_LEN : span(rest, IN_IDENTIFIER);
 	if (s->identifier.len == 0)
 		return SID_BAD_IDENTIFIER;
 	rest = slice_skip(rest, s->identifier.len);
@@ -131,7 +130,7 @@ static struct slice drop_group(struct slice s)
 {
 	size_t digits = s.len;
 
-	while (digits > 0 && is_hex(s.ptr[digits - 1]))
+	while (digits > 0 && is(s.ptr[digits - 1], IN_HEX))
 		digits--;
 	if (digits == s.len || digits < 2 || !slice_has(SLICE("-:"), s.ptr[digits - 1]))
 		return s;
@@ -188,8 +187,11 @@ void sid_write(struct buf *out, const struct sid *s, enum sid_type type)
 static void hash_latin1(br_sha1_context *sha, struct slice s)
 {
 	size_t start = 0;
+	unsigned char any = 0;
 
-	for (size_t i = 0; i < s.len; i++) {
+	for (size_t i = 0; i < s.len; i++)
+		any |= (unsigned char)s.ptr[i];
+	for (size_t i = 0; any >= 0x80 && i < s.len; i++) {
 		unsigned char c = (unsigned char)s.ptr[i];
 		uint8_t two[2] = { (uint8_t)(0xc0 | c >> 6), (uint8_t)(0x80 | (c & 0x3f)) };
 
