@@ -14,7 +14,9 @@ packages() {
 	run   curl                       : the demo's example lines
 	test  libcmocka-dev              : unit tests
 	test  python3-pytest             : end-to-end tests
-	test  nginx-light                : end-to-end tests of deploy/nginx.conf
+	test  nginx-light caddy haproxy  : end-to-end tests of the proxies in deploy/
+	test  python3-yaml               : reads deploy/traefik.yml and deploy/envoy.yaml
+	test  python3-django             : end-to-end tests of contrib/django
 	check clang                      : second compiler, other warnings
 	check clang-tidy cppcheck        : static analysis
 	check clang-format               : advice on layout

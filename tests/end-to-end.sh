@@ -14,8 +14,8 @@ half() {
 	"$python" -m pytest -q "${@:2}" >"$logs/$1" 2>&1
 }
 
-half other tests/test_!(session|http).py &
-half session tests/test_session.py tests/test_http.py
+half other tests/test_!(session|http|gateway).py &
+half session tests/test_session.py tests/test_http.py tests/test_gateway.py
 status=$?
 wait $! || status=1
 cat "$logs/session" "$logs/other"

@@ -11,7 +11,7 @@ import subprocess
 import pytest
 
 from conftest import BIN, ROOT, SANITIZED, WAIT_S, wait_until
-from test_nginx import free_port
+from proxy import free_port
 
 pytestmark = pytest.mark.skipif(
     SANITIZED or shutil.which("curl") is None, reason="the demo serves build/sidecart, with curl")
