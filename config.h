@@ -17,12 +17,17 @@
 #define CONFIG_NETWORKS_MAX  32
 #define CONFIG_REALMS_MAX    32
 #define CONFIG_REALM_MAX     254    /* a host name, NUL included */
+#define CONFIG_ORIGINS_MAX   16
+#define CONFIG_ORIGIN_MAX    272    /* `https://`, a host name, a port, NUL */
+#define CONFIG_COOKIE_NAME_MAX 64
 #define CONFIG_PATH_MAX      512
 #define CONFIG_ERROR_MAX     512
 
 enum config_switch { CONFIG_OFF, CONFIG_ON };
 enum config_durability { DURABILITY_COMMIT, DURABILITY_UNSAFE_NOSYNC };
 enum config_sid_trust { SID_TRUST_KEY, SID_TRUST_ANY };
+enum config_cookie_secure { COOKIE_SECURE_AUTO, COOKIE_SECURE_ON, COOKIE_SECURE_OFF };
+enum config_samesite { SAMESITE_LAX, SAMESITE_STRICT, SAMESITE_NONE };
 
 struct config_listener {
 	struct address address;
@@ -34,6 +39,12 @@ struct config_listener {
 struct config_rate {
 	uint32_t count;
 	uint32_t window_s;
+};
+
+/* Origins as browsers send them: `https://shop.example`, lower case, no default port. */
+struct config_origins {
+	char text[CONFIG_ORIGINS_MAX][CONFIG_ORIGIN_MAX];
+	uint32_t count;
 };
 
 struct config {
@@ -51,6 +62,12 @@ struct config {
 	char sid_realms[CONFIG_REALMS_MAX][CONFIG_REALM_MAX];
 	uint32_t sid_realm_count;       /* 0: the realm must equal the request's host name */
 	uint32_t session_ttl_s, session_max_s;
+	uint32_t anon_ttl_s;            /* 0: for ever */
+	char cookie_name[CONFIG_COOKIE_NAME_MAX], csrf_cookie_name[CONFIG_COOKIE_NAME_MAX];
+	uint32_t cookie_secure;         /* enum config_cookie_secure */
+	uint32_t cookie_samesite;       /* enum config_samesite */
+	char cookie_domain[CONFIG_REALM_MAX];    /* empty: the host alone */
+	struct config_origins csrf_origins, cors_origins;
 	uint32_t max_sessions_per_customer;      /* 0: no limit */
 	uint32_t password_iterations;
 	struct config_rate login_throttle, login_throttle_address;
