@@ -232,7 +232,11 @@ static bool read_duration(const struct setting *s, struct slice text, struct con
 {
 	uint64_t n, unit_ms = s->kind == SECONDS ? 1000 : 1;
 
-	if (!config_duration(text, &n) || n % unit_ms != 0 || !within(s, n / unit_ms))
+	if (slice_eq(text, SLICE("0")))
+		n = 0;          /* the one number that needs no unit */
+	else if (!config_duration(text, &n) || n % unit_ms != 0)
+		return false;
+	if (!within(s, n / unit_ms))
 		return false;
 	*(uint32_t *)field(c, s) = (uint32_t)(n / unit_ms);
 	return true;
