@@ -832,7 +832,7 @@ uint32_t http_cookie_find(const struct http_request *r, struct slice name, struc
 	for (uint32_t i = 0; i < r->cookie_lines; i++) {
 		struct slice rest = r->cookies[i];
 
-		while (slice_given(rest) && pairs++ < HTTP_COOKIE_PAIRS_MAX) {
+		for (; slice_given(rest); pairs++) {
 			struct slice after = slice_cut(&rest, ';');
 			struct slice before = slice_trim(slice_cut(&after, '='));
 
@@ -842,7 +842,7 @@ uint32_t http_cookie_find(const struct http_request *r, struct slice name, struc
 				*value = slice_trim(after);
 		}
 	}
-	return found;
+	return pairs <= HTTP_COOKIE_PAIRS_MAX ? found : 0;
 }
 
 struct slice http_host_name(struct slice authority)

@@ -87,7 +87,7 @@ enum http_field {
 };
 
 #define HTTP_COOKIE_LINES_MAX 8         /* one more is 431 */
-#define HTTP_COOKIE_PAIRS_MAX 50        /* of one request; what follows is not looked at */
+#define HTTP_COOKIE_PAIRS_MAX 50        /* of one request; with more, none is found */
 
 struct http_limits {
 	uint32_t max_head, max_target, max_headers;     /* bytes, bytes, fields */

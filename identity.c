@@ -9,6 +9,7 @@ static const char *const kind_text[] = {
 };
 static const char *const via_text[] = {
 	[VIA_NONE] = "none", [VIA_HEADER] = "header", [VIA_COOKIE] = "cookie",
+	[VIA_RETIRED] = "retired",
 };
 
 const char *identity_kind_text(enum identity_kind k)

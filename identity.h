@@ -90,7 +90,7 @@ bool identity_origin_reads(const struct config *config, struct slice origin);
 /* Writes what identify() found due: the session's renewal, the key's last use. */
 enum kv_status identity_renew(const struct identity_question *q, const struct identity *id);
 
-/* "none", "guest", "customer"; "none", "header", "cookie". */
+/* "none", "guest", "customer"; "none", "header", "cookie", "retired". */
 const char *identity_kind_text(enum identity_kind k);
 const char *identity_via_text(enum record_via v);
 

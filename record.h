@@ -58,7 +58,12 @@ bool record_owner_key_read(struct slice key, uint64_t *customer_id, uint64_t *cr
 bool record_sweep_key_read(struct slice key, uint64_t *due_s, struct slice *of);
 
 /* How a session's owner shows it. */
-enum record_via { VIA_NONE, VIA_HEADER, VIA_COOKIE };
+enum record_via {
+	VIA_NONE,
+	VIA_HEADER,
+	VIA_COOKIE,
+	VIA_RETIRED,    /* a guest's cookie whose login went on to a new one: never renewed */
+};
 
 /* A session: a customer's, made at login, or a guest's, made when there is something to keep
  * (an anonymous session has no record before that). */

@@ -58,6 +58,8 @@ static uint64_t expiry(const struct config *config, const struct session_record 
 {
 	uint64_t life = idle_life(config, s), absolute = s->created_s + config->session_max_s;
 
+	if (s->via == VIA_RETIRED)
+		return s->expires_s;
 	if (life == 0)
 		return RECORD_NEVER;
 	if (s->customer_id == 0 && s->via == VIA_HEADER)
@@ -343,6 +345,7 @@ static enum kv_status retire(struct kv *kv, const uint8_t key[RECORD_SESSION_KEY
 	if (s.expires_s > now_s + SESSION_GRACE_S)
 		s.expires_s = now_s + SESSION_GRACE_S;
 	s.due_s = s.expires_s;
+	s.via = VIA_RETIRED;
 	if (status == KV_OK)
 		status = put_due(kv, key, s.due_s);
 	return status == KV_OK ? put_session(kv, key, &s) : status;

@@ -79,7 +79,8 @@ enum kv_status session_delete_some(struct kv *kv, uint64_t customer_id, uint32_t
                                    uint32_t *deleted);
 
 /* One step of the sweep: looks at up to `limit` entries that are due; deletes what expired,
- * files anew what lives on, passes over what cannot be read (`check` tells of it). `*seen` says how many it looked at. */
+ * files anew what lives on, passes over what cannot be read (`check` tells of it). `*seen`
+ * says how many it looked at. */
 enum kv_status session_sweep(struct kv *kv, uint64_t now_s, uint32_t limit, uint32_t *seen);
 
 /* Steps through all session records; `after` starts zeroed. */
