@@ -491,7 +491,7 @@ DAMAGE = {
         "the list of what expires lacks it"}),
     "owner": (rb"O\0{7}\x02(?=\0\0\0\0)", b"O\0\0\0\0\0\0\0\x03", {
         "lists a session of another customer or time",
-        "its customer's list of sessions lacks it"}),
+        "its owner's list of sessions lacks it"}),
 }
 
 
