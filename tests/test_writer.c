@@ -187,7 +187,8 @@ static void test_refusal(void **state)
 
 	(void)state;
 	send_request(link, 5, "POST /session/login HTTP/1.1\r\n" HOST
-	             "Session-Id: SID:ANON:shop.example.com:x\r\nContent-Length: 15\r\n\r\n"
+	             "Session-Id: SID:ANON:shop.example.com:x\r\n"
+	             "Content-Type: application/json\r\nContent-Length: 15\r\n\r\n"
 	             "{\"login\":\"eve\"}");
 	expect(link, 5, 404);
 	assert_int_equal(answer.flags, LINK_KEEP_ALIVE);
