@@ -214,6 +214,20 @@ static inline void buf_hex(struct buf *b, struct slice s)
 	b->len += 2 * s.len;
 }
 
+/* The first `chars` digits of the base64url form (RFC 4648, section 5), no padding. */
+static inline void buf_base64url(struct buf *b, const uint8_t *bytes, size_t len, size_t chars)
+{
+	static const char digit[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+	for (size_t i = 0; i < chars; i++) {
+		size_t bit = i * 6, at = bit / 8;
+		unsigned pair = (unsigned)bytes[at] << 8 | (at + 1 < len ? bytes[at + 1] : 0u);
+
+		buf_char(b, digit[pair >> (10 - bit % 8) & 63]);
+	}
+}
+
 static inline struct slice buf_slice(const struct buf *b)
 {
 	return (struct slice){ b->ptr, b->len };

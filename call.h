@@ -88,6 +88,27 @@ void call_put_session_id(struct call *c, enum sid_type type);
  * problem document brings them along. */
 void call_put_echo(struct call *c);
 
+/* The session that a login starts. */
+struct call_login {
+	uint8_t via;                            /* enum record_via */
+	uint8_t key[RECORD_SESSION_KEY_LEN];
+	char id[SESSION_ID_CHARS];              /* of the cookie, via cookie */
+};
+
+/* Makes it up: with a Session-Id its AUTH, else a cookie session with an id from c->random.
+ * Puts Session-Id or cookies into the response. */
+void call_begin_login(struct call *c, struct call_login *login);
+/* Starts it for `who`: the guest's session of this request goes over into it. */
+enum kv_status call_log_in(struct call *c, const struct call_login *login,
+                           const struct customer_record *who);
+
+/* Ends the session of this request, if it has one, and has the browser forget its cookie. */
+enum kv_status call_log_out(struct call *c);
+
+/* Starts a guest's session where the request has none that could keep something: under its
+ * Session-Id, or with a new cookie. `key` is the one to keep things under. */
+enum kv_status call_keep_guest(struct call *c, uint8_t key[RECORD_SESSION_KEY_LEN]);
+
 /* The password question, as the login handler writes and the hasher reads it:
  * iterations(4, little-endian) customer id(8) sealed length(2) sealed password. The answer:
  * verdict(1), then a new sealed hash where the stored one had fewer iterations. */

@@ -52,31 +52,17 @@ void client_digest(struct slice key_text, uint8_t digest[RECORD_DIGEST_LEN])
 	br_sha256_out(&sha, digest);
 }
 
-/* base64url without padding (RFC 4648, section 5), cut to `chars`. */
-static void put_base64url(struct buf *out, const uint8_t *bytes, size_t len, size_t chars)
-{
-	static const char digit[] =
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-
-	for (size_t i = 0; i < chars; i++) {
-		size_t bit = i * 6, at = bit / 8;
-		unsigned pair = (unsigned)bytes[at] << 8 | (at + 1 < len ? bytes[at + 1] : 0u);
-
-		buf_char(out, digit[pair >> (10 - bit % 8) & 63]);
-	}
-}
-
 void client_generate(struct buf *out, const uint8_t random[RANDOM_LEN])
 {
 	uint8_t digest[RECORD_DIGEST_LEN];
 	size_t start = out->len;
 
 	buf_lit(out, KEY_PREFIX);
-	put_base64url(out, random, RANDOM_LEN, RANDOM_CHARS);
+	buf_base64url(out, random, RANDOM_LEN, RANDOM_CHARS);
 	if (out->full)
 		return;
 	client_digest((struct slice){ out->ptr + start, out->len - start }, digest);
-	put_base64url(out, digest, sizeof digest, CHECKSUM_CHARS);
+	buf_base64url(out, digest, sizeof digest, CHECKSUM_CHARS);
 }
 
 enum kv_status client_find(struct kv *kv, const uint8_t digest[RECORD_DIGEST_LEN],

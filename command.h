@@ -154,9 +154,10 @@ enum kv_status command_session_of(struct command_line *l, uint64_t customer_id,
                                   uint8_t key[RECORD_SESSION_KEY_LEN],
                                   struct session_record *s);
 
-/* Prints the session as a JSON object, without the end of the line. */
-void command_session_print(const uint8_t key[RECORD_SESSION_KEY_LEN],
-                           const struct session_record *s);
+/* Prints the session and its data as a JSON object, without the end of the line. */
+enum kv_status command_session_print(struct command_line *l,
+                                     const uint8_t key[RECORD_SESSION_KEY_LEN],
+                                     const struct session_record *s);
 
 int command_session_list(struct command_line *l);
 int command_session_show(struct command_line *l);

@@ -245,7 +245,8 @@ int command_customer_export(struct command_line *l)
 	print_opened(&r);
 	while ((status = command_session_of(l, r.id, &after, key, &s)) == KV_OK) {
 		print_text(first ? SLICE("") : SLICE(","));
-		command_session_print(key, &s);
+		if ((status = command_session_print(l, key, &s)) != KV_OK)
+			break;
 		first = false;
 	}
 	print_text(SLICE("]}\n"));

@@ -6,7 +6,7 @@
 #include "session.h"
 #include "sid.h"
 
-#define SESSION_CELLS 7
+#define SESSION_CELLS 8
 #define HEADER_MAX    4096      /* bytes of the Session-Id that sidecart sid reads */
 
 static uint64_t now_s(const struct command_line *l)
@@ -17,22 +17,26 @@ static uint64_t now_s(const struct command_line *l)
 /* A newer version may have stored what this one has no name for. */
 static const char *via_text(uint8_t via)
 {
-	return via <= VIA_HEADER ? identity_via_text(via) : "unknown";
+	return via <= VIA_RETIRED ? identity_via_text(via) : "unknown";
 }
 
-static void fill(struct print_cell cells[SESSION_CELLS], struct buf *hex,
-                 const uint8_t key[RECORD_SESSION_KEY_LEN], const struct session_record *s,
-                 struct slice login)
+static void fill(struct print_cell cells[SESSION_CELLS], const struct command_line *l,
+                 struct buf *hex, const uint8_t key[RECORD_SESSION_KEY_LEN],
+                 const struct session_record *s, struct slice login)
 {
+	uint64_t age = now_s(l) > s->created_s ? now_s(l) - s->created_s : 0;
+	uint64_t expires = s->expires_s == RECORD_NEVER ? 0 : s->expires_s;
+
 	buf_hex(hex, slice_bytes(key, RECORD_SESSION_KEY_LEN));
 	{
 		const struct print_cell all[SESSION_CELLS] = {
 			{ "session_key", PRINT_TEXT, buf_slice(hex), 0 },
 			{ "created", PRINT_TIME, { 0 }, s->created_s },
 			{ "used", PRINT_TIME, { 0 }, s->used_s },
-			{ "expires", PRINT_TIME, { 0 }, s->expires_s },
+			{ "expires", PRINT_TIME, { 0 }, expires },
+			{ "age", PRINT_AGE, { 0 }, age },
 			{ "via", PRINT_TEXT, slice_of(via_text(s->via)), 0 },
-			{ "customer_id", PRINT_NUMBER, { 0 }, s->customer_id },
+			{ "customer_id", PRINT_ID, { 0 }, s->customer_id },
 			{ "login", PRINT_TEXT, login, 0 },
 		};
 
@@ -83,16 +87,32 @@ enum kv_status command_session_of(struct command_line *l, uint64_t customer_id,
 	return status == KV_OK && record_session_read(value, s) ? KV_OK : KV_IO;
 }
 
-void command_session_print(const uint8_t key[RECORD_SESSION_KEY_LEN],
-                           const struct session_record *s)
+enum kv_status command_session_print(struct command_line *l,
+                                     const uint8_t key[RECORD_SESSION_KEY_LEN],
+                                     const struct session_record *s)
 {
 	char hex_text[2 * RECORD_SESSION_KEY_LEN], text[PRINT_RECORD_MAX];
 	struct buf hex = BUF(hex_text), object = BUF(text);
 	struct print_cell cells[SESSION_CELLS];
+	struct record_key place;
+	struct slice value, json;
+	enum kv_status status = kv_get(l->kv, record_data_key(&place, key), &value);
 
-	fill(cells, &hex, key, s, (struct slice){ 0 });
+	if (status != KV_OK && status != KV_NOT_FOUND)
+		return status;
+	fill(cells, l, &hex, key, s, (struct slice){ 0 });
 	print_object(&object, cells, SESSION_CELLS - 2);
+	object.len--;
+	buf_lit(&object, ",\"data\":");
+	if (status == KV_NOT_FOUND)
+		buf_lit(&object, "{}");
+	else if (record_data_read(value, &json))
+		buf_put(&object, json);
+	else
+		return KV_IO;
+	buf_char(&object, '}');
 	print_text(buf_slice(&object));
+	return KV_OK;
 }
 
 /* Prints a session that is live, as a row or a sheet; KV_NOT_FOUND where it is not. */
@@ -109,7 +129,7 @@ static enum kv_status print_live(struct command_line *l,
 
 	if (status != KV_OK)
 		return status;
-	fill(cells, &hex, key, &s, c.login);
+	fill(cells, l, &hex, key, &s, c.id != 0 ? c.login : (struct slice){ 0 });
 	print(cells, SESSION_CELLS);
 	return KV_OK;
 }
@@ -140,9 +160,11 @@ int command_session_list(struct command_line *l)
 	struct customer_record customer;
 	enum kv_status status;
 	bool one = command_has(l, OPTION_CUSTOMER);
+	bool guests = one && strcmp(l->option[OPTION_CUSTOMER], "-") == 0;
 	int code = command_open(l, KV_READ);
 
-	if (code == COMMAND_DONE && one)
+	customer.id = 0;
+	if (code == COMMAND_DONE && one && !guests)
 		code = command_customer_find(l, l->option[OPTION_CUSTOMER], &customer);
 	if (code != COMMAND_DONE)
 		return code;

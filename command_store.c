@@ -7,6 +7,7 @@
 #include "client.h"
 #include "command.h"
 #include "customer.h"
+#include "json.h"
 #include "password.h"
 #include "print.h"
 #include "secret.h"
@@ -61,10 +62,27 @@ static const char *check_session(struct check *c, struct slice key, struct slice
 	if (!record_session_read(value, &s))
 		return "cannot be decoded";
 	if (!is_there(c, record_owner_key(&k, s.customer_id, s.created_s, session_key)))
-		return "its customer's list of sessions lacks it";
-	if (!is_there(c, record_sweep_key(&k, s.due_s, key)))
+		return "its owner's list of sessions lacks it";
+	if (s.due_s != RECORD_NEVER && !is_there(c, record_sweep_key(&k, s.due_s, key)))
 		return "the list of what expires lacks it";
 	return NULL;
+}
+
+static const char *check_data(struct check *c, struct slice key, struct slice value)
+{
+	char error[JSON_ERROR_MAX];
+	struct session_record s;
+	struct slice json;
+
+	if (key.len != SESSION_KEY_BYTES)
+		return "a session's key of another length";
+	if (!record_data_read(value, &json))
+		return "cannot be decoded";
+	if (!find_session(c, (const uint8_t *)key.ptr + 1, &s))
+		return "belongs to a session that is not there";
+	if (json.len > RECORD_DATA_MAX)
+		return "longer than a session's data may be";
+	return json_is_object(json_parse(json, error)) ? NULL : "no JSON object";
 }
 
 static const char *check_owner(struct check *c, struct slice key, struct slice value)
@@ -194,6 +212,7 @@ static const struct {
 	{ RECORD_CUSTOMER,    "customers",      check_customer },
 	{ RECORD_LOGIN,       "logins",         check_login },
 	{ RECORD_SESSION,     "sessions",       check_session },
+	{ RECORD_DATA,        "session_data",   check_data },
 	{ RECORD_OWNER,       "session_owners", check_owner },
 	{ RECORD_SWEEP,       "expiries",       check_sweep },
 	{ RECORD_CLIENT,      "keys",           check_client },

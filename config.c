@@ -30,6 +30,7 @@ enum kind {
 	RATE, SAMPLE,
 	NAME, PATH,
 	LISTENERS, OPS_LISTENERS, REALMS, NETWORKS,
+	COOKIE_NAME, DOMAIN, ORIGINS,
 	KINDS
 };
 
@@ -46,6 +47,7 @@ struct setting {
 #define AT(member)  offsetof(struct config, member)
 #define SIZE_AT(member) (sizeof((struct config *)0)->member)
 #define SWITCH      0, 0
+#define LISTENER    "ADDRESS:PORT or unix:PATH"
 #define DAYS(n)     ((uint64_t)(n) * 86400)
 #define MINUTES(n)  ((uint64_t)(n) * 60)
 #define MS(s)       ((uint64_t)(s) * 1000)
@@ -55,7 +57,7 @@ struct setting {
 /* clang-format off */
 static const struct setting settings[] = {
 	{ "listen", LISTENERS, AT(listeners), 1, CONFIG_LISTENERS_MAX, "127.0.0.1:8080", NULL,
-	  "Where shops and proxies are answered; port 0: the kernel picks one" },
+	  "Where shops and proxies are answered: ADDRESS:PORT, unix:PATH, or one behind proxy:" },
 	{ "ops_listen", OPS_LISTENERS, AT(listeners), 0, CONFIG_LISTENERS_MAX, "127.0.0.1:8081",
 	  NULL, "Where /healthz and /readyz alone are answered; empty: nowhere" },
 	{ "data", PATH, AT(data), 1, SIZE_AT(data) - 1, "/var/lib/sidecart", NULL,
@@ -84,8 +86,25 @@ static const struct setting settings[] = {
 	  "Life of a customer's session without use" },
 	{ "session_max", SECONDS, AT(session_max_s), 1, DAYS(3650), "90d", NULL,
 	  "Life of a customer's session in all" },
-	{ "max_sessions_per_customer", COUNT, AT(max_sessions_per_customer), 0, 100000, "50", NULL,
-	  "One more ends the oldest; 0: no limit" },
+	{ "max_sessions_per_customer", COUNT, AT(max_sessions_per_customer), 0, 1000, "50", NULL,
+	  "Sessions of one customer; over it the oldest goes; 0: no limit" },
+	{ "anon_ttl", SECONDS, AT(anon_ttl_s), 0, DAYS(3650), "0", NULL,
+	  "Life without use of what an anonymous header session keeps; 0: for ever" },
+	{ "cookie_name", COOKIE_NAME, AT(cookie_name), 1, SIZE_AT(cookie_name) - 1,
+	  "sidecart_session", NULL,
+	  "Cookie of a session; a shop that replaces Django's says sessionid" },
+	{ "csrf_cookie_name", COOKIE_NAME, AT(csrf_cookie_name), 1, SIZE_AT(csrf_cookie_name) - 1,
+	  "sidecart_csrf", NULL, "Cookie of the CSRF token, which scripts of the page may read" },
+	{ "cookie_secure", WORD, AT(cookie_secure), SWITCH, "auto", "auto, on, off",
+	  "Secure of the cookies; auto: unless the request came over plain HTTP to loopback" },
+	{ "cookie_samesite", WORD, AT(cookie_samesite), SWITCH, "Lax", "Lax, Strict, None",
+	  "SameSite of the cookies" },
+	{ "cookie_domain", DOMAIN, AT(cookie_domain), 0, SIZE_AT(cookie_domain) - 1, "", NULL,
+	  "Domain of the cookies; empty: the host alone" },
+	{ "csrf_origins", ORIGINS, AT(csrf_origins), 0, CONFIG_ORIGINS_MAX, "", NULL,
+	  "Further origins whose changing requests with a cookie are taken" },
+	{ "cors_origins", ORIGINS, AT(cors_origins), 0, CONFIG_ORIGINS_MAX, "", NULL,
+	  "Origins whose pages may read /api/ and /session with credentials" },
 	{ "password_iterations", COUNT, AT(password_iterations), 1000, 2000000, "600000", NULL,
 	  "Rounds of PBKDF2-HMAC-SHA256 in new password hashes" },
 	{ "login_throttle", RATE, AT(login_throttle), SWITCH, "10/15m", "off, COUNT/DURATION",
@@ -214,7 +233,11 @@ static bool read_duration(const struct setting *s, struct slice text, struct con
 {
 	uint64_t n, unit_ms = s->kind == SECONDS ? 1000 : 1;
 
-	if (!config_duration(text, &n) || n % unit_ms != 0 || !within(s, n / unit_ms))
+	if (slice_eq(text, SLICE("0")))
+		n = 0;          /* the one number that needs no unit */
+	else if (!config_duration(text, &n) || n % unit_ms != 0)
+		return false;
+	if (!within(s, n / unit_ms))
 		return false;
 	*(uint32_t *)field(c, s) = (uint32_t)(n / unit_ms);
 	return true;
@@ -292,14 +315,37 @@ static void drop_listeners(struct config *c, bool ops)
 	c->listener_count = kept;
 }
 
+static bool cut_prefix(struct slice *text, struct slice prefix)
+{
+	if (!slice_starts(*text, prefix))
+		return false;
+	*text = slice_skip(*text, prefix.len);
+	return true;
+}
+
+/* What can stand in a log line as it is. */
+static bool read_socket_path(struct slice text, char path[CONFIG_SOCKET_MAX])
+{
+	if (text.len == 0 || text.len >= CONFIG_SOCKET_MAX)
+		return false;
+	for (size_t i = 0; i < text.len; i++)
+		if ((unsigned char)text.ptr[i] <= 0x20 || text.ptr[i] == 0x7f || text.ptr[i] == '"')
+			return false;
+	memcpy(path, text.ptr, text.len);
+	return true;
+}
+
 static bool add_listener(const struct setting *s, struct slice item, struct config *c)
 {
 	struct config_listener *l = &c->listeners[c->listener_count];
 
-	if (c->listener_count == CONFIG_LISTENERS_MAX ||
-	    !address_parse_port(item, &l->address, &l->port))
+	if (c->listener_count == CONFIG_LISTENERS_MAX)
 		return false;
-	l->ops = s->kind == OPS_LISTENERS;
+	*l = (struct config_listener){ .ops = s->kind == OPS_LISTENERS };
+	l->proxy = cut_prefix(&item, SLICE("proxy:"));
+	if (cut_prefix(&item, SLICE("unix:")) ? !read_socket_path(item, l->path)
+	                                      : !address_parse_port(item, &l->address, &l->port))
+		return false;
 	c->listener_count++;
 	return true;
 }
@@ -335,11 +381,64 @@ static bool add_realm(const struct setting *s, struct slice item, struct config 
 	return true;
 }
 
-/* `unix` holds for peers that have no address. */
+/* A token (RFC 6265, section 4.1.1). */
+static bool read_cookie_name(const struct setting *s, struct slice text, struct config *c)
+{
+	static const char separators[] = "()<>@,;:\\\"/[]?={} \t";
+
+	for (size_t i = 0; i < text.len; i++)
+		if (text.ptr[i] <= 0x20 || text.ptr[i] == 0x7f ||
+		    memchr(separators, text.ptr[i], sizeof separators - 1) != NULL)
+			return false;
+	return read_text(s, text, c);
+}
+
+static bool read_domain(const struct setting *s, struct slice text, struct config *c)
+{
+	return (text.len == 0 || (is_realm(text) && text.ptr[0] != '[')) && read_text(s, text, c);
+}
+
+/* The host at the front of an authority; `*port` is what follows, its colon included. */
+static struct slice cut_host(struct slice authority, struct slice *port)
+{
+	char end = authority.len > 0 && authority.ptr[0] == '[' ? ']' : ':';
+	struct slice rest = authority, host = slice_cut(&rest, end);
+
+	if (end == ']' && slice_given(rest))
+		host.len++;
+	*port = slice_skip(authority, host.len);
+	return host;
+}
+
+/* A scheme, a host name, perhaps a port: as a browser writes it (RFC 6454, section 6.1). */
+static bool add_origin(const struct setting *s, struct slice item, struct config *c)
+{
+	struct config_origins *origins = field(c, s);
+	struct slice scheme = item, rest = item, port;
+	uint64_t number;
+
+	scheme.len = slice_starts(item, SLICE("https://")) ? 8 : 7;
+	if (!slice_starts(item, SLICE("https://")) && !slice_starts(item, SLICE("http://")))
+		return false;
+	rest = slice_skip(item, scheme.len);
+	if (!is_realm(cut_host(rest, &port)))
+		return false;
+	if (port.len > 0 && (port.ptr[0] != ':' ||
+	    !slice_uint(slice_skip(port, 1), UINT16_MAX, &number)))
+		return false;
+	if (origins->count == s->max || item.len >= CONFIG_ORIGIN_MAX)
+		return false;
+	for (size_t i = 0; i < item.len; i++)
+		origins->text[origins->count][i] = byte_lower(item.ptr[i]);
+	origins->text[origins->count++][item.len] = '\0';
+	return true;
+}
+
+/* `unix`: peers on a Unix socket, whose address is `::`. */
 static bool add_network(const struct setting *s, struct slice item, struct config *c)
 {
 	if (slice_eq(item, SLICE("unix")))
-		return true;
+		item = SLICE("::");
 	if (c->trusted_proxy_count == s->max ||
 	    !network_parse(item, &c->trusted_proxies[c->trusted_proxy_count]))
 		return false;
@@ -366,10 +465,14 @@ static const struct {
 	[SAMPLE]        = { read_sample,   NULL,         NULL,           NULL,           "1/100" },
 	[NAME]          = { read_text,     NULL,         "name",         " bytes",       "shop" },
 	[PATH]          = { read_text,     NULL,         "path",         " bytes",       "secret" },
-	[LISTENERS]     = { NULL,          add_listener, "ADDRESS:PORT", ", comma list", NULL },
-	[OPS_LISTENERS] = { NULL,          add_listener, "ADDRESS:PORT", ", comma list", NULL },
+	[LISTENERS]     = { NULL,          add_listener, LISTENER,       ", comma list", NULL },
+	[OPS_LISTENERS] = { NULL,          add_listener, LISTENER,       ", comma list", NULL },
 	[REALMS]        = { NULL,          add_realm,    "host name",    ", comma list", "a.test" },
 	[NETWORKS]      = { NULL,          add_network,  "network",      ", comma list", NULL },
+	[COOKIE_NAME]   = { read_cookie_name, NULL,      "cookie name",  " bytes",       NULL },
+	[DOMAIN]        = { read_domain,   NULL,         "host name",    " bytes",       "a.test" },
+	[ORIGINS]       = { NULL,          add_origin,   "origin",       ", comma list",
+	                    "https://a.test" },
 };
 /* clang-format on */
 
@@ -387,14 +490,18 @@ static bool read_list(const struct setting *s, struct slice text, struct config 
 	return true;
 }
 
-static void empty_list(struct config *c, enum kind kind)
+static void empty_list(struct config *c, const struct setting *s)
 {
+	enum kind kind = s->kind;
+
 	if (kind == LISTENERS || kind == OPS_LISTENERS)
 		drop_listeners(c, kind == OPS_LISTENERS);
 	if (kind == REALMS)
 		c->sid_realm_count = 0;
 	if (kind == NETWORKS)
 		c->trusted_proxy_count = 0;
+	if (kind == ORIGINS)
+		((struct config_origins *)field(c, s))->count = 0;
 }
 
 static void put_limit(struct buf *out, enum kind kind, uint64_t n)
@@ -579,7 +686,7 @@ bool config_set(struct config *c, struct slice name, struct slice value, const c
 
 	if (s == NULL)
 		return unknown(name, name, where, error);
-	empty_list(c, s->kind);
+	empty_list(c, s);
 	if (kinds[s->kind].add != NULL ? read_list(s, value, c, &bad) :
 	                                 kinds[s->kind].read(s, value, c))
 		return true;
@@ -673,6 +780,34 @@ bool config_read_environment(struct config *c, char *const *environment,
 	return true;
 }
 
+/* What browsers refuse is refused here (requirements K02, K03). */
+static bool cookies_fit(const struct config *c, char error[CONFIG_ERROR_MAX])
+{
+	const char *const names[] = { c->cookie_name, c->csrf_cookie_name };
+
+	for (size_t i = 0; i < COUNT_OF(names); i++) {
+		bool host = slice_starts(slice_of(names[i]), SLICE("__Host-"));
+		bool secure = host || slice_starts(slice_of(names[i]), SLICE("__Secure-"));
+
+		if ((host && c->cookie_domain[0] != '\0') ||
+		    (secure && c->cookie_secure != COOKIE_SECURE_ON)) {
+			snprintf(error, CONFIG_ERROR_MAX, "%s: browsers take this name with "
+			         "cookie_secure=on%s alone", names[i],
+			         host ? " and no cookie_domain" : "");
+			return false;
+		}
+	}
+	if (c->cookie_samesite == SAMESITE_NONE && c->cookie_secure != COOKIE_SECURE_ON) {
+		snprintf(error, CONFIG_ERROR_MAX, "cookie_samesite: None needs cookie_secure=on");
+		return false;
+	}
+	if (strcmp(c->cookie_name, c->csrf_cookie_name) == 0) {
+		snprintf(error, CONFIG_ERROR_MAX, "cookie_name and csrf_cookie_name are the same");
+		return false;
+	}
+	return true;
+}
+
 bool config_finish(struct config *c, char error[CONFIG_ERROR_MAX])
 {
 	char path[CONFIG_PATH_MAX];
@@ -692,6 +827,8 @@ bool config_finish(struct config *c, char error[CONFIG_ERROR_MAX])
 		         c->session_ttl_s, c->session_max_s);
 		return false;
 	}
+	if (!cookies_fit(c, error))
+		return false;
 	if (c->max_target > c->max_head) {
 		snprintf(error, CONFIG_ERROR_MAX,
 		         "max_target (%u) is more than max_head (%u), of which it is a part",
@@ -707,6 +844,11 @@ static bool is_loopback(const struct address *a)
 
 	return (network_parse(SLICE("127.0.0.0/8"), &loopback) && network_has(&loopback, a)) ||
 	       (network_parse(SLICE("::1"), &loopback) && network_has(&loopback, a));
+}
+
+static bool is_local(const struct config_listener *l)
+{
+	return l->path[0] != '\0' || is_loopback(&l->address);
 }
 
 static bool is_everybody(const struct network *n)
@@ -730,11 +872,19 @@ void config_warnings(const struct config *c)
 		warn("sid_trust", "whoever reaches a listener may send any Session-Id");
 	if (c->password_iterations < 100000)
 		warn("password_iterations", "below 100000 a stolen password hash is soon guessed");
+	if (c->cookie_samesite == SAMESITE_STRICT)
+		warn("cookie_samesite", "Strict: who follows a link from elsewhere is logged out");
+	if (c->cookie_secure == COOKIE_SECURE_OFF)
+		warn("cookie_secure", "off: the session's cookie travels in the clear");
 	if (c->seccomp == CONFIG_OFF)
 		warn("seccomp", "a front that was taken over may make any system call");
 	for (uint32_t i = 0; i < c->listener_count; i++)
-		if (c->listeners[i].ops && !is_loopback(&c->listeners[i].address))
+		if (c->listeners[i].ops && !is_local(&c->listeners[i]))
 			warn("ops_listen", "other machines can reach it");
+	for (uint32_t i = 0; i < c->listener_count; i++)
+		if (c->listeners[i].proxy && !is_local(&c->listeners[i]))
+			warn(c->listeners[i].ops ? "ops_listen" : "listen",
+			     "who reaches a proxy: listener may say which address he calls from");
 	for (uint32_t i = 0; i < c->trusted_proxy_count; i++)
 		if (is_everybody(&c->trusted_proxies[i]))
 			warn("trusted_proxies", "anybody may say which address he calls from");

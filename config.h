@@ -17,16 +17,24 @@
 #define CONFIG_NETWORKS_MAX  32
 #define CONFIG_REALMS_MAX    32
 #define CONFIG_REALM_MAX     254    /* a host name, NUL included */
+#define CONFIG_ORIGINS_MAX   16
+#define CONFIG_ORIGIN_MAX    272    /* `https://`, a host name, a port, NUL */
+#define CONFIG_COOKIE_NAME_MAX 64
 #define CONFIG_PATH_MAX      512
+#define CONFIG_SOCKET_MAX    108    /* the path of a Unix socket (unix(7)), NUL included */
 #define CONFIG_ERROR_MAX     512
 
 enum config_switch { CONFIG_OFF, CONFIG_ON };
 enum config_durability { DURABILITY_COMMIT, DURABILITY_UNSAFE_NOSYNC };
 enum config_sid_trust { SID_TRUST_KEY, SID_TRUST_ANY };
+enum config_cookie_secure { COOKIE_SECURE_AUTO, COOKIE_SECURE_ON, COOKIE_SECURE_OFF };
+enum config_samesite { SAMESITE_LAX, SAMESITE_STRICT, SAMESITE_NONE };
 
 struct config_listener {
 	struct address address;
 	uint16_t port;          /* 0: the kernel picks */
+	char path[CONFIG_SOCKET_MAX];   /* of a Unix socket, which has no address; or empty */
+	bool proxy;             /* connections begin with a PROXY header (proxy.h) */
 	bool ops;               /* from ops_listen */
 };
 
@@ -34,6 +42,12 @@ struct config_listener {
 struct config_rate {
 	uint32_t count;
 	uint32_t window_s;
+};
+
+/* Origins as browsers send them: `https://shop.example`, lower case, no default port. */
+struct config_origins {
+	char text[CONFIG_ORIGINS_MAX][CONFIG_ORIGIN_MAX];
+	uint32_t count;
 };
 
 struct config {
@@ -51,12 +65,18 @@ struct config {
 	char sid_realms[CONFIG_REALMS_MAX][CONFIG_REALM_MAX];
 	uint32_t sid_realm_count;       /* 0: the realm must equal the request's host name */
 	uint32_t session_ttl_s, session_max_s;
+	uint32_t anon_ttl_s;            /* 0: for ever */
+	char cookie_name[CONFIG_COOKIE_NAME_MAX], csrf_cookie_name[CONFIG_COOKIE_NAME_MAX];
+	uint32_t cookie_secure;         /* enum config_cookie_secure */
+	uint32_t cookie_samesite;       /* enum config_samesite */
+	char cookie_domain[CONFIG_REALM_MAX];    /* empty: the host alone */
+	struct config_origins csrf_origins, cors_origins;
 	uint32_t max_sessions_per_customer;      /* 0: no limit */
 	uint32_t password_iterations;
 	struct config_rate login_throttle, login_throttle_address;
 	struct config_rate rate_limit_key, rate_limit_address;
 	uint32_t expose_user_details;   /* enum config_switch */
-	struct network trusted_proxies[CONFIG_NETWORKS_MAX];
+	struct network trusted_proxies[CONFIG_NETWORKS_MAX];    /* `unix` is `::` alone */
 	uint32_t trusted_proxy_count;
 	uint32_t overload_status;       /* 429, 500, 502 or 503 */
 	uint32_t log_level;             /* enum log_level */

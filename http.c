@@ -30,6 +30,7 @@ static const struct slice status_text[] = {
 	STATUS(HTTP_METHOD_NOT_ALLOWED,   "405 Method Not Allowed"),
 	STATUS(HTTP_REQUEST_TIMEOUT,      "408 Request Timeout"),
 	STATUS(HTTP_CONFLICT,             "409 Conflict"),
+	STATUS(HTTP_PRECONDITION_FAILED,  "412 Precondition Failed"),
 	STATUS(HTTP_CONTENT_TOO_LARGE,    "413 Content Too Large"),
 	STATUS(HTTP_URI_TOO_LONG,         "414 URI Too Long"),
 	STATUS(HTTP_UNSUPPORTED_MEDIA,    "415 Unsupported Media Type"),
@@ -64,21 +65,27 @@ struct known_field {
 };
 
 /* The row is the length of the name. */
-static const struct known_field known_fields[][4] = {
+static const struct known_field known_fields[][5] = {
 	[4]  = { { "host",              HTTP_HOST,              REFUSE } },
-	[6]  = { { "accept",            HTTP_ACCEPT,            FIRST  },
+	[6]  = { { "cookie",            HTTP_COOKIE,            FIRST  },
+	         { "origin",            HTTP_ORIGIN,            REFUSE },
+	         { "accept",            HTTP_ACCEPT,            FIRST  },
 	         { "expect",            HTTP_EXPECT,            REFUSE } },
 	[7]  = { { "upgrade",           HTTP_UPGRADE,           FIRST  } },
+	[8]  = { { "if-match",          HTTP_IF_MATCH,          REFUSE } },
 	[9]  = { { "x-api-key",         HTTP_X_API_KEY,         REFUSE } },
 	[10] = { { "session-id",        HTTP_SESSION_ID,        REFUSE },
 	         { "connection",        HTTP_CONNECTION,        FIRST  } },
+	[11] = { { "x-csrftoken",       HTTP_X_CSRFTOKEN,       REFUSE } },
 	[12] = { { "content-type",      HTTP_CONTENT_TYPE,      REFUSE } },
 	[13] = { { "authorization",     HTTP_AUTHORIZATION,     REFUSE } },
-	[14] = { { "content-length",    HTTP_CONTENT_LENGTH,    REFUSE } },
+	[14] = { { "content-length",    HTTP_CONTENT_LENGTH,    REFUSE },
+	         { "sec-fetch-site",    HTTP_SEC_FETCH_SITE,    REFUSE } },
 	[15] = { { "x-forwarded-for",   HTTP_X_FORWARDED_FOR,   LAST   } },
 	[16] = { { "x-forwarded-host",  HTTP_X_FORWARDED_HOST,  REFUSE } },
 	[17] = { { "x-forwarded-proto", HTTP_X_FORWARDED_PROTO, REFUSE },
 	         { "transfer-encoding", HTTP_TRANSFER_ENCODING, REFUSE } },
+	[29] = { { "access-control-request-method", HTTP_ACCESS_CONTROL_REQUEST_METHOD, FIRST } },
 };
 
 /* What a byte may stand in, as bits. */
@@ -448,6 +455,11 @@ static enum http_result judge_field(struct http_request *r, enum http_field fiel
 	case HTTP_CONNECTION:
 		read_connection(r, value);
 		break;
+	case HTTP_COOKIE:
+		if (r->cookie_lines == HTTP_COOKIE_LINES_MAX)
+			return refuse(refusal, HTTP_FIELDS_TOO_LARGE, "Too many Cookie lines.");
+		r->cookies[r->cookie_lines++] = value;
+		break;
 	case HTTP_EXPECT:
 	case HTTP_UPGRADE:
 	case HTTP_CONTENT_TYPE:
@@ -458,6 +470,11 @@ static enum http_result judge_field(struct http_request *r, enum http_field fiel
 	case HTTP_X_FORWARDED_FOR:
 	case HTTP_X_FORWARDED_HOST:
 	case HTTP_X_FORWARDED_PROTO:
+	case HTTP_ORIGIN:
+	case HTTP_SEC_FETCH_SITE:
+	case HTTP_X_CSRFTOKEN:
+	case HTTP_IF_MATCH:
+	case HTTP_ACCESS_CONTROL_REQUEST_METHOD:
 	case HTTP_FIELDS:
 		break;
 	}
@@ -528,7 +545,7 @@ static enum http_result judge_head(struct http_request *r, const struct http_lim
 
 void http_request_init(struct http_request *r)
 {
-	*r = (struct http_request){ 0 };
+	memset(r, 0, offsetof(struct http_request, cookies));
 }
 
 /* Takes one line; r->parser.head_done says that it was the empty one at the end. */
@@ -806,6 +823,26 @@ void http_form_decode(struct slice text, struct buf *out)
 			buf_char(out, c == '+' ? ' ' : c);
 		}
 	}
+}
+
+uint32_t http_cookie_find(const struct http_request *r, struct slice name, struct slice *value)
+{
+	uint32_t found = 0, pairs = 0;
+
+	for (uint32_t i = 0; i < r->cookie_lines; i++) {
+		struct slice rest = r->cookies[i];
+
+		for (; slice_given(rest); pairs++) {
+			struct slice after = slice_cut(&rest, ';');
+			struct slice before = slice_trim(slice_cut(&after, '='));
+
+			if (!slice_given(after) || !slice_eq(before, name))
+				continue;
+			if (found++ == 0)
+				*value = slice_trim(after);
+		}
+	}
+	return pairs <= HTTP_COOKIE_PAIRS_MAX ? found : 0;
 }
 
 struct slice http_host_name(struct slice authority)

@@ -27,6 +27,7 @@ enum http_status {
 	HTTP_METHOD_NOT_ALLOWED   = 405,
 	HTTP_REQUEST_TIMEOUT      = 408,
 	HTTP_CONFLICT             = 409,
+	HTTP_PRECONDITION_FAILED  = 412,
 	HTTP_CONTENT_TOO_LARGE    = 413,
 	HTTP_URI_TOO_LONG         = 414,
 	HTTP_UNSUPPORTED_MEDIA    = 415,
@@ -76,8 +77,17 @@ enum http_field {
 	HTTP_X_FORWARDED_FOR,       /* of several lines, the last */
 	HTTP_X_FORWARDED_HOST,
 	HTTP_X_FORWARDED_PROTO,
+	HTTP_COOKIE,                /* the first line; all stand in `cookies` */
+	HTTP_ORIGIN,
+	HTTP_SEC_FETCH_SITE,
+	HTTP_X_CSRFTOKEN,
+	HTTP_IF_MATCH,
+	HTTP_ACCESS_CONTROL_REQUEST_METHOD,
 	HTTP_FIELDS
 };
+
+#define HTTP_COOKIE_LINES_MAX 8         /* one more is 431 */
+#define HTTP_COOKIE_PAIRS_MAX 50        /* of one request; with more, none is found */
 
 struct http_limits {
 	uint32_t max_head, max_target, max_headers;     /* bytes, bytes, fields */
@@ -96,6 +106,7 @@ struct http_request {
 	                                 * CONNECT, else of Host (H17); may hold a port; absent
 	                                 * where HTTP/1.0 sent none */
 	struct slice field[HTTP_FIELDS];        /* trimmed; absent where not sent */
+	uint32_t cookie_lines;
 	int minor;                      /* HTTP/1.minor, 0 or 1 */
 	bool keep_alive;                /* what the client allows (RFC 9112, section 9.3) */
 	bool chunked;
@@ -112,6 +123,7 @@ struct http_request {
 		bool head_done;         /* the empty line behind the fields was seen */
 		bool close, keep_alive; /* options of all Connection lines */
 	} parser;
+	struct slice cookies[HTTP_COOKIE_LINES_MAX];    /* the first cookie_lines are set */
 };
 
 enum http_result { HTTP_MORE, HTTP_READY, HTTP_REFUSED };
@@ -162,6 +174,11 @@ bool http_form_next(struct slice *rest, struct slice *name, struct slice *value)
 /* `+` and percent escapes of application/x-www-form-urlencoded, decoded once into `out`.
  * A bad escape stays as it is, as browsers and Django have it. */
 void http_form_decode(struct slice text, struct buf *out);
+
+/* How often the cookie `name` (compared byte for byte) stands in the request, and its first
+ * value. Nameless and malformed pairs are skipped, quotes are part of a value (RFC 6265,
+ * section 5.2). */
+uint32_t http_cookie_find(const struct http_request *r, struct slice name, struct slice *value);
 
 /* The host name of an authority, without the port; brackets of IPv6 are kept. */
 struct slice http_host_name(struct slice authority);

@@ -7,14 +7,17 @@
 static const char *const kind_text[] = {
 	[IDENTITY_NONE] = "none", [IDENTITY_GUEST] = "guest", [IDENTITY_CUSTOMER] = "customer",
 };
-static const char *const via_text[] = { [VIA_NONE] = "none", [VIA_HEADER] = "header" };
+static const char *const via_text[] = {
+	[VIA_NONE] = "none", [VIA_HEADER] = "header", [VIA_COOKIE] = "cookie",
+	[VIA_RETIRED] = "retired",
+};
 
 const char *identity_kind_text(enum identity_kind k)
 {
 	return kind_text[k];
 }
 
-const char *identity_via_text(enum identity_via v)
+const char *identity_via_text(enum record_via v)
 {
 	return via_text[v];
 }
@@ -27,21 +30,51 @@ bool identity_peer_trusted(const struct config *config, const struct address *pe
 	return false;
 }
 
-/* The client's address: the rightmost of X-Forwarded-For, from a trusted peer only; what
- * is no address there leaves the peer's (requirement F07). */
-static void find_address(const struct identity_question *q, bool trusted, struct identity *id)
+/* The part of a list behind its last comma; the list loses it. */
+static struct slice cut_last(struct slice *list)
 {
-	struct slice list = q->request->field[HTTP_X_FORWARDED_FOR], last = list;
+	struct slice last = *list;
+
+	while (last.len > 0 && last.ptr[last.len - 1] != ',')
+		last.len--;
+	last = slice_skip(*list, last.len);
+	*list = last.len < list->len ? (struct slice){ list->ptr, list->len - last.len - 1 }
+	                             : (struct slice){ 0 };
+	return slice_trim(last);
+}
+
+/* The client's address: of X-Forwarded-For the rightmost that is no trusted proxy, from a
+ * trusted peer only; what is no address there leaves the peer's (requirement F07). */
+static void find_address(const struct identity_question *q, struct identity *id)
+{
+	struct slice list = q->request->field[HTTP_X_FORWARDED_FOR];
+	struct address hop;
 
 	id->address = *q->peer;
 	id->forwarded = false;
-	if (!trusted || !slice_given(list))
+	if (!id->trusted || !slice_given(list))
 		return;
-	while (slice_given(list))
-		last = slice_cut(&list, ',');
-	id->forwarded = address_parse(slice_trim(last), &id->address);
-	if (!id->forwarded)
-		id->address = *q->peer;
+	do {
+		if (!address_parse(cut_last(&list), &hop)) {
+			id->address = *q->peer;
+			id->forwarded = false;
+			return;
+		}
+		id->address = hop;
+		id->forwarded = true;
+	} while (slice_given(list) && identity_peer_trusted(q->config, &hop));
+}
+
+/* Which host and scheme the client addressed, as a trusted proxy says or as it came. */
+static void find_authority(const struct identity_question *q, struct identity *id)
+{
+	const struct slice *field = q->request->field;
+
+	id->authority = q->request->host;
+	id->https = id->trusted &&
+	            slice_eq_nocase(field[HTTP_X_FORWARDED_PROTO], SLICE("https"));
+	if (id->trusted && field[HTTP_X_FORWARDED_HOST].len > 0)
+		id->authority = field[HTTP_X_FORWARDED_HOST];
 }
 
 /* `Authorization: KEY` as oscarapi has it, or `ApiKey KEY`. Values of the schemes Basic and
@@ -148,12 +181,10 @@ static bool realm_accepted(const struct identity_question *q, const struct ident
 	return slice_eq(id->host, id->sid.realm);
 }
 
-static void find_host(const struct identity_question *q, bool trusted, struct identity *id)
+static void find_host(const struct identity_question *q, struct identity *id)
 {
-	struct slice authority = q->request->host;
+	struct slice authority = id->authority;
 
-	if (trusted && q->request->field[HTTP_X_FORWARDED_HOST].len > 0)
-		authority = q->request->field[HTTP_X_FORWARDED_HOST];
 	id->host = q->config->sid_grammar == SID_STRICT ? http_host_name(authority)
 	                                                : slice_cut(&authority, ':');
 }
@@ -185,26 +216,29 @@ static struct identity_seen *seen_place(struct identity_memo *memo, struct slice
 	return &memo->seen[hash >> (64 - IDENTITY_SEEN_BITS)];
 }
 
-/* Finds id->session_key, and the place where what is known of it stands, or NULL. */
-static struct identity_seen *find_key(const struct identity_question *q, struct identity *id)
+/* True where the place holds this very text: its key is known. */
+static bool recall_key(const struct identity_seen *seen, struct slice text,
+                       uint8_t key[RECORD_SESSION_KEY_LEN])
 {
-	struct slice text = counted_part(q->request->field[HTTP_SESSION_ID], &id->sid);
-	struct identity_seen *seen = seen_place(q->memo, text);
+	if (seen == NULL || !slice_eq_secret(text, (struct slice){ seen->text, seen->len }))
+		return false;
+	memcpy(key, seen->key, sizeof seen->key);
+	return true;
+}
 
-	if (seen != NULL && slice_eq_secret(text, (struct slice){ seen->text, seen->len })) {
-		memcpy(id->session_key, seen->key, sizeof seen->key);
-		return seen;
-	}
-	sid_key(&id->sid, id->sid.type, q->sid_secret, id->session_key);
+static void keep_key(struct identity_seen *seen, struct slice text,
+                     const uint8_t key[RECORD_SESSION_KEY_LEN])
+{
 	if (seen == NULL)
-		return NULL;
+		return;
 	seen->snapshot = 0;
 	seen->len = (uint8_t)text.len;
 	memcpy(seen->text, text.ptr, text.len);
-	memcpy(seen->key, id->session_key, sizeof seen->key);
-	return seen;
+	memcpy(seen->key, key, sizeof seen->key);
 }
 
+/* The session of id->session_key and its customer, from the memo where the store has not
+ * changed since. */
 static enum kv_status find_live(const struct identity_question *q, struct identity *id,
                                 struct identity_seen *seen)
 {
@@ -224,10 +258,21 @@ static enum kv_status find_live(const struct identity_question *q, struct identi
 	return KV_OK;
 }
 
-static enum kv_status find_session(const struct identity_question *q, bool trusted,
-                                   struct identity *id)
+/* Looks for the live session of id->session_key. */
+static enum kv_status find_record(const struct identity_question *q, struct identity *id,
+                                  struct identity_seen *seen)
 {
-	struct slice header = q->request->field[HTTP_SESSION_ID];
+	enum kv_status status = find_live(q, id, seen);
+
+	id->recorded = status == KV_OK;
+	if (id->recorded)
+		id->renewal_due |= session_renewal_due(q->config, &id->session, q->now_s);
+	return status == KV_NOT_FOUND ? KV_OK : status;
+}
+
+static enum kv_status find_session(const struct identity_question *q, struct identity *id)
+{
+	struct slice header = q->request->field[HTTP_SESSION_ID], text;
 	struct identity_seen *seen;
 	enum kv_status status;
 
@@ -244,28 +289,53 @@ static enum kv_status find_session(const struct identity_question *q, bool trust
 		id->refusal = IDENTITY_SID_UNTRUSTED;
 		return KV_OK;
 	}
-	find_host(q, trusted, id);
+	find_host(q, id);
 	if (!realm_accepted(q, id)) {
 		id->refusal = IDENTITY_SID_REALM;
 		return KV_OK;
 	}
-	seen = find_key(q, id);
+	text = counted_part(header, &id->sid);
+	seen = seen_place(q->memo, text);
+	if (!recall_key(seen, text, id->session_key)) {
+		sid_key(&id->sid, id->sid.type, q->sid_secret, id->session_key);
+		keep_key(seen, text, id->session_key);
+	}
 	id->via = VIA_HEADER;
 	if (id->sid.type == SID_ANON) {
 		id->has_sid = true;
 		id->kind = IDENTITY_GUEST;
-		return KV_OK;
+		/* What a guest keeps for ever needs no renewal: no look-up either. */
+		return q->config->anon_ttl_s > 0 ? find_record(q, id, seen) : KV_OK;
 	}
-	status = find_live(q, id, seen);
-	if (status == KV_NOT_FOUND) {
+	status = find_record(q, id, seen);
+	if (status == KV_OK && !id->recorded)
 		id->refusal = IDENTITY_SESSION_DEAD;
-		return KV_OK;
-	}
-	if (status != KV_OK)
-		return status;
-	id->has_sid = true;
+	id->has_sid = id->recorded;
 	id->kind = IDENTITY_CUSTOMER;
-	id->renewal_due |= session_renewal_due(q->config, &id->session, q->now_s);
+	return status;
+}
+
+/* The session of the cookie. One that is unknown, dead, or there twice is none: an id from
+ * outside never becomes a session (requirements S03, K06). */
+static enum kv_status find_cookie_session(const struct identity_question *q, struct identity *id)
+{
+	struct slice value, name = slice_of(q->config->cookie_name);
+	struct identity_seen *seen;
+	enum kv_status status;
+
+	if (q->request->cookie_lines == 0 || http_cookie_find(q->request, name, &value) != 1 ||
+	    value.len != SESSION_ID_CHARS)
+		return KV_OK;
+	seen = seen_place(q->memo, value);
+	if (!recall_key(seen, value, id->session_key)) {
+		session_cookie_key(q->sid_secret, value, id->session_key);
+		keep_key(seen, value, id->session_key);
+	}
+	status = find_record(q, id, seen);
+	if (status != KV_OK || !id->recorded)
+		return status;
+	id->via = VIA_COOKIE;
+	id->kind = id->customer.id != 0 ? IDENTITY_CUSTOMER : IDENTITY_GUEST;
 	return KV_OK;
 }
 
@@ -274,32 +344,97 @@ static void forget(struct identity *id)
 {
 	id->kind = IDENTITY_NONE;
 	id->via = VIA_NONE;
-	id->renewal_due = false;
+	id->recorded = id->renewal_due = false;
 }
 
 enum kv_status identify(const struct identity_question *q, struct identity *id)
 {
-	bool trusted = identity_peer_trusted(q->config, q->peer);
-	bool bearer = false;
 	struct slice key = q->request->field[HTTP_AUTHORIZATION];
+	bool bearer = false;
 	enum kv_status status;
 
 	id->refusal = IDENTITY_ADMITTED;
 	id->sid_error = SID_OK;
 	id->client = NULL;
 	id->has_sid = false;
+	id->trusted = identity_peer_trusted(q->config, q->peer);
 	forget(id);
 	if (slice_given(key))
 		key = authorization_key(key, &bearer);
-	find_address(q, trusted, id);
+	find_address(q, id);
+	find_authority(q, id);
 	status = find_client(q, key, id);
 	if (status == KV_OK && id->refusal == IDENTITY_ADMITTED)
-		status = find_session(q, trusted, id);
+		status = find_session(q, id);
 	if (status == KV_OK && id->refusal == IDENTITY_ADMITTED && bearer)
 		id->refusal = IDENTITY_TOKEN_DEAD;
+	if (status == KV_OK && id->refusal == IDENTITY_ADMITTED && !id->has_sid)
+		status = find_cookie_session(q, id);
 	if (status != KV_OK || id->refusal != IDENTITY_ADMITTED)
 		forget(id);
 	return status;
+}
+
+static bool origin_listed(const struct config_origins *origins, struct slice origin)
+{
+	for (uint32_t i = 0; i < origins->count; i++)
+		if (slice_eq_nocase(origin, slice_of(origins->text[i])))
+			return true;
+	return false;
+}
+
+bool identity_origin_reads(const struct config *config, struct slice origin)
+{
+	return origin_listed(&config->cors_origins, origin);
+}
+
+/* A page of this very host. Over plain HTTP it may still be an https: page, behind a proxy
+ * that does not say so. */
+static bool origin_is_own(const struct identity *id, struct slice origin)
+{
+	const struct slice https = SLICE("https://"), http = SLICE("http://");
+
+	if (slice_starts(origin, https))
+		return slice_eq_nocase(slice_skip(origin, https.len), id->authority);
+	return !id->https && slice_starts(origin, http) &&
+	       slice_eq_nocase(slice_skip(origin, http.len), id->authority);
+}
+
+/* Where the browser says whose page sent the request: one of ours. Where it says nothing, it
+ * is no browser, or an old one. */
+static bool origin_accepted(const struct identity_question *q, const struct identity *id)
+{
+	struct slice origin = q->request->field[HTTP_ORIGIN];
+	struct slice site = q->request->field[HTTP_SEC_FETCH_SITE];
+	bool own_site = !slice_given(site) || slice_eq(site, SLICE("same-origin")) ||
+	                slice_eq(site, SLICE("none"));
+
+	if (slice_given(origin) && origin_listed(&q->config->csrf_origins, origin))
+		return true;
+	return own_site && (!slice_given(origin) || origin_is_own(id, origin));
+}
+
+void identity_judge_csrf(const struct identity_question *q, struct identity *id)
+{
+	struct slice name = slice_of(q->config->csrf_cookie_name), cookie;
+	struct slice sent = q->request->field[HTTP_X_CSRFTOKEN];
+	char text[SESSION_ID_CHARS];
+	struct buf token = BUF(text);
+
+	if (id->via == VIA_HEADER)
+		return;
+	if (!origin_accepted(q, id)) {
+		id->refusal = IDENTITY_CSRF_ORIGIN;
+	} else if (id->kind == IDENTITY_CUSTOMER) {
+		session_put_csrf_token(&token, q->sid_secret, id->session_key);
+		if (http_cookie_find(q->request, name, &cookie) != 1)
+			id->refusal = IDENTITY_CSRF_COOKIE;
+		else if (!slice_eq_secret(cookie, buf_slice(&token)) ||
+		         !slice_eq_secret(sent, buf_slice(&token)))
+			id->refusal = IDENTITY_CSRF_TOKEN;
+	}
+	if (id->refusal != IDENTITY_ADMITTED)
+		forget(id);
 }
 
 /* Reads the record anew: what identify() found may have moved with the request's puts. */
@@ -323,7 +458,7 @@ enum kv_status identity_renew(const struct identity_question *q, const struct id
 		return KV_OK;
 	if (id->client != NULL)
 		status = renew_client(q, id);
-	if (status == KV_OK && id->kind == IDENTITY_CUSTOMER &&
+	if (status == KV_OK && id->recorded &&
 	    session_renewal_due(q->config, &id->session, q->now_s))
 		status = session_renew(q->kv, q->config, id->session_key, q->now_s);
 	return status == KV_NOT_FOUND ? KV_OK : status;

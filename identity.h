@@ -1,8 +1,8 @@
-/* identity.h -- who is calling: API key and Session-Id; one answer for all surfaces.
+/* identity.h -- who is calling: API key, Session-Id, cookie; one answer for all surfaces.
  *
- * Resolved once per request, before its handler, in the order of DESIGN section 5: the
- * client's key, the Session-Id, then Bearer tokens. No cookies and no tokens are made yet:
- * every Bearer is dead.
+ * Resolved once per request, before its handler: the client's key, the Session-Id, Bearer
+ * tokens (none is made yet: every Bearer is dead), and only where neither Session-Id nor
+ * Bearer came, the session's cookie.
  */
 #ifndef IDENTITY_H
 #define IDENTITY_H
@@ -13,7 +13,6 @@
 #include "sid.h"
 
 enum identity_kind { IDENTITY_NONE, IDENTITY_GUEST, IDENTITY_CUSTOMER };
-enum identity_via { VIA_NONE, VIA_HEADER };
 
 /* Why a request is refused before any handler runs. */
 enum identity_refusal {
@@ -26,18 +25,21 @@ enum identity_refusal {
 	IDENTITY_SID_REALM,     /* 403 */
 	IDENTITY_SESSION_DEAD,  /* 401: AUTH without a live record */
 	IDENTITY_TOKEN_DEAD,    /* 401 */
+	IDENTITY_CSRF_ORIGIN,   /* 403: another site's page sent it */
+	IDENTITY_CSRF_COOKIE,   /* 403: no CSRF cookie beside the session's */
+	IDENTITY_CSRF_TOKEN,    /* 403: the token is missing or another session's */
 	IDENTITY_REFUSALS
 };
 
 #define IDENTITY_SEEN_BITS 13   /* places: one for each hash of a text, so cut */
 #define IDENTITY_SEEN_TEXT 80   /* bytes; a longer Session-Id is looked up each time */
 
-/* A Session-Id seen before. The key follows from its text for ever; the records are good
- * while the snapshot is the same one. */
+/* A Session-Id or cookie seen before. The key follows from its text for ever; the records are
+ * good while the snapshot is the same one. */
 struct identity_seen {
 	uint64_t snapshot;              /* 0: the records are to be looked up */
 	uint8_t len;                    /* of `text`; 0: empty */
-	char text[IDENTITY_SEEN_TEXT];  /* from `SID:` to the end of the identifier */
+	char text[IDENTITY_SEEN_TEXT];  /* `SID:` to the end of the identifier; a cookie's id */
 	uint8_t key[RECORD_SESSION_KEY_LEN];
 	struct session_record session;
 	struct customer_record customer;
@@ -57,7 +59,7 @@ struct identity_memo {
 struct identity {
 	enum identity_refusal refusal;
 	enum identity_kind kind;
-	enum identity_via via;
+	enum record_via via;
 	struct address address;         /* the client's, behind trusted proxies */
 	bool forwarded;                 /* a trusted proxy named it */
 	const struct client_record *client;             /* NULL: no usable key came */
@@ -66,10 +68,14 @@ struct identity {
 	bool has_sid;                   /* a valid Session-Id came: it is echoed */
 	enum sid_error sid_error;
 	struct sid sid;
+	bool trusted;                   /* the peer's X-Forwarded-* fields are believed */
+	bool https;                     /* as far as is known */
+	struct slice authority;         /* host and port as the client addressed them */
 	struct slice host;              /* host name that the realm was compared with */
 	uint8_t session_key[RECORD_SESSION_KEY_LEN];    /* kind guest and customer */
-	struct session_record session;  /* kind customer */
-	struct customer_record customer;
+	bool recorded;                  /* the session has a record: */
+	struct session_record session;
+	struct customer_record customer;                /* kind customer */
 	bool renewal_due;               /* of the session's expiry or the key's used_s */
 };
 
@@ -90,11 +96,18 @@ enum kv_status identify(const struct identity_question *q, struct identity *id);
 /* True where the peer's X-Forwarded-* fields are believed. */
 bool identity_peer_trusted(const struct config *config, const struct address *peer);
 
+/* Judges a request that may change something (requirement K09), and sets id->refusal: one
+ * without Session-Id needs an origin of ours, and with a customer's cookie the CSRF token. */
+void identity_judge_csrf(const struct identity_question *q, struct identity *id);
+
+/* True for the origins whose pages may read answers (setting cors_origins). */
+bool identity_origin_reads(const struct config *config, struct slice origin);
+
 /* Writes what identify() found due: the session's renewal, the key's last use. */
 enum kv_status identity_renew(const struct identity_question *q, const struct identity *id);
 
-/* "none", "guest", "customer"; "none", "header". */
+/* "none", "guest", "customer"; "none", "header", "cookie", "retired". */
 const char *identity_kind_text(enum identity_kind k);
-const char *identity_via_text(enum identity_via v);
+const char *identity_via_text(enum record_via v);
 
 #endif

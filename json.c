@@ -367,7 +367,8 @@ void json_seed(uint32_t random)
 	json_object_seed(random);
 }
 
-json_t *json_parse(struct slice text, char error[JSON_ERROR_MAX])
+/* As json_parse(), beside what is in the arena already. */
+static json_t *load(struct slice text, char error[JSON_ERROR_MAX])
 {
 	struct scan s = { .text = text };
 	json_error_t refusal;
@@ -376,7 +377,6 @@ json_t *json_parse(struct slice text, char error[JSON_ERROR_MAX])
 	if (text.len > JSON_TEXT_MAX)
 		fail(&s, "More than " DIGITS_OF(JSON_TEXT_MAX) " bytes", JSON_TEXT_MAX);
 	else if (scan_utf8(&s) && scan_document(&s)) {
-		arena_used = 0;
 		json_set_alloc_funcs(arena_get, arena_keep);
 		root = json_loadb(text.ptr, text.len,
 		                  JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL,
@@ -387,6 +387,62 @@ json_t *json_parse(struct slice text, char error[JSON_ERROR_MAX])
 	if (root == NULL)
 		explain(&s, error);
 	return root;
+}
+
+json_t *json_parse(struct slice text, char error[JSON_ERROR_MAX])
+{
+	arena_used = 0;
+	return load(text, error);
+}
+
+/* RFC 7396, section 2; as deep as the patch, which the scan has limited. */
+static bool merge(json_t *target, json_t *patch)
+{
+	const char *name;
+	json_t *value;
+
+	json_object_foreach(patch, name, value) {
+		json_t *old = json_object_get(target, name);
+
+		if (json_is_null(value)) {
+			json_object_del(target, name);
+		} else if (json_is_object(value)) {
+			if (!json_is_object(old)) {
+				old = json_object();
+				if (json_object_set(target, name, old) != 0)
+					return false;
+			}
+			if (!merge(old, value))
+				return false;
+		} else if (json_object_set(target, name, value) != 0) {
+			return false;
+		}
+	}
+	return true;
+}
+
+static int put_text(const char *text, size_t len, void *out)
+{
+	buf_put(out, (struct slice){ text, len });
+	return 0;
+}
+
+bool json_merge_patch(struct buf *out, struct slice target, struct slice patch,
+                      char error[JSON_ERROR_MAX])
+{
+	json_t *into = json_parse(target, error);
+	json_t *from = into != NULL ? load(patch, error) : NULL;
+
+	if (from == NULL)
+		return false;
+	if (!json_is_object(into) || !json_is_object(from)) {
+		(void)snprintf(error, JSON_ERROR_MAX, "Expecting an object");
+		return false;
+	}
+	if (merge(into, from) && json_dump_callback(into, put_text, out, JSON_COMPACT) == 0)
+		return true;
+	(void)snprintf(error, JSON_ERROR_MAX, "Out of memory");
+	return false;
 }
 
 static void put_escape(struct buf *out, char c)

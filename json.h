@@ -30,6 +30,12 @@ void json_seed(uint32_t random);
  * json_string_length(). Empty text is an error ("Expecting value: ..."). */
 json_t *json_parse(struct slice text, char error[JSON_ERROR_MAX]);
 
+/* Merges the object `patch` into the object `target` (RFC 7396: null removes) and writes the
+ * result behind `out`, compact. False where a text is refused or is no object; `error` then
+ * says why. Empties the arena as json_parse() does. */
+bool json_merge_patch(struct buf *out, struct slice target, struct slice patch,
+                      char error[JSON_ERROR_MAX]);
+
 /* Writes `s` as a JSON string with its quotes. Control bytes, quotes and backslashes are
  * escaped; bytes that are not UTF-8 become U+FFFD. */
 void json_put_string(struct buf *out, struct slice s);

@@ -88,7 +88,9 @@ static void put_reason(struct call *c, enum http_status status, const char *reas
 
 enum call_result oscar_refuse(struct call *c)
 {
-	c->allow = NULL;
+	/* The original judges CSRF inside its view, and there its answers have an Allow. */
+	if (c->identity.refusal < IDENTITY_CSRF_ORIGIN)
+		c->allow = NULL;
 	switch (c->identity.refusal) {
 	case IDENTITY_KEY_MISSING:
 		return oscar_error(c, HTTP_FORBIDDEN, "An API key is required: send it as "
@@ -115,6 +117,15 @@ enum call_result oscar_refuse(struct call *c)
 	case IDENTITY_TOKEN_DEAD:
 		http_field_lit(c->response, "WWW-Authenticate: Bearer error=\"invalid_token\"");
 		return oscar_error(c, HTTP_UNAUTHORIZED, "This token is not accepted.");
+	case IDENTITY_CSRF_ORIGIN:
+		return oscar_error(c, HTTP_FORBIDDEN,
+		                   "CSRF Failed: Origin checking failed (setting csrf_origins).");
+	case IDENTITY_CSRF_COOKIE:
+		return oscar_error(c, HTTP_FORBIDDEN,
+		                   "CSRF Failed: CSRF cookie not set.");
+	case IDENTITY_CSRF_TOKEN:
+		return oscar_error(c, HTTP_FORBIDDEN,
+		                   "CSRF Failed: CSRF token missing or incorrect.");
 	case IDENTITY_ADMITTED:
 	case IDENTITY_REFUSALS:
 		break;
@@ -165,15 +176,12 @@ enum call_result oscar_login_get(struct call *c)
 
 enum call_result oscar_login_delete(struct call *c)
 {
-	enum kv_status status = KV_OK;
+	enum kv_status status;
 
-	if (c->identity.kind == IDENTITY_CUSTOMER)
-		status = session_end(c->kv, c->identity.session_key);
-	if (status != KV_OK && status != KV_NOT_FOUND)
-		return call_store(c, status);
 	begin(c, HTTP_OK);
 	buf_lit(&c->response->body, "\"\"");
-	return CALL_DONE;
+	status = call_log_out(c);
+	return status == KV_OK ? CALL_DONE : call_store(c, status);
 }
 
 /* One field of the login form as it came, and after the serializer's checks. */
@@ -473,26 +481,23 @@ static bool check_password(struct call *c, const struct customer_record *who, bo
 	return call_ask(c, answer);
 }
 
-/* ANON becomes AUTH: one transaction with one outcome. */
+/* One transaction with one outcome: ANON becomes AUTH, or a cookie session starts. */
 static enum call_result upgrade(struct call *c, struct customer_record *who,
                                 struct slice new_hash)
 {
-	uint8_t key[SID_KEY_LEN];
+	struct call_login login;
 	enum kv_status status = KV_OK;
 
-	sid_key(&c->identity.sid, SID_AUTH, c->sid_secret, key);
+	begin(c, HTTP_OK);
+	call_begin_login(c, &login);
+	buf_lit(&c->response->body, "\"\"");
 	if (new_hash.len > 0) {
 		who->sealed_password = new_hash;
 		status = customer_put(c->kv, who);
 	}
 	if (status == KV_OK)
-		status = session_start(c->kv, c->config, key, who, VIA_HEADER, call_now_s(c));
-	if (status != KV_OK)
-		return call_store(c, status);
-	begin(c, HTTP_OK);
-	call_put_session_id(c, SID_AUTH);
-	buf_lit(&c->response->body, "\"\"");
-	return CALL_DONE;
+		status = call_log_in(c, &login, who);
+	return status == KV_OK ? CALL_DONE : call_store(c, status);
 }
 
 static enum call_result log_in(struct call *c, const struct login_form *form)
@@ -534,8 +539,5 @@ enum call_result oscar_login_post(struct call *c)
 		return CALL_DONE;
 	if (form_bad(&form))
 		return form_errors(c, &form);
-	if (!c->identity.has_sid)
-		return oscar_error(c, HTTP_BAD_REQUEST, "A login needs a Session-Id: send one of "
-		                   "type ANON.");
 	return log_in(c, &form);
 }

@@ -78,6 +78,21 @@ static void put_bytes(struct buf *to, uint64_t bytes)
 	buf_char(to, units[unit]);
 }
 
+/* In the largest unit that it fills. */
+static void put_age(struct buf *to, uint64_t seconds)
+{
+	static const struct {
+		uint64_t seconds;
+		char name;
+	} units[] = { { 86400, 'd' }, { 3600, 'h' }, { 60, 'm' }, { 1, 's' } };
+	size_t i = 0;
+
+	while (i + 1 < COUNT_OF(units) && seconds < units[i].seconds)
+		i++;
+	buf_uint(to, seconds / units[i].seconds);
+	buf_char(to, units[i].name);
+}
+
 static void put_tenths(struct buf *to, uint64_t tenths)
 {
 	buf_uint(to, tenths / 10);
@@ -102,6 +117,15 @@ static void put_text(struct buf *to, const struct print_cell *cell)
 		return;
 	case PRINT_NUMBER:
 		buf_uint(to, cell->number);
+		return;
+	case PRINT_ID:
+		if (cell->number > 0)
+			buf_uint(to, cell->number);
+		else
+			buf_char(to, '-');
+		return;
+	case PRINT_AGE:
+		put_age(to, cell->number);
 		return;
 	case PRINT_TENTHS:
 		put_tenths(to, cell->number);
@@ -147,8 +171,15 @@ static void put_json(struct buf *to, const struct print_cell *cell)
 		put_array(to, cell->text);
 		return;
 	case PRINT_NUMBER:
+	case PRINT_AGE:
 	case PRINT_BYTES:
 		buf_uint(to, cell->number);
+		return;
+	case PRINT_ID:
+		if (cell->number > 0)
+			buf_uint(to, cell->number);
+		else
+			buf_lit(to, "null");
 		return;
 	case PRINT_TENTHS:
 		put_tenths(to, cell->number);

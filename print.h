@@ -14,6 +14,8 @@ enum print_kind {
 	PRINT_TEXT,
 	PRINT_LIST,     /* `a,b`; in JSON an array; `-` and empty are none */
 	PRINT_NUMBER,
+	PRINT_ID,       /* 0 is none: `-`, in JSON null */
+	PRINT_AGE,      /* seconds: 7200 is 2h; in JSON 7200 */
 	PRINT_TENTHS,   /* 42 is 4.2 */
 	PRINT_BYTES,    /* 1536 is 1.5K; in JSON 1536 */
 	PRINT_TIME,     /* Unix seconds; 0 is never, in JSON null */

@@ -4,7 +4,7 @@
 #include "record.h"
 
 /* The major version: a reader refuses another. Fields are only ever added at the end. */
-enum { SESSION_MAJOR = 1, CUSTOMER_MAJOR = 1, CLIENT_MAJOR = 1 };
+enum { SESSION_MAJOR = 1, CUSTOMER_MAJOR = 1, CLIENT_MAJOR = 1, DATA_MAJOR = 1 };
 
 /* Takes fields off the front; the first that is cut short sets `bad`, which sticks. */
 struct reader {
@@ -107,6 +107,13 @@ static uint64_t key_uint_read(const char *at)
 struct slice record_session_key(struct record_key *k, const uint8_t key[RECORD_SESSION_KEY_LEN])
 {
 	key_start(k, RECORD_SESSION);
+	key_put(k, key, RECORD_SESSION_KEY_LEN);
+	return key_slice(k);
+}
+
+struct slice record_data_key(struct record_key *k, const uint8_t key[RECORD_SESSION_KEY_LEN])
+{
+	key_start(k, RECORD_DATA);
 	key_put(k, key, RECORD_SESSION_KEY_LEN);
 	return key_slice(k);
 }
@@ -304,6 +311,22 @@ bool record_client_read(struct slice in, struct client_record *r)
 		return false;
 	for (uint32_t i = 0; i < r->source_count; i++)
 		get_network(&from, &r->sources[i]);
+	return !from.bad;
+}
+
+bool record_data_write(struct buf *out, struct slice json)
+{
+	put_uint(out, RECORD_DATA, 1);
+	put_uint(out, DATA_MAJOR, 1);
+	put_string(out, json);
+	return !out->full;
+}
+
+bool record_data_read(struct slice in, struct slice *json)
+{
+	struct reader from = reader_begin(in, RECORD_DATA, DATA_MAJOR);
+
+	*json = get_string(&from);
 	return !from.bad;
 }
 

@@ -21,6 +21,7 @@
 /* Kinds of key: the first byte. */
 enum record_kind {
 	RECORD_SESSION    = 'S',        /* + session key, 20 */
+	RECORD_DATA       = 'D',        /* + session key, 20 -> JSON of the session */
 	RECORD_CUSTOMER   = 'C',        /* + customer id, 8 */
 	RECORD_LOGIN      = 'L',        /* + login -> customer id, 8 */
 	RECORD_CLIENT     = 'K',        /* + SHA-256 of the API key, 32 */
@@ -39,6 +40,7 @@ struct record_key {
 };
 
 struct slice record_session_key(struct record_key *k, const uint8_t key[RECORD_SESSION_KEY_LEN]);
+struct slice record_data_key(struct record_key *k, const uint8_t key[RECORD_SESSION_KEY_LEN]);
 struct slice record_customer_key(struct record_key *k, uint64_t id);
 /* Absent where the login is empty or longer than RECORD_LOGIN_MAX. */
 struct slice record_login_key(struct record_key *k, struct slice login);
@@ -55,16 +57,29 @@ bool record_owner_key_read(struct slice key, uint64_t *customer_id, uint64_t *cr
                            const uint8_t **session_key);
 bool record_sweep_key_read(struct slice key, uint64_t *due_s, struct slice *of);
 
-/* A customer's session: made at login. Anonymous header sessions have no record. */
+/* How a session's owner shows it. */
+enum record_via {
+	VIA_NONE,
+	VIA_HEADER,
+	VIA_COOKIE,
+	VIA_RETIRED,    /* a guest's cookie whose login went on to a new one: never renewed */
+};
+
+/* A session: a customer's, made at login, or a guest's, made when there is something to keep
+ * (an anonymous session has no record before that). */
 struct session_record {
-	uint64_t expires_s;             /* Unix time; the earlier of idle and absolute end */
-	uint64_t due_s;                 /* where its sweep entry stands */
-	uint64_t customer_id;
+	uint64_t expires_s;             /* Unix time; the earlier of idle and absolute end;
+	                                 * RECORD_NEVER: no end */
+	uint64_t due_s;                 /* where its sweep entry stands; RECORD_NEVER: nowhere */
+	uint64_t customer_id;           /* 0: a guest's */
 	uint64_t created_s;
 	uint64_t used_s;                /* last renewal: when it was last seen, roughly */
 	uint32_t epoch;                 /* the customer's at login: another one ends it */
-	uint8_t via;                    /* enum identity_via */
+	uint8_t via;                    /* enum record_via */
 };
+
+#define RECORD_NEVER UINT64_MAX
+#define RECORD_DATA_MAX 4096            /* bytes of a session's JSON */
 
 #define RECORD_LOGIN_MAX 150            /* bytes; Django's username has 150 characters */
 #define RECORD_TEXT_MAX  254            /* bytes of e-mail, names, owner */
@@ -111,6 +126,10 @@ bool record_customer_write(struct buf *out, const struct customer_record *r);
 bool record_customer_read(struct slice in, struct customer_record *r);
 bool record_client_write(struct buf *out, const struct client_record *r);
 bool record_client_read(struct slice in, struct client_record *r);
+
+/* The JSON of a session. */
+bool record_data_write(struct buf *out, struct slice json);
+bool record_data_read(struct slice in, struct slice *json);
 
 /* A number alone: meta values, and the id under a login. */
 void record_number_write(struct buf *out, uint64_t n);

@@ -9,6 +9,7 @@
  *   refused      401 or 403, as refusals[] says
  */
 #include <assert.h>
+#include <bearssl.h>
 
 #include "client.h"
 #include "json.h"
@@ -41,6 +42,11 @@ static const struct {
 	[IDENTITY_SESSION_DEAD]  = { 401, 401, "session_dead",
 	                             "No live session: log in to start one." },
 	[IDENTITY_TOKEN_DEAD]    = { 401, 401, "token_dead", "This token is not accepted." },
+	[IDENTITY_CSRF_ORIGIN]   = { 403, 403, "csrf_origin",
+	                             "Another site's page sent this (setting csrf_origins)." },
+	[IDENTITY_CSRF_COOKIE]   = { 403, 403, "csrf_cookie", "The CSRF cookie did not come." },
+	[IDENTITY_CSRF_TOKEN]    = { 403, 403, "csrf_token",
+	                             "X-CSRFToken is not the CSRF cookie of this session." },
 };
 
 /* 401 names a scheme (RFC 9110, section 15.5.2; RFC 6750, section 3, where a Bearer came). */
@@ -221,7 +227,7 @@ static void put_member(struct buf *out, const char *name, struct slice text)
 /* The members are named as the fields of /resolve; what is `-` there is null here. */
 static void put_identity_json(struct buf *out, enum identity_kind kind,
                               const uint8_t session_key[SID_KEY_LEN],
-                              const struct customer_record *customer,
+                              const struct customer_record *customer, enum record_via via,
                               const struct identity *id)
 {
 	struct slice none = { 0 };
@@ -242,41 +248,72 @@ static void put_identity_json(struct buf *out, enum identity_kind kind,
 	part.len = 0;
 	client_scopes_write(&part, id->client != NULL ? id->client->scopes : 0);
 	put_member(out, "client_scopes", id->client != NULL ? buf_slice(&part) : none);
-	put_member(out, "auth_via", slice_of(identity_via_text(id->via)));
+	put_member(out, "auth_via", slice_of(identity_via_text(via)));
 	buf_char(out, '}');
 }
 
-static void begin_json(struct call *c, enum sid_type type)
+static void begin_json(struct call *c)
 {
 	struct http_response *r = c->response;
 
 	r->status = HTTP_OK;
 	http_field_lit(r, "Content-Type: application/json");
 	http_field_lit(r, "Cache-Control: no-store");
-	http_field_lit(r, "Vary: Session-Id");
-	if (c->identity.has_sid)
-		call_put_session_id(c, type);
+	if (!c->identity.has_sid)
+		http_field_lit(r, "Vary: Session-Id, Cookie");
 }
 
 enum call_result resolve_session_get(struct call *c)
 {
 	const struct identity *id = &c->identity;
 
-	begin_json(c, id->sid.type);
+	begin_json(c);
+	call_put_echo(c);
 	put_identity_json(&c->response->body, id->kind, id->session_key,
-	                  id->kind == IDENTITY_CUSTOMER ? &id->customer : NULL, id);
+	                  id->kind == IDENTITY_CUSTOMER ? &id->customer : NULL, id->via, id);
 	return CALL_DONE;
+}
+
+/* Ends all sessions of the customer: those of another epoch are dead. */
+static enum kv_status end_everywhere(struct call *c, uint64_t customer_id)
+{
+	struct customer_record who;
+	enum kv_status status = customer_get(c->kv, customer_id, &who);
+
+	if (status != KV_OK)
+		return status;
+	who.epoch++;
+	return customer_put(c->kv, &who);
+}
+
+enum call_result resolve_session_delete(struct call *c)
+{
+	struct slice query = c->request->query, name, value;
+	bool all = false;
+	enum kv_status status;
+
+	while (http_form_next(&query, &name, &value))
+		all |= slice_eq(name, SLICE("all")) && slice_eq(value, SLICE("1"));
+	c->response->status = HTTP_NO_CONTENT;
+	http_field_lit(c->response, "Cache-Control: no-store");
+	status = call_log_out(c);
+	if (status == KV_OK && all && c->identity.kind == IDENTITY_CUSTOMER)
+		status = end_everywhere(c, c->identity.customer.id);
+	return status == KV_OK ? CALL_DONE : call_store(c, status);
+}
+
+static bool media_is(struct slice content_type, const char *media)
+{
+	return slice_eq_nocase(slice_trim(slice_cut(&content_type, ';')), slice_of(media));
 }
 
 /* Takes `login` out of the JSON body; absent: c->response says what is wrong. */
 static struct slice read_login(struct call *c)
 {
-	struct slice type = c->request->field[HTTP_CONTENT_TYPE];
-	struct slice media = slice_trim(slice_cut(&type, ';'));
 	char error[JSON_ERROR_MAX];
 	json_t *document, *login;
 
-	if (!slice_eq_nocase(media, SLICE("application/json"))) {
+	if (!media_is(c->request->field[HTTP_CONTENT_TYPE], "application/json")) {
 		call_problem(c, HTTP_UNSUPPORTED_MEDIA, "media_type", "Send application/json.");
 		return (struct slice){ 0 };
 	}
@@ -294,20 +331,33 @@ static struct slice read_login(struct call *c)
 	return (struct slice){ json_string_value(login), json_string_length(login) };
 }
 
+/* False: c->response says why this request signs nobody in. */
+static bool may_log_in(struct call *c)
+{
+	const struct identity *id = &c->identity;
+
+	if (id->client == NULL || (id->client->scopes & SCOPE_LOGIN) == 0)
+		call_problem(c, HTTP_FORBIDDEN, "scope_missing",
+		             "An API key of scope login is required.");
+	else if (id->has_sid && id->sid.type != SID_ANON)
+		call_problem(c, HTTP_BAD_REQUEST, "sid_type",
+		             "Send a Session-Id of type ANON: it becomes AUTH.");
+	else if (id->kind == IDENTITY_CUSTOMER)
+		call_problem(c, HTTP_CONFLICT, "session_in_use", "Log out first.");
+	else
+		return true;
+	return false;
+}
+
 enum call_result resolve_session_login(struct call *c)
 {
-	struct identity *id = &c->identity;
 	struct customer_record who;
-	uint8_t key[SID_KEY_LEN];
+	struct call_login made;
 	struct slice login;
 	enum kv_status status;
 
-	if (id->client == NULL || (id->client->scopes & SCOPE_LOGIN) == 0)
-		return call_problem(c, HTTP_FORBIDDEN, "scope_missing",
-		                    "An API key of scope login is required.");
-	if (!id->has_sid || id->sid.type != SID_ANON)
-		return call_problem(c, HTTP_BAD_REQUEST, "sid_missing",
-		                    "Send a Session-Id of type ANON: it becomes AUTH.");
+	if (!may_log_in(c))
+		return CALL_DONE;
 	login = read_login(c);
 	if (!slice_given(login))
 		return CALL_DONE;
@@ -320,11 +370,122 @@ enum call_result resolve_session_login(struct call *c)
 	if ((who.flags & CUSTOMER_DISABLED) != 0)
 		return call_problem(c, HTTP_FORBIDDEN, "customer_disabled",
 		                    "This customer is disabled.");
-	sid_key(&id->sid, SID_AUTH, c->sid_secret, key);
-	begin_json(c, SID_AUTH);
-	put_identity_json(&c->response->body, IDENTITY_CUSTOMER, key, &who, id);
-	status = session_start(c->kv, c->config, key, &who, VIA_HEADER, call_now_s(c));
+	begin_json(c);
+	if (c->identity.has_sid)
+		http_field_lit(c->response, "Vary: Session-Id");
+	call_begin_login(c, &made);
+	put_identity_json(&c->response->body, IDENTITY_CUSTOMER, made.key, &who,
+	                  (enum record_via)made.via, &c->identity);
+	status = call_log_in(c, &made, &who);
 	return status == KV_OK ? CALL_DONE : call_store(c, status);
+}
+
+#define ETAG_LEN 18     /* 16 hexadecimal digits in quotes */
+
+/* A strong validator: the digest of the JSON text, cut (RFC 9110, section 8.8.3). */
+static void write_etag(struct buf *out, struct slice json)
+{
+	uint8_t digest[br_sha256_SIZE];
+	br_sha256_context sha;
+
+	br_sha256_init(&sha);
+	br_sha256_update(&sha, json.ptr, json.len);
+	br_sha256_out(&sha, digest);
+	buf_char(out, '"');
+	buf_hex(out, slice_bytes(digest, (ETAG_LEN - 2) / 2));
+	buf_char(out, '"');
+}
+
+static void put_data(struct call *c, struct slice json)
+{
+	char text[ETAG_LEN];
+	struct buf etag = BUF(text);
+
+	write_etag(&etag, json);
+	begin_json(c);
+	call_put_echo(c);
+	http_field_put(c->response, "ETag", buf_slice(&etag));
+	buf_put(&c->response->body, json);
+}
+
+/* What is kept with the session; nothing kept is an empty object. */
+static enum kv_status find_data(struct call *c, struct slice *json)
+{
+	enum kv_status status = KV_NOT_FOUND;
+
+	if (c->identity.kind != IDENTITY_NONE)
+		status = session_data(c->kv, c->identity.session_key, call_now_s(c), json);
+	if (status == KV_NOT_FOUND) {
+		*json = SLICE("{}");
+		return KV_OK;
+	}
+	return status;
+}
+
+enum call_result resolve_data_get(struct call *c)
+{
+	struct slice json;
+	enum kv_status status = find_data(c, &json);
+
+	if (status != KV_OK)
+		return call_store(c, status);
+	put_data(c, json);
+	return CALL_DONE;
+}
+
+/* RFC 9110, section 13.1.1: true without If-Match, and where it is `*` or names the ETag. */
+static bool condition_holds(const struct call *c, struct slice json)
+{
+	struct slice list = c->request->field[HTTP_IF_MATCH];
+	char text[ETAG_LEN];
+	struct buf etag = BUF(text);
+
+	if (!slice_given(list))
+		return true;
+	write_etag(&etag, json);
+	while (slice_given(list)) {
+		struct slice one = slice_trim(slice_cut(&list, ','));
+
+		if (slice_eq(one, SLICE("*")) || slice_eq(one, buf_slice(&etag)))
+			return true;
+	}
+	return false;
+}
+
+static enum call_result keep_data(struct call *c, struct slice json)
+{
+	uint8_t key[RECORD_SESSION_KEY_LEN];
+	enum kv_status status = call_keep_guest(c, key);
+
+	if (status == KV_OK)
+		status = session_put_data(c->kv, key, json);
+	if (status != KV_OK)
+		return call_store(c, status);
+	put_data(c, json);
+	return CALL_DONE;
+}
+
+enum call_result resolve_data_patch(struct call *c)
+{
+	struct slice type = c->request->field[HTTP_CONTENT_TYPE], json;
+	char merged[RECORD_DATA_MAX], error[JSON_ERROR_MAX];
+	struct buf out = BUF(merged);
+	enum kv_status status;
+
+	if (!media_is(type, "application/merge-patch+json") && !media_is(type, "application/json"))
+		return call_problem(c, HTTP_UNSUPPORTED_MEDIA, "media_type",
+		                    "Send application/merge-patch+json.");
+	if ((status = find_data(c, &json)) != KV_OK)
+		return call_store(c, status);
+	if (!condition_holds(c, json))
+		return call_problem(c, HTTP_PRECONDITION_FAILED, "changed",
+		                    "The data is not what If-Match says: read it again.");
+	if (!json_merge_patch(&out, json, c->request->body, error))
+		return call_problem(c, HTTP_BAD_REQUEST, "json_bad", error);
+	if (out.full)
+		return call_problem(c, HTTP_CONTENT_TOO_LARGE, "data_full",
+		                    "A session keeps up to 4096 bytes of JSON.");
+	return keep_data(c, buf_slice(&out));
 }
 
 static enum call_result put_health(struct call *c, enum http_status status, const char *text)

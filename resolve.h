@@ -1,4 +1,4 @@
-/* resolve.h -- the native surface: /resolve, /session, /session/login, health.
+/* resolve.h -- the native surface: /resolve, /session and what is below it, health.
  *
  * The verdict table of /resolve stands in resolve.c beside the code that applies it.
  */
@@ -9,7 +9,10 @@
 
 enum call_result resolve_get(struct call *c);
 enum call_result resolve_session_get(struct call *c);
+enum call_result resolve_session_delete(struct call *c);
 enum call_result resolve_session_login(struct call *c);
+enum call_result resolve_data_get(struct call *c);
+enum call_result resolve_data_patch(struct call *c);
 enum call_result resolve_healthz(struct call *c);
 enum call_result resolve_readyz(struct call *c);
 

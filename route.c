@@ -26,6 +26,8 @@ struct route {
 
 #define ALLOW_ANY   "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 #define ALLOW_READ  "GET, HEAD, OPTIONS"
+#define ALLOW_SESSION "GET, HEAD, DELETE, OPTIONS"
+#define ALLOW_DATA  "GET, HEAD, PATCH, OPTIONS"
 #define ALLOW_LOGIN "GET, POST, DELETE, HEAD, OPTIONS"  /* in the original's order */
 
 /* clang-format off */
@@ -34,7 +36,10 @@ static const struct route routes[] = {
 	{ "/api/login/",    READS,       READ,  OSCAR,  oscar_login_get,       ALLOW_LOGIN },
 	{ "/api/login/",    HTTP_POST,   WRITE, OSCAR,  oscar_login_post,      ALLOW_LOGIN },
 	{ "/api/login/",    HTTP_DELETE, WRITE, OSCAR,  oscar_login_delete,    ALLOW_LOGIN },
-	{ "/session",       READS,       READ,  NATIVE, resolve_session_get,   ALLOW_READ },
+	{ "/session",       READS,       READ,  NATIVE, resolve_session_get,   ALLOW_SESSION },
+	{ "/session",       HTTP_DELETE, WRITE, NATIVE, resolve_session_delete, ALLOW_SESSION },
+	{ "/session/data",  READS,       READ,  NATIVE, resolve_data_get,      ALLOW_DATA },
+	{ "/session/data",  HTTP_PATCH,  WRITE, NATIVE, resolve_data_patch,    ALLOW_DATA },
 	{ "/session/login", HTTP_POST,   WRITE, NATIVE, resolve_session_login, "POST, OPTIONS" },
 	{ "/healthz",       READS,       READ,  HEALTH, resolve_healthz,       ALLOW_READ },
 	{ "/readyz",        READS,       READ,  HEALTH, resolve_readyz,        ALLOW_READ },
@@ -116,24 +121,75 @@ void route_fail(struct call *c, const struct route_match *m, enum http_status st
 		call_problem(c, status, NULL, detail);
 }
 
-static enum kv_status resolve_identity(struct call *c)
+static struct identity_question question(const struct call *c)
 {
-	const struct identity_question q = {
+	return (struct identity_question){
 		.config = c->config, .sid_secret = c->sid_secret, .request = c->request,
 		.peer = &c->peer, .kv = c->kv, .now_s = call_now_s(c), .memo = c->memo,
 	};
+}
+
+static enum kv_status resolve_identity(struct call *c)
+{
+	const struct identity_question q = question(c);
 
 	return identify(&q, &c->identity);
 }
 
 static enum kv_status renew_identity(struct call *c)
 {
-	const struct identity_question q = {
-		.config = c->config, .sid_secret = c->sid_secret, .request = c->request,
-		.peer = &c->peer, .kv = c->kv, .now_s = call_now_s(c),
-	};
+	const struct identity_question q = question(c);
 
 	return identity_renew(&q, &c->identity);
+}
+
+/* Only a request that may change something can be forged to harm. */
+static void judge_csrf(struct call *c, const struct route_match *m)
+{
+	const struct identity_question q = question(c);
+	uint32_t safe = READS | HTTP_OPTIONS;
+
+	if (m->route != NULL && m->surface != FORWARD_AUTH &&
+	    ((uint32_t)c->request->method & safe) == 0)
+		identity_judge_csrf(&q, &c->identity);
+}
+
+/* Pages of the origins of cors_origins may read what this surface answers. */
+static bool is_shared(const struct call *c, const struct route_match *m)
+{
+	struct slice origin = c->request->field[HTTP_ORIGIN];
+
+	return slice_given(origin) && (m->surface == OSCAR || m->surface == NATIVE) &&
+	       identity_origin_reads(c->config, origin);
+}
+
+static void put_cors(struct call *c, const struct route_match *m)
+{
+	if (c->config->cors_origins.count == 0)
+		return;
+	if (m->surface == OSCAR || m->surface == NATIVE)
+		http_field_lit(c->response, "Vary: Origin");
+	if (!is_shared(c, m))
+		return;
+	http_field_put(c->response, "Access-Control-Allow-Origin",
+	               c->request->field[HTTP_ORIGIN]);
+	http_field_lit(c->response, "Access-Control-Allow-Credentials: true");
+	http_field_lit(c->response, "Access-Control-Expose-Headers: Session-Id, ETag, Retry-After");
+}
+
+/* A preflight carries no credentials, and asks for none (Fetch standard, CORS protocol). */
+static bool answer_preflight(struct call *c, const struct route_match *m)
+{
+	if (c->request->method != HTTP_OPTIONS || m->path == NULL || !is_shared(c, m) ||
+	    !slice_given(c->request->field[HTTP_ACCESS_CONTROL_REQUEST_METHOD]))
+		return false;
+	c->response->status = HTTP_NO_CONTENT;
+	http_field_put(c->response, "Allow", slice_of(m->path->allow));
+	http_field_put(c->response, "Access-Control-Allow-Methods", slice_of(m->path->allow));
+	http_field_lit(c->response, "Access-Control-Allow-Headers: Authorization, Content-Type, "
+	               "If-Match, Session-Id, X-Api-Key, X-CSRFToken");
+	http_field_lit(c->response, "Access-Control-Max-Age: 600");
+	return true;
 }
 
 static void refuse(struct call *c, const struct route_match *m)
@@ -219,11 +275,13 @@ static enum call_result begin(struct call *c, const struct route_match *m)
 	c->identity.has_sid = false;
 	c->identity.renewal_due = false;
 	c->allow = m->path != NULL ? m->path->allow : NULL;
-	if (answer_broken(c, m))
+	if (answer_broken(c, m) || answer_preflight(c, m))
 		return CALL_DONE;
 	if (needs_identity(m)) {
 		if ((status = resolve_identity(c)) != KV_OK)
 			return call_store(c, status);
+		if (c->identity.refusal == IDENTITY_ADMITTED)
+			judge_csrf(c, m);
 		if (c->identity.refusal != IDENTITY_ADMITTED) {
 			refuse(c, m);
 			return CALL_DONE;
@@ -234,7 +292,10 @@ static enum call_result begin(struct call *c, const struct route_match *m)
 
 bool route_judge(struct call *c, const struct route_match *m)
 {
-	return begin(c, m) != CALL_DONE;
+	if (begin(c, m) != CALL_DONE)
+		return true;
+	put_cors(c, m);
+	return false;
 }
 
 static uint32_t rate_wait(struct call *c, const struct config_rate *rate, char kind,
@@ -276,24 +337,31 @@ static bool answer_limited(struct call *c, const struct route_match *m)
 	return true;
 }
 
+/* The handler's answer, in the writer together with the renewal that is due. */
+static enum call_result run_handler(struct call *c, const struct route_match *m, bool front)
+{
+	enum call_result result = m->route->handler(c);
+	enum kv_status status;
+
+	if (result != CALL_DONE || front || c->response->status >= 400)
+		return result;
+	status = renew_identity(c);
+	return status == KV_OK ? CALL_DONE : call_store(c, status);
+}
+
 enum call_result route_call(struct call *c, const struct route_match *m)
 {
 	bool front = !kv_writing(c->kv);
 	enum call_result result = begin(c, m);
-	enum kv_status status;
 
 	if (front && needs_identity(m) && result != CALL_STORE && answer_limited(c, m))
-		return CALL_DONE;
-	if (result != CALL_ASK)
-		return result;
-	if (front && m->route->place == WRITE)
+		result = CALL_DONE;
+	else if (result == CALL_ASK && front && m->route->place == WRITE)
 		return call_store(c, KV_READONLY);
-	result = m->route->handler(c);
-	if (result == CALL_DONE && !front && c->response->status < 400) {
-		status = renew_identity(c);
-		if (status != KV_OK)
-			return call_store(c, status);
-	}
+	else if (result == CALL_ASK)
+		result = run_handler(c, m, front);
+	if (result == CALL_DONE)
+		put_cors(c, m);
 	return result;
 }
 

@@ -1,15 +1,70 @@
 /* session.c -- see session.h. */
 #include <assert.h>
+#include <bearssl.h>
 
+#include "json.h"
+#include "log.h"
 #include "session.h"
 
-/* The expiry that a use at `now_s` gives: idle or absolute end, whichever comes first. */
-static uint64_t expiry(const struct config *config, uint64_t created_s, uint64_t now_s)
-{
-	uint64_t idle = now_s + config->session_ttl_s;
-	uint64_t absolute = created_s + config->session_max_s;
+#define EVICTED_MAX 16          /* sessions that one login may push out */
 
-	return idle < absolute ? idle : absolute;
+/* Labels that keep the uses of the secret apart. */
+#define COOKIE_LABEL "sidecart cookie session"
+#define CSRF_LABEL   "sidecart csrf token"
+
+static void derive(struct slice secret, struct slice label, struct slice from,
+                   uint8_t out[br_sha256_SIZE])
+{
+	br_hmac_key_context key;
+	br_hmac_context hmac;
+
+	br_hmac_key_init(&key, &br_sha256_vtable, secret.ptr, secret.len);
+	br_hmac_init(&hmac, &key, 0);
+	br_hmac_update(&hmac, label.ptr, label.len);
+	br_hmac_update(&hmac, from.ptr, from.len);
+	br_hmac_out(&hmac, out);
+}
+
+void session_cookie_key(struct slice secret, struct slice id,
+                        uint8_t key[RECORD_SESSION_KEY_LEN])
+{
+	uint8_t digest[br_sha256_SIZE];
+
+	derive(secret, SLICE(COOKIE_LABEL), id, digest);
+	memcpy(key, digest, RECORD_SESSION_KEY_LEN);
+}
+
+void session_put_csrf_token(struct buf *out, struct slice secret,
+                            const uint8_t key[RECORD_SESSION_KEY_LEN])
+{
+	uint8_t digest[br_sha256_SIZE];
+
+	derive(secret, SLICE(CSRF_LABEL), slice_bytes(key, RECORD_SESSION_KEY_LEN), digest);
+	buf_base64url(out, digest, sizeof digest, SESSION_ID_CHARS);
+}
+
+/* Seconds that a session lives without use; 0: for ever. */
+static uint64_t idle_life(const struct config *config, const struct session_record *s)
+{
+	bool header_guest = s->customer_id == 0 && s->via == VIA_HEADER;
+
+	return header_guest ? config->anon_ttl_s : config->session_ttl_s;
+}
+
+/* The expiry that a use at `now_s` gives: idle or absolute end, whichever comes first. A guest
+ * by header knows no absolute end: who keeps the identifier may resume the session. */
+static uint64_t expiry(const struct config *config, const struct session_record *s,
+                       uint64_t now_s)
+{
+	uint64_t life = idle_life(config, s), absolute = s->created_s + config->session_max_s;
+
+	if (s->via == VIA_RETIRED)
+		return s->expires_s;
+	if (life == 0)
+		return RECORD_NEVER;
+	if (s->customer_id == 0 && s->via == VIA_HEADER)
+		return now_s + life;
+	return now_s + life < absolute ? now_s + life : absolute;
 }
 
 static enum kv_status get_session(struct kv *kv, const uint8_t key[RECORD_SESSION_KEY_LEN],
@@ -55,6 +110,10 @@ enum kv_status session_find(struct kv *kv, const uint8_t key[RECORD_SESSION_KEY_
 		return status;
 	if (now_s >= s->expires_s)
 		return KV_NOT_FOUND;
+	if (s->customer_id == 0) {
+		c->id = 0;
+		return KV_OK;
+	}
 	status = customer_get(kv, s->customer_id, c);
 	if (status != KV_OK)
 		return status;
@@ -64,10 +123,10 @@ enum kv_status session_find(struct kv *kv, const uint8_t key[RECORD_SESSION_KEY_
 bool session_renewal_due(const struct config *config, const struct session_record *s,
                          uint64_t now_s)
 {
-	uint64_t renewed = expiry(config, s->created_s, now_s);
-	uint64_t step = (config->session_ttl_s + UINT64_C(9)) / 10;
+	uint64_t renewed = expiry(config, s, now_s);
+	uint64_t step = (idle_life(config, s) + UINT64_C(9)) / 10;
 
-	return renewed >= s->expires_s + step;
+	return renewed > s->expires_s && renewed - s->expires_s >= step;
 }
 
 enum kv_status session_renew(struct kv *kv, const struct config *config,
@@ -78,7 +137,7 @@ enum kv_status session_renew(struct kv *kv, const struct config *config,
 
 	if (status != KV_OK)
 		return status;
-	s.expires_s = expiry(config, s.created_s, now_s);
+	s.expires_s = expiry(config, &s, now_s);
 	s.used_s = now_s;
 	return put_session(kv, key, &s);        /* the sweep's entry stays put */
 }
@@ -102,63 +161,90 @@ enum kv_status session_end(struct kv *kv, const uint8_t key[RECORD_SESSION_KEY_L
 	if (status == KV_OK)
 		status = del_if_there(kv, record_owner_key(&k, s.customer_id, s.created_s, key));
 	if (status == KV_OK)
+		status = del_if_there(kv, record_data_key(&k, key));
+	if (status == KV_OK)
 		status = kv_del(kv, record_session_key(&k, key));
 	return status;
 }
 
-/* The customer's oldest session after `after`; its key is copied out. */
-static enum kv_status next_of_owner(struct kv *kv, uint64_t customer_id, struct record_key *after,
-                                    uint8_t key[RECORD_SESSION_KEY_LEN])
+/* A session in its owner's list. */
+struct owned {
+	struct record_key entry;
+	uint8_t key[RECORD_SESSION_KEY_LEN];
+};
+
+/* The owner's oldest session after the one in `*o` (entry.len 0: of all). */
+static enum kv_status next_of_owner(struct kv *kv, uint64_t customer_id, struct owned *o)
 {
 	struct record_key prefix;
 	struct slice found, value;
 	uint64_t id, created_s;
-	const uint8_t *session_key;
+	const uint8_t *key;
 	enum kv_status status = kv_scan(kv, record_owner_prefix(&prefix, customer_id),
-	                                slice_bytes(after->bytes, after->len), &found, &value);
+	                                slice_bytes(o->entry.bytes, o->entry.len), &found,
+	                                &value);
 
 	if (status != KV_OK)
 		return status;
-	if (!record_owner_key_read(found, &id, &created_s, &session_key))
+	if (!record_owner_key_read(found, &id, &created_s, &key))
 		return KV_IO;
-	memcpy(key, session_key, RECORD_SESSION_KEY_LEN);
-	record_owner_key(after, id, created_s, key);
+	memcpy(o->key, key, RECORD_SESSION_KEY_LEN);
+	record_owner_key(&o->entry, id, created_s, o->key);
 	return KV_OK;
 }
 
-/* Counts the customer's sessions up to `limit`; `oldest` is the first of them. */
-static enum kv_status count_of_owner(struct kv *kv, uint64_t customer_id, uint32_t limit,
-                                     uint32_t *count, uint8_t oldest[RECORD_SESSION_KEY_LEN])
+/* An entry whose session is gone goes too: it must not stand in the way of others. */
+static enum kv_status end_owned(struct kv *kv, const struct owned *o)
 {
-	uint8_t key[RECORD_SESSION_KEY_LEN];
-	struct record_key after = { .len = 0 };
+	enum kv_status status = session_end(kv, o->key);
+
+	if (status == KV_NOT_FOUND)
+		return del_if_there(kv, slice_bytes(o->entry.bytes, o->entry.len));
+	return status;
+}
+
+/* True in `*full` where the owner has `limit` sessions; `oldest` is the first of them. */
+static enum kv_status owner_is_full(struct kv *kv, uint64_t customer_id, uint32_t limit,
+                                    bool *full, struct owned *oldest)
+{
+	struct owned o = { .entry.len = 0 };
 	enum kv_status status = KV_OK;
 
-	for (*count = 0; *count < limit; ++*count) {
-		status = next_of_owner(kv, customer_id, &after, key);
-		if (status != KV_OK)
-			break;
-		if (*count == 0)
-			memcpy(oldest, key, RECORD_SESSION_KEY_LEN);
+	*full = false;
+	for (uint32_t count = 0; count < limit && status == KV_OK; count++) {
+		status = next_of_owner(kv, customer_id, &o);
+		if (status == KV_OK && count == 0)
+			*oldest = o;
+		*full = status == KV_OK;
 	}
 	return status == KV_NOT_FOUND ? KV_OK : status;
 }
 
 /* Makes room for one more session of the customer. Those of an older epoch are older, so
- * the dead go first. */
+ * the dead go first. Where the limit was lowered, each login takes a few steps towards it. */
 static enum kv_status evict(struct kv *kv, uint64_t customer_id, uint32_t limit)
 {
-	uint8_t oldest[RECORD_SESSION_KEY_LEN];
+	struct owned oldest;
 	enum kv_status status = KV_OK;
-	uint32_t count = limit;
+	bool full = limit > 0 && customer_id > 0;
 
-	while (limit > 0 && status == KV_OK) {
-		status = count_of_owner(kv, customer_id, limit, &count, oldest);
-		if (status != KV_OK || count < limit)
-			return status;
-		status = session_end(kv, oldest);
+	for (int i = 0; i < EVICTED_MAX && full && status == KV_OK; i++) {
+		status = owner_is_full(kv, customer_id, limit, &full, &oldest);
+		if (status == KV_OK && full)
+			status = end_owned(kv, &oldest);
 	}
 	return status;
+}
+
+/* Files the session's entry in the sweep's list. */
+static enum kv_status put_due(struct kv *kv, const uint8_t key[RECORD_SESSION_KEY_LEN],
+                              uint64_t due_s)
+{
+	struct record_key k;
+
+	if (due_s == RECORD_NEVER)
+		return KV_OK;
+	return kv_put(kv, sweep_key(&k, key, due_s), SLICE(""));
 }
 
 enum kv_status session_start(struct kv *kv, const struct config *config,
@@ -167,43 +253,147 @@ enum kv_status session_start(struct kv *kv, const struct config *config,
                              uint64_t now_s)
 {
 	struct session_record s = {
-		.customer_id = customer->id,
-		.epoch       = customer->epoch,
+		.customer_id = customer != NULL ? customer->id : 0,
+		.epoch       = customer != NULL ? customer->epoch : 0,
 		.created_s   = now_s,
 		.used_s      = now_s,
-		.expires_s   = expiry(config, now_s, now_s),
 		.via         = via,
 	};
-	const struct slice empty = SLICE("");
 	struct record_key k;
 	enum kv_status status = session_end(kv, key);
 
-	s.due_s = s.expires_s;
+	s.expires_s = s.due_s = expiry(config, &s, now_s);
 	if (status == KV_OK || status == KV_NOT_FOUND)
 		status = evict(kv, s.customer_id, config->max_sessions_per_customer);
 	if (status == KV_OK)
-		status = kv_put(kv, sweep_key(&k, key, s.due_s), empty);
+		status = put_due(kv, key, s.due_s);
 	if (status == KV_OK)
-		status = kv_put(kv, record_owner_key(&k, s.customer_id, s.created_s, key), empty);
+		status = kv_put(kv, record_owner_key(&k, s.customer_id, s.created_s, key),
+		                SLICE(""));
+	return status == KV_OK ? put_session(kv, key, &s) : status;
+}
+
+enum kv_status session_data(struct kv *kv, const uint8_t key[RECORD_SESSION_KEY_LEN],
+                            uint64_t now_s, struct slice *json)
+{
+	struct session_record s;
+	struct record_key k;
+	struct slice value;
+	enum kv_status status = get_session(kv, key, &s);
+
+	if (status == KV_OK && now_s >= s.expires_s)
+		return KV_NOT_FOUND;
 	if (status == KV_OK)
-		status = put_session(kv, key, &s);
+		status = kv_get(kv, record_data_key(&k, key), &value);
+	if (status != KV_OK)
+		return status;
+	return record_data_read(value, json) ? KV_OK : KV_IO;
+}
+
+enum kv_status session_put_data(struct kv *kv, const uint8_t key[RECORD_SESSION_KEY_LEN],
+                                struct slice json)
+{
+	char bytes[RECORD_DATA_MAX + 16];
+	struct buf value = BUF(bytes);
+	struct record_key k;
+
+	assert(json.len <= RECORD_DATA_MAX);
+	if (!record_data_write(&value, json))
+		return KV_IO;
+	return kv_put(kv, record_data_key(&k, key), buf_slice(&value));
+}
+
+/* Copies the data of a live session into `out`, which stays empty where there is none. */
+static enum kv_status copy_data(struct kv *kv, const uint8_t key[RECORD_SESSION_KEY_LEN],
+                                uint64_t now_s, struct buf *out)
+{
+	struct slice json;
+	enum kv_status status = session_data(kv, key, now_s, &json);
+
+	if (status == KV_OK)
+		buf_put(out, json);
+	return status == KV_NOT_FOUND ? KV_OK : status;
+}
+
+/* The guest's data under that of the customer; where both are too long together, the
+ * customer's alone. */
+static struct slice merge_data(struct slice guest, struct slice own, struct buf *out)
+{
+	char error[JSON_ERROR_MAX];
+
+	if (guest.len == 0 || own.len == 0)
+		return own.len > 0 ? own : guest;
+	if (json_merge_patch(out, guest, own, error) && !out->full)
+		return buf_slice(out);
+	log_event(LOG_INFO, "session_data_dropped", "of=guest reason=\"too long together\"");
+	return own;
+}
+
+/* The guest's session after its login. */
+static enum kv_status retire(struct kv *kv, const uint8_t key[RECORD_SESSION_KEY_LEN],
+                             uint64_t now_s)
+{
+	struct session_record s;
+	struct record_key k;
+	enum kv_status status = get_session(kv, key, &s);
+
+	if (status != KV_OK)
+		return status == KV_NOT_FOUND ? KV_OK : status;
+	if (s.via == VIA_HEADER)
+		return session_end(kv, key);
+	status = del_if_there(kv, sweep_key(&k, key, s.due_s));
+	if (s.expires_s > now_s + SESSION_GRACE_S)
+		s.expires_s = now_s + SESSION_GRACE_S;
+	s.due_s = s.expires_s;
+	s.via = VIA_RETIRED;
+	if (status == KV_OK)
+		status = put_due(kv, key, s.due_s);
+	return status == KV_OK ? put_session(kv, key, &s) : status;
+}
+
+enum kv_status session_log_in(struct kv *kv, const struct config *config,
+                              const uint8_t guest[RECORD_SESSION_KEY_LEN],
+                              const uint8_t key[RECORD_SESSION_KEY_LEN],
+                              const struct customer_record *customer, uint8_t via,
+                              uint64_t now_s)
+{
+	char guest_bytes[RECORD_DATA_MAX], own_bytes[RECORD_DATA_MAX], merged[RECORD_DATA_MAX];
+	struct buf guest_data = BUF(guest_bytes), own_data = BUF(own_bytes), both = BUF(merged);
+	const struct customer_record who = { .id = customer->id, .epoch = customer->epoch };
+	struct customer_record before;
+	struct session_record s;
+	struct slice data;
+	enum kv_status status = session_find(kv, key, now_s, &s, &before);
+
+	if (status == KV_OK && s.customer_id == who.id)
+		status = copy_data(kv, key, now_s, &own_data);
+	if (status == KV_NOT_FOUND)
+		status = KV_OK;
+	if (status == KV_OK && guest != NULL)
+		status = copy_data(kv, guest, now_s, &guest_data);
+	if (status == KV_OK)
+		status = session_start(kv, config, key, &who, via, now_s);
+	data = merge_data(buf_slice(&guest_data), buf_slice(&own_data), &both);
+	if (status == KV_OK && data.len > 0)
+		status = session_put_data(kv, key, data);
+	if (status == KV_OK && guest != NULL)
+		status = retire(kv, guest, now_s);
 	return status;
 }
 
 enum kv_status session_delete_some(struct kv *kv, uint64_t customer_id, uint32_t limit,
                                    uint32_t *deleted)
 {
-	uint8_t key[RECORD_SESSION_KEY_LEN];
 	enum kv_status status = KV_OK;
 
 	for (*deleted = 0; *deleted < limit && status == KV_OK; ++*deleted) {
-		struct record_key first = { .len = 0 };
+		struct owned first = { .entry.len = 0 };
 
-		status = next_of_owner(kv, customer_id, &first, key);
+		status = next_of_owner(kv, customer_id, &first);
 		if (status == KV_NOT_FOUND)
 			return KV_OK;
 		if (status == KV_OK)
-			status = session_end(kv, key);
+			status = end_owned(kv, &first);
 	}
 	return status;
 }
@@ -216,16 +406,16 @@ static enum kv_status sweep_one(struct kv *kv, const uint8_t key[RECORD_SESSION_
 	struct record_key k;
 	enum kv_status status = get_session(kv, key, &s);
 
-	if (status == KV_NOT_FOUND || (status == KV_OK && s.due_s != due_s))
+	if (status == KV_IO)
+		log_event(LOG_ERROR, "session_unreadable", "due=%llu", (unsigned long long)due_s);
+	if (status != KV_OK || s.due_s != due_s)
 		return del_if_there(kv, sweep_key(&k, key, due_s));
-	if (status != KV_OK)
-		return status;
 	if (s.expires_s <= now_s)
 		return session_end(kv, key);
 	s.due_s = s.expires_s;
 	status = kv_del(kv, sweep_key(&k, key, due_s));
 	if (status == KV_OK)
-		status = kv_put(kv, sweep_key(&k, key, s.due_s), SLICE(""));
+		status = put_due(kv, key, s.due_s);
 	return status == KV_OK ? put_session(kv, key, &s) : status;
 }
 

@@ -63,7 +63,12 @@ class Response:
         self.status = int(status)
         self.fields = [tuple(line.split(": ", 1)) for line in lines[1:] if line]
         self.body = body
-        assert not self.all("Set-Cookie"), "no request is answered with a cookie"
+        self.cookies = {}  # name: (value, attributes as they came)
+        for line in self.all("Set-Cookie"):
+            pair, *attributes = line.split("; ")
+            name, value = pair.split("=", 1)
+            assert name not in self.cookies, "K04"
+            self.cookies[name] = value, attributes
 
     def all(self, name):
         return [v for n, v in self.fields if n.lower() == name.lower()]
@@ -86,15 +91,17 @@ class Closed(Exception):
 
 
 class Wire:
-    """A raw connection: bytes out, responses in."""
+    """A raw connection to a port, or to the path of a Unix socket: bytes out, responses in."""
 
     def __init__(self, port, timeout_s=WAIT_S, receive_bytes=None):
-        self.socket = socket.socket()
+        path = None if isinstance(port, int) else str(port)
+        self.socket = socket.socket(socket.AF_UNIX if path else socket.AF_INET)
         if receive_bytes:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
         self.socket.settimeout(timeout_s)
-        self.socket.connect(("127.0.0.1", port))
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.socket.connect(path or ("127.0.0.1", port))
+        if not path:
+            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.buffer = b""
 
     def __enter__(self):
@@ -207,10 +214,10 @@ class Server:
     def ports(self, count):
         def found():
             assert self.process.poll() is None, self.log()
-            ports = re.findall(r"listening address=\S*?:(\d+)\b", self.log())
+            ports = re.findall(r"listening address=(?:unix:\S+|\S*:(\d+)\b)", self.log())
             return ports if len(ports) >= count else None
-        ports = [int(p) for p in wait_until(found, "the server listens")]
-        return ports[0], ports[-1]
+        self.all_ports = [int(p or 0) for p in wait_until(found, "the server listens")]
+        return self.all_ports[0], self.all_ports[-1]
 
     def log(self):
         return self.log_path.read_text(errors="replace")
@@ -236,7 +243,10 @@ class Server:
         """One request on a connection of its own."""
         with Wire(port or self.port) as wire:
             wire.send(request_bytes(method, target, headers, body, host))
-            return wire.response(head_only=method == "HEAD")
+            r = wire.response(head_only=method == "HEAD")
+        if any(name.lower() == "session-id" for name, _ in pairs(headers)):
+            assert not r.cookies, f"S04: {r}"
+        return r
 
     def get(self, target, headers=(), **options):
         return self.request("GET", target, headers, **options)

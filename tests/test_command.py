@@ -374,7 +374,7 @@ def test_session_list_and_show(sessions, store):
     assert shown == next(s for s in listed if s["login"] == "bob")
     assert shown["customer_id"] == 2 and shown["via"] == "header"
     assert shown["created"] <= shown["used"] < shown["expires"]
-    assert store.run("session", "show", sessions.keys["b1"].upper()).count("\n") == 7
+    assert store.run("session", "show", sessions.keys["b1"].upper()).count("\n") == 8
     store.run("session", "show", "0" * 40, code=1)
     store.run("session", "list", "--customer", "nobody", code=1)
 
@@ -491,7 +491,7 @@ DAMAGE = {
         "the list of what expires lacks it"}),
     "owner": (rb"O\0{7}\x02(?=\0\0\0\0)", b"O\0\0\0\0\0\0\0\x03", {
         "lists a session of another customer or time",
-        "its customer's list of sessions lacks it"}),
+        "its owner's list of sessions lacks it"}),
 }
 
 

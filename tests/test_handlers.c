@@ -4,6 +4,9 @@
  * store that answers KV_AGAIN at the first look at every record, so that handlers are
  * proven re-runnable; the two transcripts must be equal. The linker puts
  * __wrap_kv_get and __wrap_kv_scan in front of the store (ld's --wrap).
+ *
+ * The world's randomness is a counter. In a request `$0` to `$9` stand for the session
+ * cookies that were set so far, in their order, and `#0` to `#9` for the CSRF tokens.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -71,6 +74,12 @@ static struct world {
 	struct throttle throttle;
 	struct throttle_entry entries[64];
 	unsigned password_checks;
+	uint8_t requests;
+	void (*configure)(void);        /* over the defaults, or NULL */
+	struct jar {
+		char values[10][SESSION_ID_CHARS + 1];
+		size_t count;
+	} ids, tokens;
 } world;
 
 static char transcript[2][1 << 17];
@@ -120,8 +129,12 @@ static void world_open(void)
 	config_defaults(&world.config);
 	world.config.password_iterations = 10;
 	world.config.max_sessions_per_customer = 3;
+	if (world.configure != NULL)
+		world.configure();
 	world.now_s = START_S;
 	world.password_checks = 0;
+	world.requests = 0;
+	world.ids.count = world.tokens.count = 0;
 	throttle_init(&world.throttle, world.entries, COUNT_OF(world.entries), seed);
 	assert_int_equal(kv_begin(world.kv), KV_OK);
 	add_customer("ada", "ada", 0);
@@ -181,6 +194,7 @@ static void run_request(const struct http_request *request, struct http_response
 	struct route_match m;
 	bool keep;
 
+	c.random[0] = ++world.requests;
 	looks.on = again;
 	looks.count = 0;
 	assert_true(address_parse(SLICE("192.0.2.7"), &c.peer));
@@ -220,6 +234,44 @@ struct step {
 	unsigned wait_s;                /* the clock goes on first */
 };
 
+/* Keeps the value of a cookie that was set; a deletion is none. */
+static void keep_cookie(const char *fields, const char *name, struct jar *jar)
+{
+	const char *found = strstr(fields, name);
+
+	if (found == NULL)
+		return;
+	found += strlen(name);
+	assert_null(strstr(found, name));       /* requirement K04 */
+	if (found[0] == ';')
+		return;
+	assert_int_equal(strcspn(found, ";"), SESSION_ID_CHARS);
+	assert_in_range(jar->count, 0, COUNT_OF(jar->values) - 1);
+	memcpy(jar->values[jar->count++], found, SESSION_ID_CHARS);
+}
+
+static size_t put_head(const char *head, char *raw)
+{
+	size_t len = 0;
+
+	for (const char *p = head; *p != '\0'; p++) {
+		const struct jar *jar = *p == '$' ? &world.ids : &world.tokens;
+
+		if (*p == '$' || *p == '#') {
+			size_t n = (size_t)(*++p - '0');
+
+			assert_in_range(n, 0, jar->count - 1);
+			memcpy(raw + len, jar->values[n], SESSION_ID_CHARS);
+			len += SESSION_ID_CHARS;
+			continue;
+		}
+		if (*p == '|')
+			raw[len++] = '\r';
+		raw[len++] = *p == '|' ? '\n' : *p;
+	}
+	return len;
+}
+
 static size_t take_step(const struct step *step, bool again, char *out, size_t cap)
 {
 	static char raw[16384], fields[8192], body[8192], both[16384];
@@ -228,15 +280,11 @@ static size_t take_step(const struct step *step, bool again, char *out, size_t c
 	struct http_request request;
 	struct http_refusal refusal;
 	const char *sent = step->body;
-	size_t len = 0;
+	size_t len;
 	int n;
 
 	world.now_s += step->wait_s;
-	for (const char *p = step->head; *p != '\0'; p++) {
-		if (*p == '|')
-			raw[len++] = '\r';
-		raw[len++] = *p == '|' ? '\n' : *p;
-	}
+	len = put_head(step->head, raw);
 	n = snprintf(raw + len, sizeof raw - len,
 	             "\r\nHost: shop.example\r\nContent-Length: %zu\r\n\r\n%s",
 	             sent != NULL ? strlen(sent) : 0, sent != NULL ? sent : "");
@@ -255,7 +303,10 @@ static size_t take_step(const struct step *step, bool again, char *out, size_t c
 		fail_msg("%s: no `%s` in: %s", step->what, step->has, both);
 	if (step->has_not != NULL && strstr(both, step->has_not) != NULL)
 		fail_msg("%s: `%s` in: %s", step->what, step->has_not, both);
-	assert_null(strstr(both, "Set-Cookie"));
+	if (slice_given(request.field[HTTP_SESSION_ID]))
+		assert_null(strstr(both, "Set-Cookie"));        /* requirement S04 */
+	keep_cookie(both, "Set-Cookie: sidecart_session=", &world.ids);
+	keep_cookie(both, "Set-Cookie: sidecart_csrf=", &world.tokens);
 	n = snprintf(out, cap, "%s %d %s\n", step->what, response.status, both);
 	assert_in_range(n, 0, cap - 1);
 	return (size_t)n;
@@ -327,7 +378,8 @@ static void test_login_and_logout(void **state)
 		{ "logout of nobody", "DELETE /api/login/ HTTP/1.1" ANON, NULL, 200, "\r\n\"\"",
 		  "Session-Id: ", 0 },
 		{ "no session", "DELETE /api/login/ HTTP/1.1", NULL, 200, "\r\n\"\"", NULL, 0 },
-		{ "login without", LOGIN JSON, ADA, 400, "needs a Session-Id", NULL, 0 },
+		{ "login without", LOGIN JSON, ADA, 200, "Set-Cookie: sidecart_session=",
+		  "Session-Id: ", 0 },
 	};
 
 	(void)state;
@@ -520,7 +572,7 @@ static void test_native_session(void **state)
 		{ "no scope", "POST /session/login HTTP/1.1" ANON JSON, "{\"login\":\"ada\"}", 403,
 		  "scope_missing", NULL, 0 },
 		{ "no Session-Id", "POST /session/login HTTP/1.1|X-Api-Key: login-key" JSON,
-		  "{\"login\":\"ada\"}", 400, "sid_missing", NULL, 0 },
+		  "{\"login\":\"ada\"}", 200, "\"auth_via\":\"cookie\"", "Session-Id: ", 0 },
 		{ "no login", "POST /session/login HTTP/1.1" SSO JSON, "{}", 400, "login_missing",
 		  NULL, 0 },
 		{ "no object", "POST /session/login HTTP/1.1" SSO JSON, "[]", 400,
@@ -540,7 +592,7 @@ static void test_native_session(void **state)
 		  NULL, 200, "\"customer_login\":\"keyless\"", NULL, 0 },
 		{ "AUTH", "POST /session/login HTTP/1.1|X-Api-Key: login-key|Session-Id: "
 		  "SID:AUTH:shop.example:u9"
-		  JSON, "{\"login\":\"ada\"}", 400, "sid_missing", NULL, 0 },
+		  JSON, "{\"login\":\"ada\"}", 400, "sid_type", NULL, 0 },
 	};
 #undef SSO
 
@@ -564,7 +616,7 @@ static void test_router(void **state)
 		{ "method", "PUT /api/login/ HTTP/1.1" ANON, NULL, 405,
 		  "Allow: GET, POST, DELETE, HEAD, OPTIONS\r\n", NULL, 0 },
 		{ "method, native", "PUT /session HTTP/1.1", NULL, 405,
-		  "Allow: GET, HEAD, OPTIONS", NULL, 0 },
+		  "Allow: GET, HEAD, DELETE, OPTIONS", NULL, 0 },
 		{ "OPTIONS", "OPTIONS /api/login/ HTTP/1.1" ANON, NULL, 204,
 		  "Allow: GET, POST, DELETE, HEAD, OPTIONS\r\nSession-Id: SID:ANON", NULL, 0 },
 		{ "OPTIONS *", "OPTIONS * HTTP/1.1", NULL, 204, "Allow: GET", NULL, 0 },
@@ -605,6 +657,299 @@ static void test_oldest_session_goes(void **state)
 	run_script(steps, COUNT_OF(steps));
 }
 
+/* --- Cookies. --- */
+
+#define COOKIE(n) "|Cookie: sidecart_session=$" n "; sidecart_csrf=#" n
+#define PROOF(n)  COOKIE(n) "|X-CSRFToken: #" n
+#define EVIL      "|Origin: https://evil.example"
+#define OWN       "|Origin: https://shop.example"
+#define PATCH     "PATCH /session/data HTTP/1.1"
+#define WHO       "GET /resolve?require=any HTTP/1.1"
+
+static void test_cookie_login(void **state)
+{
+	static const struct step steps[] = {
+		{ "another site's page", LOGIN JSON EVIL, ADA, 403,
+		  "{\"detail\":\"CSRF Failed: Origin checking failed", "Set-Cookie", 0 },
+		{ "wrong password", LOGIN JSON OWN, "{\"username\":\"ada\",\"password\":\"x\"}", 401,
+		  "invalid login", "Set-Cookie", 0 },
+		{ "login", LOGIN JSON OWN, ADA, 200, "; Path=/; Max-Age=7776000; Secure; "
+		  "HttpOnly; SameSite=Lax\r\nSet-Cookie: sidecart_csrf=", "Session-Id: ", 0 },
+		{ "who", WHO COOKIE("0"), NULL, 204, "X-Customer-Login: ada\r\n", NULL, 0 },
+		{ "via", "GET /session HTTP/1.1" COOKIE("0"), NULL, 200,
+		  "\"auth_via\":\"cookie\"", "Set-Cookie", 0 },
+		{ "asked by oscarapi's name", "GET /api/login/ HTTP/1.1" COOKIE("0"), NULL, 204,
+		  "Cache-Control: no-store", NULL, 0 },
+		{ "beside a Session-Id", WHO COOKIE("0") ANON, NULL, 204,
+		  "X-Session-Kind: guest\r\n", "ada", 0 },
+		{ "again without proof", LOGIN JSON "|Cookie: sidecart_session=$0", ADA, 403,
+		  "\r\n{\"detail\":\"CSRF Failed: CSRF cookie not set.\"}", NULL, 0 },
+		{ "again without field", LOGIN JSON COOKIE("0"), ADA, 403,
+		  "\r\n{\"detail\":\"CSRF Failed: CSRF token missing or incorrect.\"}", NULL, 0 },
+		{ "again", LOGIN JSON PROOF("0"), ADA, 405, "Session is in use, log out first",
+		  "Set-Cookie", 0 },
+		{ "again, badly", LOGIN JSON PROOF("0"),
+		  "{\"username\":\"ada\",\"password\":\"x\"}", 401, "invalid login", NULL, 0 },
+		{ "another browser", LOGIN JSON, ADA, 200, "sidecart_session=", NULL, 0 },
+		{ "logout with the other's token", "DELETE /api/login/ HTTP/1.1|Cookie: "
+		  "sidecart_session=$0; sidecart_csrf=#1|X-CSRFToken: #1", NULL, 403,
+		  "CSRF token missing or incorrect", NULL, 0 },
+		{ "logout from elsewhere", "DELETE /api/login/ HTTP/1.1" PROOF("0") EVIL, NULL, 403,
+		  "Origin checking failed", NULL, 0 },
+		{ "logout", "DELETE /api/login/ HTTP/1.1" PROOF("0"), NULL, 200,
+		  "Set-Cookie: sidecart_session=; Path=/; Max-Age=0; Secure; HttpOnly; "
+		  "SameSite=Lax\r\n\r\n\"\"", NULL, 0 },
+		{ "out", WHO COOKIE("0"), NULL, 204, "X-Session-Kind: none\r\n", NULL, 0 },
+		{ "out, oscarapi", "GET /api/login/ HTTP/1.1" COOKIE("0"), NULL, 405,
+		  "Method \\\"GET\\\" not allowed", NULL, 0 },
+		{ "the other lives", WHO COOKIE("1"), NULL, 204, "ada", NULL, 0 },
+		{ "once more", "DELETE /api/login/ HTTP/1.1" COOKIE("0"), NULL, 200,
+		  "sidecart_session=; ", NULL, 0 },
+		{ "the dead id is not taken up", LOGIN JSON COOKIE("0"), ADA, 200,
+		  "sidecart_session=", NULL, 0 },
+		{ "still dead", WHO COOKIE("0"), NULL, 204, "none\r\n", NULL, 0 },
+		{ "everywhere, no proof", "DELETE /session?all=1 HTTP/1.1|Cookie: "
+		  "sidecart_session=$1", NULL, 403, "\"code\":\"csrf_cookie\"", NULL, 0 },
+		{ "everywhere", "DELETE /session?all=1 HTTP/1.1" PROOF("1"), NULL, 204,
+		  "sidecart_session=; ", NULL, 0 },
+		{ "here", WHO COOKIE("1"), NULL, 204, "none\r\n", NULL, 0 },
+		{ "there", WHO COOKIE("2"), NULL, 204, "none\r\n", NULL, 0 },
+	};
+
+	(void)state;
+	run_script(steps, COUNT_OF(steps));
+}
+
+static void test_native_logout(void **state)
+{
+#define OUT "DELETE /session HTTP/1.1"
+	static const struct step steps[] = {
+		{ "nobody", OUT, NULL, 204, "no-store", "Set-Cookie", 0 },
+		{ "nobody, from elsewhere", OUT EVIL, NULL, 403, "\"code\":\"csrf_origin\"", NULL, 0 },
+		{ "a guest's header", OUT ANON, NULL, 204, NULL, NULL, 0 },
+		{ "login by header", LOGIN ANON JSON, ADA, 200, NULL, NULL, 0 },
+		{ "login by cookie", LOGIN JSON, ADA, 200, NULL, NULL, 0 },
+		{ "logout by header", OUT AUTH EVIL, NULL, 204, NULL, "Session-Id: ", 0 },
+		{ "out", WHO AUTH, NULL, 401, "session_dead", NULL, 0 },
+		{ "again", OUT AUTH, NULL, 401, "session_dead", NULL, 0 },
+		{ "cookie lives", WHO COOKIE("0"), NULL, 204, "ada", NULL, 0 },
+		{ "no token", OUT COOKIE("0"), NULL, 403, "\"code\":\"csrf_token\"", NULL, 0 },
+		{ "all=0", "DELETE /session?all=0 HTTP/1.1" PROOF("0"), NULL, 204, NULL, NULL, 0 },
+		{ "cookie out", WHO COOKIE("0"), NULL, 204, "none\r\n", NULL, 0 },
+		{ "login by header", LOGIN ANON JSON, ADA, 200, NULL, NULL, 0 },
+		{ "login by cookie", LOGIN JSON, ADA, 200, NULL, NULL, 0 },
+		{ "all by header", "DELETE /session?all=1 HTTP/1.1" AUTH, NULL, 204, NULL, NULL, 0 },
+		{ "header out", WHO AUTH, NULL, 401, "session_dead", NULL, 0 },
+		{ "cookie out too", WHO COOKIE("1"), NULL, 204, "none\r\n", NULL, 0 },
+	};
+#undef OUT
+
+	(void)state;
+	run_script(steps, COUNT_OF(steps));
+}
+
+#define EMPTY_ETAG "\"44136fa355b3678a\""     /* SHA-256 of {}, cut */
+
+static void test_session_data(void **state)
+{
+	static const struct step steps[] = {
+		{ "nobody's", "GET /session/data HTTP/1.1", NULL, 200, "ETag: " EMPTY_ETAG
+		  "\r\n\r\n{}", "Set-Cookie", 0 },
+		{ "media", PATCH, "{}", 415, "media_type", NULL, 0 },
+		{ "no JSON", PATCH JSON, "{", 400, "json_bad", "Set-Cookie", 0 },
+		{ "no object", PATCH JSON, "[1]", 400, "json_bad", "Set-Cookie", 0 },
+		{ "from elsewhere", PATCH JSON EVIL, "{\"a\":1}", 403, "csrf_origin", "Set-Cookie",
+		  0 },
+		{ "If-Match", PATCH JSON "|If-Match: \"0\"", "{\"a\":1}", 412, "\"changed\"",
+		  "Set-Cookie", 0 },
+		{ "a guest's first", PATCH "|Content-Type: application/merge-patch+json|If-Match: "
+		  EMPTY_ETAG, "{\"a\":1,\"b\":{\"c\":2}}", 200, "{\"a\":1,\"b\":{\"c\":2}}", NULL, 0 },
+		{ "is a guest", WHO "|Cookie: sidecart_session=$0", NULL, 204, "guest", NULL, 0 },
+		{ "needs no token", PATCH JSON "|Cookie: sidecart_session=$0" OWN,
+		  "{\"b\":{\"c\":null},\"d\":[null]}", 200, "\r\n{\"a\":1,\"b\":{},\"d\":[null]}",
+		  "Set-Cookie", 0 },
+		{ "read", "GET /session/data HTTP/1.1|Cookie: sidecart_session=$0", NULL, 200,
+		  "{\"a\":1,\"b\":{},\"d\":[null]}", NULL, 0 },
+		{ "any", PATCH JSON "|If-Match: *|Cookie: sidecart_session=$0", "{\"d\":null}", 200,
+		  "\r\n{\"a\":1,\"b\":{}}", NULL, 0 },
+		{ "stale", PATCH JSON "|If-Match: " EMPTY_ETAG "|Cookie: sidecart_session=$0",
+		  "{\"e\":1}", 412, "changed", NULL, 0 },
+		{ "weak", PATCH JSON "|If-Match: W/\"x\", " EMPTY_ETAG
+		  "|Cookie: sidecart_session=$0", "{\"e\":1}", 412, "changed", NULL, 0 },
+		{ "login", LOGIN JSON "|Cookie: sidecart_session=$0", ADA, 200,
+		  "sidecart_session=", NULL, 0 },
+		{ "goes with it", "GET /session/data HTTP/1.1|Cookie: sidecart_session=$1", NULL,
+		  200, "\r\n{\"a\":1,\"b\":{}}", NULL, 0 },
+		{ "grace", WHO "|Cookie: sidecart_session=$0", NULL, 204, "guest", "ada", 9 },
+		{ "after it", WHO "|Cookie: sidecart_session=$0", NULL, 204, "none\r\n", NULL, 1 },
+		{ "a customer's needs the token", PATCH JSON "|Cookie: sidecart_session=$1",
+		  "{\"a\":2}", 403, "csrf_cookie", NULL, 0 },
+		{ "with it", PATCH JSON "|Cookie: sidecart_session=$1; sidecart_csrf=#0|"
+		  "X-CSRFToken: #0", "{\"a\":2}", 200, "\r\n{\"a\":2,\"b\":{}}", NULL, 0 },
+		{ "logout", "DELETE /session HTTP/1.1|Cookie: sidecart_session=$1; "
+		  "sidecart_csrf=#0|X-CSRFToken: #0", NULL, 204, NULL, NULL, 0 },
+		{ "gone", "GET /session/data HTTP/1.1|Cookie: sidecart_session=$1", NULL, 200,
+		  "\r\n{}", NULL, 0 },
+	};
+
+	(void)state;
+	run_script(steps, COUNT_OF(steps));
+}
+
+/* The guest's cookie was due for its renewal: the login wins. */
+static void test_grace_is_not_renewed(void **state)
+{
+	static const struct step steps[] = {
+		{ "a guest's", PATCH JSON, "{}", 200, "sidecart_session=", NULL, 0 },
+		{ "login", LOGIN JSON "|Cookie: sidecart_session=$0", ADA, 200, NULL, NULL,
+		  5 * 86400 },
+		{ "grace", WHO "|Cookie: sidecart_session=$0", NULL, 204, "guest", NULL, 0 },
+		{ "renews nothing", "GET /session HTTP/1.1|Cookie: sidecart_session=$0", NULL,
+		  200, "guest", NULL, 9 },
+		{ "over", WHO "|Cookie: sidecart_session=$0", NULL, 204, "none\r\n", NULL, 1 },
+	};
+
+	(void)state;
+	run_script(steps, COUNT_OF(steps));
+}
+
+static void test_session_data_by_header(void **state)
+{
+	static const struct step steps[] = {
+		{ "guest", PATCH ANON JSON EVIL, "{\"a\":1}", 200, "Session-Id: SID:ANON", NULL, 0 },
+		{ "another thread", "GET /session/data HTTP/1.1" ANON "-1f:2", NULL, 200,
+		  "\r\n{\"a\":1}", NULL, 400 * 86400 },
+		{ "another guest", "GET /session/data HTTP/1.1" ANON "0", NULL, 200, "\r\n{}",
+		  NULL, 0 },
+		{ "login", LOGIN ANON JSON, ADA, 200, NULL, NULL, 0 },
+		{ "merged", "GET /session/data HTTP/1.1" AUTH, NULL, 200, "\r\n{\"a\":1}", NULL, 0 },
+		{ "nothing is left", "GET /session/data HTTP/1.1" ANON, NULL, 200, "\r\n{}", NULL,
+		  0 },
+		{ "customer", PATCH AUTH JSON, "{\"a\":2}", 200, "\r\n{\"a\":2}", NULL, 0 },
+		{ "guest again", PATCH ANON JSON, "{\"a\":3,\"b\":3}", 200, NULL, NULL, 0 },
+		{ "login again", LOGIN ANON JSON, ADA, 200, NULL, NULL, 0 },
+		{ "the customer's wins", "GET /session/data HTTP/1.1" AUTH, NULL, 200,
+		  "\r\n{\"a\":2,\"b\":3}", NULL, 0 },
+		{ "taken over", LOGIN ANON JSON, "{\"username\":\"bob\",\"password\":\"bob\"}", 200,
+		  NULL, NULL, 0 },
+		{ "another's data is gone", "GET /session/data HTTP/1.1" AUTH, NULL, 200, "\r\n{}",
+		  NULL, 0 },
+		{ "guest", PATCH ANON JSON, "{\"a\":1}", 200, NULL, NULL, 0 },
+		{ "logout of a guest", "DELETE /api/login/ HTTP/1.1" ANON, NULL, 200, NULL, NULL, 0 },
+		{ "gone", "GET /session/data HTTP/1.1" ANON, NULL, 200, "\r\n{}", NULL, 0 },
+	};
+
+	(void)state;
+	run_script(steps, COUNT_OF(steps));
+}
+
+static void test_session_data_limit(void **state)
+{
+	static char fits[RECORD_DATA_MAX + 1], longer[RECORD_DATA_MAX + 2];
+	static const char cookie[] = PATCH JSON "|Cookie: sidecart_session=$0";
+	const struct step steps[] = {
+		{ "fits", PATCH JSON, fits, 200, "00\"}", NULL, 0 },
+		{ "one more", cookie, "{\"b\":1}", 413, "data_full", NULL, 0 },
+		{ "kept as it was", "GET /session/data HTTP/1.1|Cookie: sidecart_session=$0", NULL,
+		  200, fits, NULL, 0 },
+		{ "too long", PATCH JSON, longer, 413, "data_full", "Set-Cookie", 0 },
+	};
+
+	(void)state;
+	snprintf(fits, sizeof fits, "{\"a\":\"%0*d\"}", RECORD_DATA_MAX - 8, 0);
+	snprintf(longer, sizeof longer, "{\"a\":\"%0*d\"}", RECORD_DATA_MAX - 7, 0);
+	run_script(steps, COUNT_OF(steps));
+}
+
+static void test_cookie_single_sign_on(void **state)
+{
+#define SSO "POST /session/login HTTP/1.1|X-Api-Key: login-key" JSON
+	static const struct step steps[] = {
+		{ "a guest's", PATCH JSON, "{\"a\":1}", 200, NULL, NULL, 0 },
+		{ "in", SSO "|Cookie: sidecart_session=$0", "{\"login\":\"ada\"}", 200,
+		  "\"session_kind\":\"customer\"", NULL, 0 },
+		{ "merged", "GET /session/data HTTP/1.1|Cookie: sidecart_session=$1", NULL, 200,
+		  "\r\n{\"a\":1}", NULL, 0 },
+		{ "in use", SSO "|Cookie: sidecart_session=$1; sidecart_csrf=#0|X-CSRFToken: #0",
+		  "{\"login\":\"bob\"}", 409, "session_in_use", NULL, 0 },
+		{ "in use, no proof", SSO "|Cookie: sidecart_session=$1", "{\"login\":\"bob\"}",
+		  403, "csrf_cookie", NULL, 0 },
+	};
+#undef SSO
+
+	(void)state;
+	run_script(steps, COUNT_OF(steps));
+}
+
+static void set_cors(void)
+{
+	char error[CONFIG_ERROR_MAX];
+
+	assert_true(config_set(&world.config, SLICE("cors_origins"),
+	                       SLICE("https://app.example"), "test", error));
+	assert_true(config_set(&world.config, SLICE("csrf_origins"),
+	                       SLICE("https://app.example"), "test", error));
+}
+
+static void test_cors(void **state)
+{
+#define APP "|Origin: https://app.example"
+#define ASK "|Access-Control-Request-Method: PATCH"
+#define ACAO "Access-Control-Allow-Origin: https://app.example\r\n" \
+	"Access-Control-Allow-Credentials: true\r\n"
+	static const struct step steps[] = {
+		{ "same origin", "GET /session HTTP/1.1", NULL, 200, "Vary: Origin\r\n",
+		  "Access-Control", 0 },
+		{ "listed", "GET /session HTTP/1.1" APP, NULL, 200, ACAO, NULL, 0 },
+		{ "expects", "GET /session/data HTTP/1.1" APP, NULL, 200,
+		  "Access-Control-Expose-Headers: Session-Id, ETag, Retry-After\r\n", NULL, 0 },
+		{ "not listed", "GET /session HTTP/1.1" EVIL, NULL, 200, "Vary: Origin\r\n",
+		  "Access-Control", 0 },
+		{ "null", "GET /session HTTP/1.1|Origin: null", NULL, 200, NULL,
+		  "Access-Control", 0 },
+		{ "oscarapi", "GET /api/login/ HTTP/1.1" APP, NULL, 405, ACAO, NULL, 0 },
+		{ "a refusal can be read", "GET /session HTTP/1.1|X-Api-Key: bad" APP, NULL, 403,
+		  ACAO, NULL, 0 },
+		{ "/resolve is for proxies", WHO APP, NULL, 204, NULL, "Access-Control", 0 },
+		{ "preflight", "OPTIONS /session/data HTTP/1.1" APP ASK, NULL, 204,
+		  "Access-Control-Allow-Methods: GET, HEAD, PATCH, OPTIONS\r\n"
+		  "Access-Control-Allow-Headers: Authorization, Content-Type, If-Match, "
+		  "Session-Id, X-Api-Key, X-CSRFToken\r\nAccess-Control-Max-Age: 600\r\n"
+		  "Vary: Origin\r\n" ACAO, "Set-Cookie", 0 },
+		{ "preflight, not listed", "OPTIONS /session/data HTTP/1.1" EVIL ASK, NULL, 204,
+		  "Allow: GET", "Access-Control", 0 },
+		{ "preflight, no path", "OPTIONS /nosuch HTTP/1.1" APP ASK, NULL, 404, NULL,
+		  "Allow-Methods", 0 },
+		{ "preflight of /resolve", "OPTIONS /resolve HTTP/1.1" APP ASK, NULL, 401, NULL,
+		  "Access-Control", 0 },
+		{ "login from there", LOGIN JSON APP "|Sec-Fetch-Site: cross-site", ADA, 200,
+		  ACAO, NULL, 0 },
+		{ "no token", "DELETE /session HTTP/1.1" COOKIE("0") APP, NULL, 403, ACAO, NULL, 0 },
+		{ "out", "DELETE /session HTTP/1.1" PROOF("0") APP, NULL, 204, ACAO, NULL, 0 },
+	};
+#undef APP
+#undef ASK
+#undef ACAO
+
+	(void)state;
+	world.configure = set_cors;
+	run_script(steps, COUNT_OF(steps));
+	world.configure = NULL;
+}
+
+/* Without cors_origins there is not a word of it. */
+static void test_no_cors(void **state)
+{
+	static const struct step steps[] = {
+		{ "read", "GET /session HTTP/1.1" KEY EVIL, NULL, 200, NULL, "Origin", 0 },
+		{ "preflight", "OPTIONS /session HTTP/1.1" EVIL "|Access-Control-Request-Method: "
+		  "DELETE", NULL, 204, "Allow: ", "Access-Control", 0 },
+	};
+
+	(void)state;
+	run_script(steps, COUNT_OF(steps));
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -617,6 +962,15 @@ int main(void)
 		cmocka_unit_test(test_native_session),
 		cmocka_unit_test(test_router),
 		cmocka_unit_test(test_oldest_session_goes),
+		cmocka_unit_test(test_cookie_login),
+		cmocka_unit_test(test_native_logout),
+		cmocka_unit_test(test_session_data),
+		cmocka_unit_test(test_grace_is_not_renewed),
+		cmocka_unit_test(test_session_data_by_header),
+		cmocka_unit_test(test_session_data_limit),
+		cmocka_unit_test(test_cookie_single_sign_on),
+		cmocka_unit_test(test_cors),
+		cmocka_unit_test(test_no_cors),
 	};
 
 	return cmocka_run_group_tests_name("handlers", tests, NULL, NULL);

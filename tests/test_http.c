@@ -577,6 +577,13 @@ static const struct {
 	{ "X-Forwarded-For",   HTTP_X_FORWARDED_FOR,   "::1",          "::2",          "::2" },
 	{ "X-Forwarded-Host",  HTTP_X_FORWARDED_HOST,  "b",            "c",            NULL },
 	{ "X-Forwarded-Proto", HTTP_X_FORWARDED_PROTO, "https",        "http",         NULL },
+	{ "COOKIE",            HTTP_COOKIE,            "a=1",          "b=2",          "a=1" },
+	{ "Origin",            HTTP_ORIGIN,            "http://a",     "http://b",     NULL },
+	{ "sec-fetch-site",    HTTP_SEC_FETCH_SITE,    "none",         "none",         NULL },
+	{ "X-CsrfToken",       HTTP_X_CSRFTOKEN,       "t",            "t",            NULL },
+	{ "IF-Match",          HTTP_IF_MATCH,          "*",            "\"a\"",      NULL },
+	{ "access-Control-Request-Method", HTTP_ACCESS_CONTROL_REQUEST_METHOD,
+	                                               "PUT",          "GET",          "PUT" },
 };
 static_assert(COUNT_OF(fields) == HTTP_FIELDS, "a new http_field needs its line in fields");
 
@@ -628,7 +635,7 @@ static void test_underscore(void **state)
 			check_refused(name, slice_of(text), 400);
 		}
 	}
-	assert_int_equal(tried, 12);
+	assert_int_equal(tried, 19);
 	snprintf(text, sizeof text, GET "x_y: z\r\n_session-id: a\r\nsession__id: b\r\n\r\n");
 	assert_int_equal(parsed("others", slice_of(text)).result, HTTP_READY);
 }
@@ -1124,6 +1131,99 @@ static void test_form(void **state)
 	assert_true(out.full);
 }
 
+/* Cookie lines, and what is found of `sid` in them (requirements K05 to K07). */
+static void test_cookies(void **state)
+{
+	static const struct {
+		const char *lines;
+		uint32_t found;
+		const char *value;
+	} cases[] = {
+		{ "", 0, NULL },
+		{ "Cookie: sid=a\r\n", 1, "a" },
+		{ "cookie: sid=a\r\n", 1, "a" },
+		{ "Cookie: x=1; sid=a; y=2\r\n", 1, "a" },
+		{ "Cookie: x=1;sid=a;y=2\r\n", 1, "a" },
+		{ "Cookie: x=1 ;\t sid \t=\t a \t; y=2\r\n", 1, "a" },
+		{ "Cookie: sid=a;\r\n", 1, "a" },
+		{ "Cookie: ;;; sid=a\r\n", 1, "a" },
+		{ "Cookie: sid=a=b==\r\n", 1, "a=b==" },
+		{ "Cookie: sid=\"a\"\r\n", 1, "\"a\"" },
+		{ "Cookie: sid=a b,c\r\n", 1, "a b,c" },
+		{ "Cookie: sid=\xc3\xa4\r\n", 1, "\xc3\xa4" },
+		{ "Cookie: sid=%61\r\n", 1, "%61" },
+		{ "Cookie: sid=\r\n", 1, "" },
+		{ "Cookie: x=1\r\nCookie: sid=a\r\n", 1, "a" },
+		{ "Cookie:\r\nCookie: sid=a\r\n", 1, "a" },
+		{ "Cookie: sid=a; sid=b\r\n", 2, "a" },
+		{ "Cookie: sid=a; sid=a; sid=a\r\n", 3, "a" },
+		{ "Cookie: sid=a\r\nCookie: sid=b\r\n", 2, "a" },
+		{ "Cookie: sid=; sid=b\r\n", 2, "" },
+		{ "Cookie: SID=a\r\n", 0, NULL },
+		{ "Cookie: Sid=a; siD=b\r\n", 0, NULL },
+		{ "Cookie: sid\r\n", 0, NULL },
+		{ "Cookie: sid; x=1\r\n", 0, NULL },
+		{ "Cookie: =sid=a\r\n", 0, NULL },
+		{ "Cookie: =a\r\n", 0, NULL },
+		{ "Cookie: \"sid\"=a\r\n", 0, NULL },
+		{ "Cookie: xsid=a; sidx=b; si=c; s id=d\r\n", 0, NULL },
+		{ "Cookie: x=sid=a\r\n", 0, NULL },
+		{ "Cookie: x=\"; sid=a\"\r\n", 1, "a\"" },
+		{ "Cookie: x=1, sid=a\r\n", 0, NULL },
+		{ "X-Cookie: sid=a\r\n", 0, NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		struct slice value = { 0 };
+		struct outcome o;
+		char text[512];
+
+		snprintf(text, sizeof text, GET "%s\r\n", cases[i].lines);
+		o = parsed(cases[i].lines, slice_of(text));
+		assert_int_equal(o.result, HTTP_READY);
+		if (http_cookie_find(&o.request, SLICE("sid"), &value) != cases[i].found)
+			fail_msg("found in %s", cases[i].lines);
+		check_slice(cases[i].lines, "value", value, cases[i].value);
+	}
+}
+
+/* Fifty pairs of one request are looked at; with more, none counts: a second cookie of the
+ * name might hide behind them (requirement K06). */
+static void test_cookie_limits(void **state)
+{
+	static char text[2048];
+	size_t len;
+
+	(void)state;
+	for (int others = 0; others < 60; others++) {
+		struct slice value;
+		struct outcome o;
+
+		for (int first = 0; first < 2; first++) {
+			len = (size_t)snprintf(text, sizeof text, GET "Cookie: %s",
+			                       first ? "sid=a" : "x=1");
+			for (int i = 1; i < others; i++)
+				len += (size_t)snprintf(text + len, sizeof text - len, "; x=%d", i);
+			snprintf(text + len, sizeof text - len, "%s\r\n\r\n",
+			         first ? "; x" : "; sid=a");
+			o = parsed("many", slice_of(text));
+			assert_int_equal(http_cookie_find(&o.request, SLICE("sid"), &value),
+			                 (others > 1 ? others : 1) < 50 ? 1 : 0);
+		}
+	}
+	len = (size_t)snprintf(text, sizeof text, GET);
+	for (int lines = 1; lines <= HTTP_COOKIE_LINES_MAX + 1; lines++) {
+		len += (size_t)snprintf(text + len, sizeof text - len, "Cookie: x=%d\r\n", lines);
+		snprintf(text + len, sizeof text - len, "\r\n");
+		if (lines <= HTTP_COOKIE_LINES_MAX)
+			assert_int_equal(parsed("lines", slice_of(text)).request.cookie_lines,
+			                 lines);
+	}
+	text[len] = '\0';
+	check_refused("Cookie lines", slice_of(text), 431);
+}
+
 static void test_host_name(void **state)
 {
 	static const char *const cases[][2] = {
@@ -1313,6 +1413,8 @@ int main(void)
 		cmocka_unit_test(test_chunked_limits),
 		cmocka_unit_test(test_path_decode),
 		cmocka_unit_test(test_form),
+		cmocka_unit_test(test_cookies),
+		cmocka_unit_test(test_cookie_limits),
 		cmocka_unit_test(test_host_name),
 		cmocka_unit_test(test_reason),
 		cmocka_unit_test(test_date),

@@ -160,6 +160,8 @@ static void test_texts(void **state)
 	assert_string_equal(identity_kind_text(IDENTITY_CUSTOMER), "customer");
 	assert_string_equal(identity_via_text(VIA_NONE), "none");
 	assert_string_equal(identity_via_text(VIA_HEADER), "header");
+	assert_string_equal(identity_via_text(VIA_COOKIE), "cookie");
+	assert_string_equal(identity_via_text(VIA_RETIRED), "retired");
 }
 
 #define AUTHORIZATION(value) "Authorization: " value "\r\n"
@@ -378,7 +380,14 @@ static void test_addresses(void **state)
 		{ "several lines", "127.0.0.1",
 		  FORWARDED_FOR("198.51.100.1") FORWARDED_FOR("203.0.113.7"), "203.0.113.7", true },
 		{ "a proxy of ours in it", "127.0.0.1", FORWARDED_FOR("203.0.113.7, 127.0.0.1"),
-		  "127.0.0.1", true },
+		  "203.0.113.7", true },
+		{ "forged in front of it", "127.0.0.1",
+		  FORWARDED_FOR("198.51.100.1, 203.0.113.7, 127.0.0.9, 127.0.0.1"),
+		  "203.0.113.7", true },
+		{ "proxies of ours alone", "127.0.0.1", FORWARDED_FOR("127.0.0.3, 127.0.0.2"),
+		  "127.0.0.3", true },
+		{ "garbage behind one of ours", "127.0.0.1",
+		  FORWARDED_FOR("203.0.113.7, unknown, 127.0.0.2"), "127.0.0.1", false },
 		{ "garbage", "127.0.0.1", FORWARDED_FOR("unknown"), "127.0.0.1", false },
 		{ "garbage at the right", "127.0.0.1", FORWARDED_FOR("203.0.113.7, unknown"),
 		  "127.0.0.1", false },
@@ -400,6 +409,8 @@ static void test_addresses(void **state)
 		  false },
 		{ "trusted, mapped", "::ffff:127.0.0.9", FORWARDED_FOR("203.0.113.7"),
 		  "203.0.113.7", true },
+		{ "a Unix socket's", "::", FORWARDED_FOR("203.0.113.7"), "203.0.113.7", true },
+		{ "beside it", "::2", FORWARDED_FOR("203.0.113.7"), "::2", false },
 	};
 
 	(void)state;
@@ -413,6 +424,9 @@ static void test_addresses(void **state)
 		    id.forwarded != cases[i].forwarded)
 			fail_msg("%s", cases[i].name);
 	}
+	set_config("trusted_proxies=127.0.0.1,::1");
+	assert_int_equal(ask(FORWARDED_FOR("203.0.113.7"), "::"), KV_OK);
+	assert_false(id.forwarded);
 	set_config("trusted_proxies=");
 	assert_int_equal(ask(FORWARDED_FOR("203.0.113.7"), "127.0.0.1"), KV_OK);
 	assert_false(id.forwarded);
@@ -778,6 +792,302 @@ static void test_renewal_of_what_has_moved(void **state)
 	assert_int_equal(refusal_of(fields), IDENTITY_KEY_BAD);
 }
 
+/* --- Cookies and forgery. --- */
+
+#define ID_ADA   "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define ID_GUEST "ggggggggggggggggggggggggggggggggggggggggggg"
+#define ID_OLD   "ooooooooooooooooooooooooooooooooooooooooooo"
+#define ID_NONE  "nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn"
+#define COOKIE(value) "Cookie: " value "\r\n"
+#define NAME     "sidecart_session="
+
+/* A cookie's session: ada's, a guest's, an expired one. */
+static int set_up_cookies(void **state)
+{
+	uint8_t key[RECORD_SESSION_KEY_LEN];
+	struct customer_record c;
+
+	set_up(state);
+	begin();
+	assert_int_equal(customer_find(store, SLICE("ada"), &c), KV_OK);
+	c.login = c.email = c.first_name = c.last_name = c.sealed_password = SLICE("");
+	session_cookie_key(secret, SLICE(ID_ADA), key);
+	assert_int_equal(session_start(store, &config, key, &c, VIA_COOKIE, NOW_S), KV_OK);
+	session_cookie_key(secret, SLICE(ID_GUEST), key);
+	assert_int_equal(session_start(store, &config, key, NULL, VIA_COOKIE, NOW_S), KV_OK);
+	session_cookie_key(secret, SLICE(ID_OLD), key);
+	assert_int_equal(session_start(store, &config, key, &c, VIA_COOKIE,
+	                               NOW_S - config.session_ttl_s), KV_OK);
+	commit();
+	return 0;
+}
+
+static void test_cookies(void **state)
+{
+	static const char none[] = "";
+	static const struct {
+		const char *name, *config, *fields;
+		enum identity_refusal refusal;
+		enum identity_kind kind;
+		enum record_via via;
+	} cases[] = {
+		{ "customer", none, COOKIE(NAME ID_ADA), IDENTITY_ADMITTED, IDENTITY_CUSTOMER,
+		  VIA_COOKIE },
+		{ "guest", none, COOKIE(NAME ID_GUEST), IDENTITY_ADMITTED, IDENTITY_GUEST,
+		  VIA_COOKIE },
+		{ "among others", none, COOKIE("a=b; " NAME ID_ADA "; c=d"), IDENTITY_ADMITTED,
+		  IDENTITY_CUSTOMER, VIA_COOKIE },
+		{ "with a key", none, COOKIE(NAME ID_ADA) X_API_KEY("shop"), IDENTITY_ADMITTED,
+		  IDENTITY_CUSTOMER, VIA_COOKIE },
+		{ "with Basic", none, COOKIE(NAME ID_ADA) AUTHORIZATION("Basic eA=="),
+		  IDENTITY_ADMITTED, IDENTITY_CUSTOMER, VIA_COOKIE },
+		{ "expired", none, COOKIE(NAME ID_OLD), IDENTITY_ADMITTED, IDENTITY_NONE,
+		  VIA_NONE },
+		{ "unknown", none, COOKIE(NAME ID_NONE), IDENTITY_ADMITTED, IDENTITY_NONE,
+		  VIA_NONE },
+		{ "empty", none, COOKIE(NAME), IDENTITY_ADMITTED, IDENTITY_NONE, VIA_NONE },
+		{ "cut", none, COOKIE(NAME "aaaa"), IDENTITY_ADMITTED, IDENTITY_NONE, VIA_NONE },
+		{ "longer", none, COOKIE(NAME ID_ADA "a"), IDENTITY_ADMITTED, IDENTITY_NONE,
+		  VIA_NONE },
+		{ "in quotes", none, COOKIE(NAME "\"" ID_ADA "\""), IDENTITY_ADMITTED,
+		  IDENTITY_NONE, VIA_NONE },
+		{ "twice the same", none, COOKIE(NAME ID_ADA "; " NAME ID_ADA), IDENTITY_ADMITTED,
+		  IDENTITY_NONE, VIA_NONE },
+		{ "twice in two lines", none, COOKIE(NAME ID_GUEST) COOKIE(NAME ID_ADA),
+		  IDENTITY_ADMITTED, IDENTITY_NONE, VIA_NONE },
+		{ "name in capitals", none, COOKIE("SIDECART_SESSION=" ID_ADA), IDENTITY_ADMITTED,
+		  IDENTITY_NONE, VIA_NONE },
+		{ "Django's name", none, COOKIE("sessionid=" ID_ADA), IDENTITY_ADMITTED,
+		  IDENTITY_NONE, VIA_NONE },
+		{ "Django's name, set", "cookie_name=sessionid", COOKIE("sessionid=" ID_ADA),
+		  IDENTITY_ADMITTED, IDENTITY_CUSTOMER, VIA_COOKIE },
+		{ "beside ANON", none, COOKIE(NAME ID_ADA) X_API_KEY("trusted")
+		  SESSION_ID(SID_ANON), IDENTITY_ADMITTED, IDENTITY_GUEST, VIA_HEADER },
+		{ "beside a dead AUTH", none, COOKIE(NAME ID_ADA) X_API_KEY("trusted")
+		  SESSION_ID(SID_NONE), IDENTITY_SESSION_DEAD, IDENTITY_NONE, VIA_NONE },
+		{ "beside an untrusted Session-Id", none, COOKIE(NAME ID_ADA)
+		  SESSION_ID(SID_ANON), IDENTITY_SID_UNTRUSTED, IDENTITY_NONE, VIA_NONE },
+		{ "beside a malformed one", none, COOKIE(NAME ID_ADA) SESSION_ID("x"),
+		  IDENTITY_SID_MALFORMED, IDENTITY_NONE, VIA_NONE },
+		{ "beside an ignored one", OSCARAPI, COOKIE(NAME ID_ADA) SESSION_ID("x"),
+		  IDENTITY_ADMITTED, IDENTITY_CUSTOMER, VIA_COOKIE },
+		{ "beside a Bearer", none, COOKIE(NAME ID_ADA) AUTHORIZATION("Bearer x"),
+		  IDENTITY_TOKEN_DEAD, IDENTITY_NONE, VIA_NONE },
+		{ "with a bad key", none, COOKIE(NAME ID_ADA) X_API_KEY("bad"), IDENTITY_KEY_BAD,
+		  IDENTITY_NONE, VIA_NONE },
+		{ "gateway, no key", "gateway=on", COOKIE(NAME ID_ADA), IDENTITY_KEY_MISSING,
+		  IDENTITY_NONE, VIA_NONE },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		set_config(cases[i].config);
+		assert_int_equal(ask(cases[i].fields, "192.0.2.1"), KV_OK);
+		if (id.refusal != cases[i].refusal || id.kind != cases[i].kind ||
+		    id.via != cases[i].via)
+			fail_msg("%s: refusal %d, kind %d, via %d", cases[i].name,
+			         (int)id.refusal, (int)id.kind, (int)id.via);
+	}
+}
+
+/* What is stored is no cookie, and a Session-Id's key is none either. */
+static void test_keys_are_no_cookies(void **state)
+{
+	uint8_t key[RECORD_SESSION_KEY_LEN];
+	char text[256];
+
+	(void)state;
+	set_config(ANY);
+	for (int i = 0; i < 2; i++) {
+		struct buf out = BUF(text);
+
+		if (i == 0)
+			session_cookie_key(secret, SLICE(ID_ADA), key);
+		else
+			key_of(SID_ADA, key);
+		buf_lit(&out, "Cookie: " NAME);
+		buf_hex(&out, slice_bytes(key, sizeof key));
+		buf_put(&out, (struct slice){ "aaa\r\n", 6 });
+		assert_int_equal(refusal_of(text), IDENTITY_ADMITTED);
+		assert_nobody();
+	}
+	assert_int_equal(refusal_of(SESSION_ID("SID:AUTH:shop.test:" ID_ADA)),
+	                 IDENTITY_SESSION_DEAD);
+}
+
+#define ORIGIN(value) "Origin: " value "\r\n"
+#define SITE(value)   "Sec-Fetch-Site: " value "\r\n"
+#define PROTO(value)  "X-Forwarded-Proto: " value "\r\n"
+
+/* Whose page sent it: the same verdict for nobody and for a guest's cookie; a header's
+ * session is not asked. */
+static void test_origins(void **state)
+{
+	static const char none[] = "", more[] = "csrf_origins=https://www.shop.test,http://a.test:8080";
+	static const struct {
+		const char *name, *config, *fields;
+		bool taken;
+	} cases[] = {
+		{ "no browser", none, "", true },
+		{ "own", none, ORIGIN("http://shop.test"), true },
+		{ "own, in capitals", none, ORIGIN("http://SHOP.test"), true },
+		{ "own, https", none, ORIGIN("https://shop.test"), true },
+		{ "own, with a port", none, HOST("shop.test:8080") ORIGIN("http://shop.test:8080"),
+		  true },
+		{ "own, IPv6", none, HOST("[::1]:80") ORIGIN("http://[::1]:80"), true },
+		{ "own, and the browser says so", none, ORIGIN("http://shop.test")
+		  SITE("same-origin"), true },
+		{ "the browser's word alone", none, SITE("same-origin"), true },
+		{ "typed into the browser", none, SITE("none"), true },
+		{ "another port", none, ORIGIN("http://shop.test:8080"), false },
+		{ "port missing", none, HOST("shop.test:8080") ORIGIN("http://shop.test"), false },
+		{ "another host", none, ORIGIN("https://evil.test"), false },
+		{ "a host below", none, ORIGIN("https://a.shop.test"), false },
+		{ "a host that ends alike", none, ORIGIN("https://evilshop.test"), false },
+		{ "a host that begins alike", none, ORIGIN("https://shop.test.evil.test"), false },
+		{ "own as user", none, ORIGIN("https://shop.test@evil.test"), false },
+		{ "with a path", none, ORIGIN("https://shop.test/"), false },
+		{ "another scheme", none, ORIGIN("ftp://shop.test"), false },
+		{ "no scheme", none, ORIGIN("shop.test"), false },
+		{ "null", none, ORIGIN("null"), false },
+		{ "null, host null", none, HOST("null") ORIGIN("null"), false },
+		{ "empty", none, ORIGIN(""), false },
+		{ "scheme alone", none, ORIGIN("https://"), false },
+		{ "two", none, ORIGIN("https://shop.test https://evil.test"), false },
+		{ "another site", none, SITE("cross-site"), false },
+		{ "a neighbour", none, SITE("same-site"), false },
+		{ "site in capitals", none, SITE("Same-Origin"), false },
+		{ "site empty", none, SITE(""), false },
+		{ "own, but another site", none, ORIGIN("https://shop.test") SITE("cross-site"),
+		  false },
+		{ "own, but a neighbour", none, ORIGIN("https://shop.test") SITE("same-site"),
+		  false },
+		{ "another, but same-origin", none, ORIGIN("https://evil.test")
+		  SITE("same-origin"), false },
+		{ "listed", more, ORIGIN("https://www.shop.test"), true },
+		{ "listed, a neighbour", more, ORIGIN("https://www.shop.test") SITE("same-site"),
+		  true },
+		{ "listed, another site", more, ORIGIN("http://a.test:8080") SITE("cross-site"),
+		  true },
+		{ "listed with another scheme", more, ORIGIN("http://www.shop.test"), false },
+		{ "listed with a port", more, ORIGIN("http://a.test"), false },
+		{ "longer than the listed", more, ORIGIN("https://www.shop.tester"), false },
+		{ "a neighbour beside a list", more, SITE("same-site"), false },
+		{ "may read alone", "cors_origins=https://www.shop.test",
+		  ORIGIN("https://www.shop.test"), false },
+		{ "forwarded host", none, "X-Forwarded-Host: pub.test\r\n"
+		  ORIGIN("https://pub.test"), true },
+		{ "the inner name then", none, "X-Forwarded-Host: pub.test\r\n"
+		  ORIGIN("https://shop.test"), false },
+		{ "forwarded https", none, PROTO("https") ORIGIN("https://shop.test"), true },
+		{ "forwarded https, a page in the clear", none, PROTO("https")
+		  ORIGIN("http://shop.test"), false },
+		{ "not believed", "trusted_proxies=10.0.0.0/8",
+		  "X-Forwarded-Host: pub.test\r\n" ORIGIN("https://pub.test"), false },
+		{ "not believed, own", "trusted_proxies=10.0.0.0/8", PROTO("https")
+		  ORIGIN("http://shop.test"), true },
+	};
+	static const char *const sessions[] = { "", COOKIE(NAME ID_GUEST), COOKIE(NAME ID_NONE) };
+	char fields[512];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases) * COUNT_OF(sessions); i++) {
+		size_t row = i / COUNT_OF(sessions);
+
+		set_config(cases[row].config);
+		snprintf(fields, sizeof fields, "%s%s", cases[row].fields,
+		         sessions[i % COUNT_OF(sessions)]);
+		assert_int_equal(ask(fields, "127.0.0.1"), KV_OK);
+		assert_int_equal(id.refusal, IDENTITY_ADMITTED);
+		identity_judge_csrf(&question, &id);
+		if (id.refusal != (cases[row].taken ? IDENTITY_ADMITTED : IDENTITY_CSRF_ORIGIN))
+			fail_msg("%s: refusal %d", cases[row].name, (int)id.refusal);
+		if (!cases[row].taken)
+			assert_nobody();
+	}
+	set_config(ANY);
+	assert_int_equal(refusal_of(SESSION_ID(SID_ADA) ORIGIN("https://evil.test")
+	                            SITE("cross-site")), IDENTITY_ADMITTED);
+	identity_judge_csrf(&question, &id);
+	assert_int_equal(id.refusal, IDENTITY_ADMITTED);
+	assert_int_equal(id.kind, IDENTITY_CUSTOMER);
+}
+
+/* `@` stands for ada's token, `%` for the guest's. */
+static void test_tokens(void **state)
+{
+	static const struct {
+		const char *name, *fields;
+		enum identity_refusal refusal;
+	} cases[] = {
+		{ "both", "Cookie: sidecart_csrf=@\r\nX-CSRFToken: @\r\n", IDENTITY_ADMITTED },
+		{ "neither", "", IDENTITY_CSRF_COOKIE },
+		{ "no cookie", "X-CSRFToken: @\r\n", IDENTITY_CSRF_COOKIE },
+		{ "two cookies", "Cookie: sidecart_csrf=@; sidecart_csrf=@\r\nX-CSRFToken: @\r\n",
+		  IDENTITY_CSRF_COOKIE },
+		{ "cookie of another name", "Cookie: csrftoken=@\r\nX-CSRFToken: @\r\n",
+		  IDENTITY_CSRF_COOKIE },
+		{ "no field", "Cookie: sidecart_csrf=@\r\n", IDENTITY_CSRF_TOKEN },
+		{ "field empty", "Cookie: sidecart_csrf=@\r\nX-CSRFToken: \r\n",
+		  IDENTITY_CSRF_TOKEN },
+		{ "both empty", "Cookie: sidecart_csrf=\r\nX-CSRFToken: \r\n",
+		  IDENTITY_CSRF_TOKEN },
+		{ "both made up", "Cookie: sidecart_csrf=x\r\nX-CSRFToken: x\r\n",
+		  IDENTITY_CSRF_TOKEN },
+		{ "field longer", "Cookie: sidecart_csrf=@\r\nX-CSRFToken: @x\r\n",
+		  IDENTITY_CSRF_TOKEN },
+		{ "another session's, both", "Cookie: sidecart_csrf=%\r\nX-CSRFToken: %\r\n",
+		  IDENTITY_CSRF_TOKEN },
+		{ "another session's cookie", "Cookie: sidecart_csrf=%\r\nX-CSRFToken: @\r\n",
+		  IDENTITY_CSRF_TOKEN },
+		{ "another session's field", "Cookie: sidecart_csrf=@\r\nX-CSRFToken: %\r\n",
+		  IDENTITY_CSRF_TOKEN },
+		{ "good, from elsewhere", "Cookie: sidecart_csrf=@\r\nX-CSRFToken: @\r\n"
+		  ORIGIN("https://evil.test"), IDENTITY_CSRF_ORIGIN },
+	};
+	static const char *const ids[] = { ID_ADA, ID_GUEST };
+
+	(void)state;
+	set_config("");
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		char text[1024];
+		struct buf out = BUF(text);
+
+		buf_lit(&out, COOKIE(NAME ID_ADA));
+		for (const char *p = cases[i].fields; *p != '\0'; p++) {
+			uint8_t key[RECORD_SESSION_KEY_LEN];
+
+			if (*p != '@' && *p != '%') {
+				buf_char(&out, *p);
+				continue;
+			}
+			session_cookie_key(secret, slice_of(ids[*p == '%']), key);
+			session_put_csrf_token(&out, secret, key);
+		}
+		buf_char(&out, '\0');
+		assert_int_equal(refusal_of(text), IDENTITY_ADMITTED);
+		assert_int_equal(id.kind, IDENTITY_CUSTOMER);
+		identity_judge_csrf(&question, &id);
+		if (id.refusal != cases[i].refusal)
+			fail_msg("%s: refusal %d", cases[i].name, (int)id.refusal);
+	}
+}
+
+static void test_readers(void **state)
+{
+	(void)state;
+	set_config("cors_origins=https://www.shop.test csrf_origins=https://other.test");
+	assert_true(identity_origin_reads(&config, SLICE("https://www.shop.test")));
+	assert_false(identity_origin_reads(&config, SLICE("https://other.test")));
+	assert_false(identity_origin_reads(&config, SLICE("http://www.shop.test")));
+	assert_false(identity_origin_reads(&config, SLICE("https://www.shop.test:8443")));
+	assert_false(identity_origin_reads(&config, SLICE("null")));
+	assert_false(identity_origin_reads(&config, SLICE("")));
+	set_config("");
+	assert_false(identity_origin_reads(&config, SLICE("")));
+}
+
+#define WITH_COOKIES(f) cmocka_unit_test_setup_teardown(f, set_up_cookies, store_tear_down)
 #define IN_A_STORE(f) cmocka_unit_test_setup_teardown(f, set_up, store_tear_down)
 
 int main(void)
@@ -799,6 +1109,11 @@ int main(void)
 		IN_A_STORE(test_store_that_fails),
 		IN_A_STORE(test_renewal),
 		IN_A_STORE(test_renewal_of_what_has_moved),
+		WITH_COOKIES(test_cookies),
+		WITH_COOKIES(test_keys_are_no_cookies),
+		WITH_COOKIES(test_origins),
+		WITH_COOKIES(test_tokens),
+		IN_A_STORE(test_readers),
 	};
 
 	return cmocka_run_group_tests_name("identity", tests, NULL, NULL);

@@ -438,6 +438,76 @@ static bool is_wanted(const char *name)
 	       strstr(name, "escaped_null_in_key") == NULL;
 }
 
+/* The cases of RFC 7396, appendix A, whose document and patch are objects, and more. */
+static void test_merge_patch(void **state)
+{
+	static const struct {
+		const char *target, *patch, *merged;
+	} cases[] = {
+		{ "{\"a\":\"b\"}", "{\"a\":\"c\"}", "{\"a\":\"c\"}" },
+		{ "{\"a\":\"b\"}", "{\"b\":\"c\"}", "{\"a\":\"b\",\"b\":\"c\"}" },
+		{ "{\"a\":\"b\"}", "{\"a\":null}", "{}" },
+		{ "{\"a\":\"b\",\"b\":\"c\"}", "{\"a\":null}", "{\"b\":\"c\"}" },
+		{ "{\"a\":[\"b\"]}", "{\"a\":\"c\"}", "{\"a\":\"c\"}" },
+		{ "{\"a\":\"c\"}", "{\"a\":[\"b\"]}", "{\"a\":[\"b\"]}" },
+		{ "{\"a\":{\"b\":\"c\"}}", "{\"a\":{\"b\":\"d\",\"c\":null}}",
+		  "{\"a\":{\"b\":\"d\"}}" },
+		{ "{\"a\":[{\"b\":\"c\"}]}", "{\"a\":[1]}", "{\"a\":[1]}" },
+		{ "{\"e\":null}", "{\"a\":1}", "{\"e\":null,\"a\":1}" },
+		{ "{}", "{\"a\":{\"bb\":{\"ccc\":null}}}", "{\"a\":{\"bb\":{}}}" },
+		{ "{}", "{}", "{}" },
+		{ " { } ", "{ \"a\" : [ null , true ] }", "{\"a\":[null,true]}" },
+		{ "{\"a\":1}", "{\"b\":null}", "{\"a\":1}" },
+		{ "{\"a\":1}", "{\"a\":{\"b\":2,\"c\":null}}", "{\"a\":{\"b\":2}}" },
+		{ "{\"\":1}", "{\"\":2}", "{\"\":2}" },
+		{ "{}", "{\"a\":\"\\u0000\\u00e4\"}", "{\"a\":\"\\u0000\xc3\xa4\"}" },
+		{ "{}", "{\"n\":9223372036854775807}", "{\"n\":9223372036854775807}" },
+	};
+	static const struct {
+		const char *target, *patch;
+	} refused[] = {
+		{ "[\"a\",\"b\"]", "[\"c\",\"d\"]" }, { "{\"a\":\"b\"}", "[\"c\"]" },
+		{ "{\"a\":\"foo\"}", "null" }, { "{\"a\":\"foo\"}", "\"bar\"" },
+		{ "[1,2]", "{\"a\":\"b\",\"c\":null}" }, { "{}", "" }, { "", "{}" },
+		{ "{}", "{\"a\"" }, { "{}", "{\"a\":1,\"a\":2}" }, { "{}", "1" },
+		{ "{}", "{\"\\u0000\":1}" }, { "{}", "{\"a\":\"\xff\"}" },
+	};
+	char text[256], error[JSON_ERROR_MAX];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		struct buf out = BUF(text);
+
+		assert_true(json_merge_patch(&out, slice_of(cases[i].target),
+		                             slice_of(cases[i].patch), error));
+		if (!slice_eq(buf_slice(&out), slice_of(cases[i].merged)))
+			fail_msg("%s and %s: %.*s", cases[i].target, cases[i].patch, (int)out.len,
+			         text);
+	}
+	for (size_t i = 0; i < COUNT_OF(refused); i++) {
+		struct buf out = BUF(text);
+
+		error[0] = '\0';
+		if (json_merge_patch(&out, slice_of(refused[i].target), slice_of(refused[i].patch),
+		                     error))
+			fail_msg("%s and %s", refused[i].target, refused[i].patch);
+		assert_true(error[0] != '\0' && out.len == 0);
+	}
+}
+
+static void test_merge_patch_full(void **state)
+{
+	char text[8], error[JSON_ERROR_MAX];
+	struct buf out = BUF(text);
+
+	(void)state;
+	assert_true(json_merge_patch(&out, SLICE("{\"a\":10}"), SLICE("{\"a\":1}"), error));
+	assert_false(out.full);
+	out.len = 0;
+	assert_true(json_merge_patch(&out, SLICE("{\"a\":1}"), SLICE("{\"b\":1}"), error));
+	assert_true(out.full);
+}
+
 static void test_corpus(void **state)
 {
 	char path[4096], name[300], error[JSON_ERROR_MAX];
@@ -482,6 +552,8 @@ int main(void)
 		cmocka_unit_test(test_put_string),
 		cmocka_unit_test(test_put_string_full),
 		cmocka_unit_test(test_put_and_parse),
+		cmocka_unit_test(test_merge_patch),
+		cmocka_unit_test(test_merge_patch_full),
 		cmocka_unit_test(test_corpus),
 	};
 

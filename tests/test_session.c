@@ -336,7 +336,11 @@ static void test_eviction(void **state)
 		assert_int_equal(find(key, NOW_S + 10), KV_OK);
 	assert_string_equal(live(NOW_S + 10), "12");
 	config.max_sessions_per_customer = 3;           /* lowered */
-	start(3, &ada, NOW_S + 11);
+	start(3, &ada, NOW_S + 11);                     /* the first of a few steps */
+	assert_string_equal(live(NOW_S + 11), "13");
+	assert_int_equal(store_entries(), empty_entries + (1 + 191 - 16 + 1) * 3);
+	for (unsigned login = 0; login < 12; login++)
+		start(3, &ada, NOW_S + 11);
 	assert_string_equal(live(NOW_S + 11), "13");
 	assert_int_equal(find(199, NOW_S + 11), KV_OK);
 	assert_int_equal(find(198, NOW_S + 11), KV_OK);
@@ -471,7 +475,11 @@ static void test_damaged_records(void **state)
 	assert_int_equal(session_end(store, key_of(1)), KV_IO);
 	assert_int_equal(session_renew(store, &config, key_of(1), NOW_S), KV_IO);
 	assert_int_equal(session_start(store, &config, key_of(1), &ada, VIA, NOW_S), KV_IO);
-	assert_int_equal(session_sweep(store, NOW_S + TTL_S, 10, &count), KV_IO);
+	store_hide_log();
+	assert_int_equal(session_sweep(store, NOW_S + TTL_S, 10, &count), KV_OK);
+	assert_int_equal(store_show_log(), 1);
+	assert_int_equal(count, 1);                     /* it stands in nobody's way */
+	assert_int_equal(find(1, NOW_S), KV_IO);
 	assert_int_equal(session_delete_some(store, ada.id, 10, &count), KV_IO);
 	assert_int_equal(session_next(store, &after, key, &s), KV_IO);
 	record_owner_prefix(&k, bob.id);
@@ -480,6 +488,254 @@ static void test_damaged_records(void **state)
 	assert_int_equal(session_start(store, &config, key_of(3), &bob, VIA, NOW_S), KV_IO);
 	assert_int_equal(kv_put(store, SLICE("X"), SLICE("")), KV_OK);
 	assert_int_equal(session_sweep(store, NOW_S, 10, &count), KV_IO);
+}
+
+/* --- Cookies, guests, data. --- */
+
+static void test_cookie_keys(void **state)
+{
+	static const struct {
+		const char *secret, *id;
+	} others[] = {
+		{ "secret", "ID" }, { "secret", "id " }, { "secret", "" }, { "Secret", "id" },
+		{ "secreti", "d" }, { "", "secretid" },
+	};
+	uint8_t key[RECORD_SESSION_KEY_LEN], other[RECORD_SESSION_KEY_LEN];
+	char a[SESSION_ID_CHARS], b[SESSION_ID_CHARS];
+	struct buf token = BUF(a), token_again = BUF(b);
+
+	(void)state;
+	session_cookie_key(SLICE("secret"), SLICE("id"), key);
+	for (size_t i = 0; i < COUNT_OF(others); i++) {
+		session_cookie_key(slice_of(others[i].secret), slice_of(others[i].id), other);
+		assert_memory_not_equal(key, other, sizeof key);
+	}
+	session_put_csrf_token(&token, SLICE("secret"), key);
+	assert_int_equal(token.len, SESSION_ID_CHARS);
+	session_put_csrf_token(&token_again, SLICE("secret"), key);
+	assert_memory_equal(a, b, sizeof a);
+	token_again.len = 0;
+	session_put_csrf_token(&token_again, SLICE("Secret"), key);
+	assert_memory_not_equal(a, b, sizeof a);
+	key[0] ^= 1;
+	token_again.len = 0;
+	session_put_csrf_token(&token_again, SLICE("secret"), key);
+	assert_memory_not_equal(a, b, sizeof a);
+}
+
+static void start_guest(unsigned key, uint8_t via, uint64_t now_s)
+{
+	assert_int_equal(session_start(store, &config, key_of(key), NULL, via, now_s), KV_OK);
+}
+
+static void put(unsigned key, const char *json)
+{
+	assert_int_equal(session_put_data(store, key_of(key), slice_of(json)), KV_OK);
+}
+
+/* What is kept with the session; "" where nothing is. */
+static const char *data(unsigned key, uint64_t now_s)
+{
+	static char text[RECORD_DATA_MAX + 1];
+	struct slice json;
+	enum kv_status status = session_data(store, key_of(key), now_s, &json);
+
+	if (status == KV_NOT_FOUND)
+		return "";
+	assert_int_equal(status, KV_OK);
+	memcpy(text, json.ptr, json.len);
+	text[json.len] = '\0';
+	return text;
+}
+
+static void test_guests(void **state)
+{
+	static const struct {
+		const char *name;
+		uint8_t via;
+		uint32_t anon_ttl_s;
+		uint64_t life_s;        /* 0: for ever */
+		uint64_t most_s;        /* with daily use; 0: for ever */
+	} cases[] = {
+		{ "header, for ever", VIA_HEADER, 0, 0, 0 },
+		{ "header, anon_ttl", VIA_HEADER, 500, 500, 0 },
+		{ "cookie", VIA_COOKIE, 0, TTL_S, MAX_S },
+		{ "cookie beside anon_ttl", VIA_COOKIE, 9000, TTL_S, MAX_S },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		uint64_t life_s = cases[i].life_s, now_s = NOW_S;
+		struct session_record s;
+
+		config.anon_ttl_s = cases[i].anon_ttl_s;
+		start_guest(1, cases[i].via, NOW_S);
+		put(1, "{}");
+		s = found(1, NOW_S);
+		assert_int_equal(s.expires_s, life_s == 0 ? RECORD_NEVER : NOW_S + life_s);
+		assert_int_equal(s.due_s, s.expires_s);
+		assert_int_equal(store_entries(), empty_entries + (life_s == 0 ? 3 : 4));
+		for (; now_s < NOW_S + 2 * MAX_S && find(1, now_s) == KV_OK; now_s += 100)
+			if (session_renewal_due(&config, &s, now_s)) {
+				assert_int_equal(session_renew(store, &config, key_of(1), now_s),
+				                 KV_OK);
+				s = found(1, now_s);
+			}
+		if (now_s != NOW_S + (cases[i].most_s > 0 ? cases[i].most_s : 2 * MAX_S))
+			fail_msg("%s: lived %d s", cases[i].name, (int)(now_s - NOW_S));
+		if (life_s > 0) {
+			sweep(now_s + life_s, 5);
+			sweep(now_s + life_s, 5);
+		} else {
+			assert_int_equal(session_end(store, key_of(1)), KV_OK);
+		}
+		assert_int_equal(store_entries(), empty_entries);
+	}
+}
+
+/* However many guests there are, none pushes another out. */
+static void test_guests_have_no_limit(void **state)
+{
+	(void)state;
+	config.max_sessions_per_customer = 1;
+	for (unsigned key = 0; key < 10; key++)
+		start_guest(key, VIA_COOKIE, NOW_S);
+	assert_string_equal(live(NOW_S), "0123456789");
+	start(1, &ada, NOW_S);
+	assert_string_equal(live(NOW_S), "0123456789");
+}
+
+static void test_data(void **state)
+{
+	char json[RECORD_DATA_MAX + 1];
+
+	(void)state;
+	assert_string_equal(data(1, NOW_S), "");
+	start(1, &ada, NOW_S);
+	assert_string_equal(data(1, NOW_S), "");
+	put(1, "{\"a\":1}");
+	assert_string_equal(data(1, NOW_S), "{\"a\":1}");
+	assert_string_equal(data(2, NOW_S), "");
+	put(1, "{}");
+	assert_string_equal(data(1, NOW_S + TTL_S - 1), "{}");
+	assert_string_equal(data(1, NOW_S + TTL_S), "");
+	assert_int_equal(store_entries(), empty_entries + 4);
+	memset(json, 'x', sizeof json);
+	json[RECORD_DATA_MAX] = '\0';
+	put(1, json);
+	assert_string_equal(data(1, NOW_S), json);
+	start(1, &bob, NOW_S);                  /* another's session under the key */
+	assert_string_equal(data(1, NOW_S), "");
+	put(1, "{}");
+	assert_int_equal(session_end(store, key_of(1)), KV_OK);
+	assert_int_equal(store_entries(), empty_entries);
+	start(1, &ada, NOW_S);
+	assert_string_equal(data(1, NOW_S), "");
+	put(1, "{}");
+	sweep(NOW_S + TTL_S, 10);
+	assert_int_equal(store_entries(), empty_entries);
+}
+
+/* A login, from a guest with data under key 1 (NULL: without a guest's session) to key 2,
+ * where the customer may have been logged in already. */
+static void test_log_in_merges_data(void **state)
+{
+	static const struct {
+		const char *name, *guest, *own, *merged;
+		bool same_customer;
+	} cases[] = {
+		{ "no guest", NULL, NULL, "", true },
+		{ "nothing kept", "", "", "", true },
+		{ "the guest's alone", "{\"a\":1}", NULL, "{\"a\":1}", true },
+		{ "the customer's alone", NULL, "{\"a\":1}", "{\"a\":1}", true },
+		{ "the customer's wins", "{\"a\":1,\"b\":2}", "{\"a\":3,\"c\":4}",
+		  "{\"a\":3,\"b\":2,\"c\":4}", true },
+		{ "inside objects too", "{\"a\":{\"x\":1,\"y\":1}}", "{\"a\":{\"y\":2}}",
+		  "{\"a\":{\"x\":1,\"y\":2}}", true },
+		{ "lists are whole", "{\"a\":[1,2,3]}", "{\"a\":[]}", "{\"a\":[]}", true },
+		{ "another's are dropped", "{\"a\":1}", "{\"b\":2}", "{\"a\":1}", false },
+		{ "another's, no guest", NULL, "{\"b\":2}", "", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		const char *guest = cases[i].guest, *own = cases[i].own;
+
+		if (guest != NULL) {
+			start_guest(1, VIA_HEADER, NOW_S);
+			if (guest[0] != '\0')
+				put(1, guest);
+		}
+		if (own != NULL) {
+			start(2, cases[i].same_customer ? &ada : &bob, NOW_S);
+			if (own[0] != '\0')
+				put(2, own);
+		}
+		assert_int_equal(session_log_in(store, &config, guest != NULL ? key_of(1) : NULL,
+		                                key_of(2), &ada, VIA_HEADER, NOW_S), KV_OK);
+		if (strcmp(data(2, NOW_S), cases[i].merged) != 0)
+			fail_msg("%s: %s", cases[i].name, data(2, NOW_S));
+		assert_int_equal(found(2, NOW_S).customer_id, ada.id);
+		assert_int_equal(find(1, NOW_S), KV_NOT_FOUND);
+		assert_int_equal(session_end(store, key_of(2)), KV_OK);
+		assert_int_equal(store_entries(), empty_entries);
+	}
+}
+
+/* Both fit, together they do not: the customer's own stay. */
+static void test_log_in_with_too_much_data(void **state)
+{
+	char guest[RECORD_DATA_MAX + 1], own[RECORD_DATA_MAX + 1];
+
+	(void)state;
+	snprintf(guest, sizeof guest, "{\"g\":\"%0*d\"}", RECORD_DATA_MAX - 8, 0);
+	snprintf(own, sizeof own, "{\"o\":1}");
+	start_guest(1, VIA_HEADER, NOW_S);
+	put(1, guest);
+	start(2, &ada, NOW_S);
+	put(2, own);
+	store_hide_log();
+	assert_int_equal(session_log_in(store, &config, key_of(1), key_of(2), &ada, VIA_HEADER,
+	                                NOW_S), KV_OK);
+	assert_int_equal(store_show_log(), 1);
+	assert_string_equal(data(2, NOW_S), own);
+}
+
+/* The old cookie is a guest's for SESSION_GRACE_S, whatever is done with it, and then dead. */
+static void test_grace(void **state)
+{
+	const uint64_t login_s = NOW_S + TTL_S / 2, end_s = login_s + SESSION_GRACE_S;
+	struct session_record s;
+
+	(void)state;
+	start_guest(1, VIA_COOKIE, NOW_S);
+	put(1, "{\"a\":1}");
+	assert_int_equal(session_log_in(store, &config, key_of(1), key_of(2), &ada, VIA_COOKIE,
+	                                login_s), KV_OK);
+	assert_string_equal(data(2, login_s), "{\"a\":1}");
+	assert_int_equal(found(1, end_s - 1).customer_id, 0);
+	s = found(1, login_s);
+	assert_int_equal(s.expires_s, end_s);
+	assert_int_equal(s.due_s, end_s);
+	for (uint64_t now_s = login_s; now_s < end_s; now_s++)
+		assert_false(session_renewal_due(&config, &s, now_s));
+	assert_int_equal(session_renew(store, &config, key_of(1), end_s - 1), KV_OK);
+	assert_int_equal(find(1, end_s - 1), KV_OK);
+	assert_int_equal(find(1, end_s), KV_NOT_FOUND);
+	/* A second login with the old cookie carries the data over too, and buys no time. */
+	assert_int_equal(session_log_in(store, &config, key_of(1), key_of(3), &ada, VIA_COOKIE,
+	                                end_s - 1), KV_OK);
+	assert_string_equal(data(3, end_s - 1), "{\"a\":1}");
+	assert_int_equal(find(1, end_s), KV_NOT_FOUND);
+	/* After it the old cookie is nobody's: no data goes anywhere. */
+	assert_int_equal(session_log_in(store, &config, key_of(1), key_of(4), &bob, VIA_COOKIE,
+	                                end_s), KV_OK);
+	assert_string_equal(data(4, end_s), "");
+	assert_int_equal(session_end(store, key_of(2)), KV_OK);
+	assert_int_equal(session_end(store, key_of(3)), KV_OK);
+	assert_int_equal(session_end(store, key_of(4)), KV_OK);
+	sweep(end_s, 5);
+	assert_int_equal(store_entries(), empty_entries);
 }
 
 /* Many lives at random, beside a model that is a plain array. */
@@ -805,6 +1061,13 @@ int main(void)
 		IN_A_BATCH(test_sweep_of_strays),
 		IN_A_BATCH(test_next),
 		IN_A_BATCH(test_damaged_records),
+		IN_A_BATCH(test_cookie_keys),
+		IN_A_BATCH(test_guests),
+		IN_A_BATCH(test_guests_have_no_limit),
+		IN_A_BATCH(test_data),
+		IN_A_BATCH(test_log_in_merges_data),
+		IN_A_BATCH(test_log_in_with_too_much_data),
+		IN_A_BATCH(test_grace),
 		IN_A_BATCH(test_simulation),
 	};
 
