@@ -144,8 +144,8 @@ static int version(void)
 {
 	printf("sidecart %s (commit %s)\n"
 	       "built with %s, BearSSL %s, Jansson %s, %s\n"
-	       "features: Session-Id (strict, oscarapi), API keys, /api/login/, /session, "
-	       "/resolve, seccomp\n", SIDECART_VERSION, SIDECART_COMMIT, COMPILER,
+	       "features: Session-Id (strict, oscarapi), cookies, API keys, /api/login/, "
+	       "/session, /resolve, seccomp\n", SIDECART_VERSION, SIDECART_COMMIT, COMPILER,
 	       SIDECART_BEARSSL, jansson_version_str(), kv_version());
 	return COMMAND_DONE;
 }
