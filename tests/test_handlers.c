@@ -671,7 +671,8 @@ static void test_cookie_login(void **state)
 	static const struct step steps[] = {
 		{ "another site's page", LOGIN JSON EVIL, ADA, 403,
 		  "{\"detail\":\"CSRF Failed: Origin checking failed", "Set-Cookie", 0 },
-		{ "wrong password", LOGIN JSON OWN, "{\"username\":\"ada\",\"password\":\"x\"}", 401,
+		{ "wrong password", LOGIN JSON OWN, "{\"username\":\"ada\",\"password\":\"x\"}",
+		  401,
 		  "invalid login", "Set-Cookie", 0 },
 		{ "login", LOGIN JSON OWN, ADA, 200, "; Path=/; Max-Age=7776000; Secure; "
 		  "HttpOnly; SameSite=Lax\r\nSet-Cookie: sidecart_csrf=", "Session-Id: ", 0 },
@@ -725,7 +726,8 @@ static void test_native_logout(void **state)
 #define OUT "DELETE /session HTTP/1.1"
 	static const struct step steps[] = {
 		{ "nobody", OUT, NULL, 204, "no-store", "Set-Cookie", 0 },
-		{ "nobody, from elsewhere", OUT EVIL, NULL, 403, "\"code\":\"csrf_origin\"", NULL, 0 },
+		{ "nobody, from elsewhere", OUT EVIL, NULL, 403, "\"code\":\"csrf_origin\"", NULL,
+		  0 },
 		{ "a guest's header", OUT ANON, NULL, 204, NULL, NULL, 0 },
 		{ "login by header", LOGIN ANON JSON, ADA, 200, NULL, NULL, 0 },
 		{ "login by cookie", LOGIN JSON, ADA, 200, NULL, NULL, 0 },
@@ -738,7 +740,8 @@ static void test_native_logout(void **state)
 		{ "cookie out", WHO COOKIE("0"), NULL, 204, "none\r\n", NULL, 0 },
 		{ "login by header", LOGIN ANON JSON, ADA, 200, NULL, NULL, 0 },
 		{ "login by cookie", LOGIN JSON, ADA, 200, NULL, NULL, 0 },
-		{ "all by header", "DELETE /session?all=1 HTTP/1.1" AUTH, NULL, 204, NULL, NULL, 0 },
+		{ "all by header", "DELETE /session?all=1 HTTP/1.1" AUTH, NULL, 204, NULL, NULL,
+		  0 },
 		{ "header out", WHO AUTH, NULL, 401, "session_dead", NULL, 0 },
 		{ "cookie out too", WHO COOKIE("1"), NULL, 204, "none\r\n", NULL, 0 },
 	};
@@ -763,7 +766,8 @@ static void test_session_data(void **state)
 		{ "If-Match", PATCH JSON "|If-Match: \"0\"", "{\"a\":1}", 412, "\"changed\"",
 		  "Set-Cookie", 0 },
 		{ "a guest's first", PATCH "|Content-Type: application/merge-patch+json|If-Match: "
-		  EMPTY_ETAG, "{\"a\":1,\"b\":{\"c\":2}}", 200, "{\"a\":1,\"b\":{\"c\":2}}", NULL, 0 },
+		  EMPTY_ETAG, "{\"a\":1,\"b\":{\"c\":2}}", 200, "{\"a\":1,\"b\":{\"c\":2}}", NULL,
+		  0 },
 		{ "is a guest", WHO "|Cookie: sidecart_session=$0", NULL, 204, "guest", NULL, 0 },
 		{ "needs no token", PATCH JSON "|Cookie: sidecart_session=$0" OWN,
 		  "{\"b\":{\"c\":null},\"d\":[null]}", 200, "\r\n{\"a\":1,\"b\":{},\"d\":[null]}",
@@ -816,13 +820,15 @@ static void test_grace_is_not_renewed(void **state)
 static void test_session_data_by_header(void **state)
 {
 	static const struct step steps[] = {
-		{ "guest", PATCH ANON JSON EVIL, "{\"a\":1}", 200, "Session-Id: SID:ANON", NULL, 0 },
+		{ "guest", PATCH ANON JSON EVIL, "{\"a\":1}", 200, "Session-Id: SID:ANON", NULL,
+		  0 },
 		{ "another thread", "GET /session/data HTTP/1.1" ANON "-1f:2", NULL, 200,
 		  "\r\n{\"a\":1}", NULL, 400 * 86400 },
 		{ "another guest", "GET /session/data HTTP/1.1" ANON "0", NULL, 200, "\r\n{}",
 		  NULL, 0 },
 		{ "login", LOGIN ANON JSON, ADA, 200, NULL, NULL, 0 },
-		{ "merged", "GET /session/data HTTP/1.1" AUTH, NULL, 200, "\r\n{\"a\":1}", NULL, 0 },
+		{ "merged", "GET /session/data HTTP/1.1" AUTH, NULL, 200, "\r\n{\"a\":1}", NULL,
+		  0 },
 		{ "nothing is left", "GET /session/data HTTP/1.1" ANON, NULL, 200, "\r\n{}", NULL,
 		  0 },
 		{ "customer", PATCH AUTH JSON, "{\"a\":2}", 200, "\r\n{\"a\":2}", NULL, 0 },
@@ -835,7 +841,8 @@ static void test_session_data_by_header(void **state)
 		{ "another's data is gone", "GET /session/data HTTP/1.1" AUTH, NULL, 200, "\r\n{}",
 		  NULL, 0 },
 		{ "guest", PATCH ANON JSON, "{\"a\":1}", 200, NULL, NULL, 0 },
-		{ "logout of a guest", "DELETE /api/login/ HTTP/1.1" ANON, NULL, 200, NULL, NULL, 0 },
+		{ "logout of a guest", "DELETE /api/login/ HTTP/1.1" ANON, NULL, 200, NULL, NULL,
+		  0 },
 		{ "gone", "GET /session/data HTTP/1.1" ANON, NULL, 200, "\r\n{}", NULL, 0 },
 	};
 
@@ -924,7 +931,8 @@ static void test_cors(void **state)
 		  "Access-Control", 0 },
 		{ "login from there", LOGIN JSON APP "|Sec-Fetch-Site: cross-site", ADA, 200,
 		  ACAO, NULL, 0 },
-		{ "no token", "DELETE /session HTTP/1.1" COOKIE("0") APP, NULL, 403, ACAO, NULL, 0 },
+		{ "no token", "DELETE /session HTTP/1.1" COOKIE("0") APP, NULL, 403, ACAO, NULL,
+		  0 },
 		{ "out", "DELETE /session HTTP/1.1" PROOF("0") APP, NULL, 204, ACAO, NULL, 0 },
 	};
 #undef APP

@@ -914,90 +914,92 @@ static void test_keys_are_no_cookies(void **state)
 #define SITE(value)   "Sec-Fetch-Site: " value "\r\n"
 #define PROTO(value)  "X-Forwarded-Proto: " value "\r\n"
 
+#define NONE ""
+#define MORE "csrf_origins=https://www.shop.test,http://a.test:8080"
+static const struct {
+	const char *name, *config, *fields;
+	bool taken;
+} origins[] = {
+	{ "no browser", NONE, "", true },
+	{ "own", NONE, ORIGIN("http://shop.test"), true },
+	{ "own, in capitals", NONE, ORIGIN("http://SHOP.test"), true },
+	{ "own, https", NONE, ORIGIN("https://shop.test"), true },
+	{ "own, with a port", NONE, HOST("shop.test:8080") ORIGIN("http://shop.test:8080"),
+	  true },
+	{ "own, IPv6", NONE, HOST("[::1]:80") ORIGIN("http://[::1]:80"), true },
+	{ "own, and the browser says so", NONE, ORIGIN("http://shop.test")
+	  SITE("same-origin"), true },
+	{ "the browser's word alone", NONE, SITE("same-origin"), true },
+	{ "typed into the browser", NONE, SITE("none"), true },
+	{ "another port", NONE, ORIGIN("http://shop.test:8080"), false },
+	{ "port missing", NONE, HOST("shop.test:8080") ORIGIN("http://shop.test"), false },
+	{ "another host", NONE, ORIGIN("https://evil.test"), false },
+	{ "a host below", NONE, ORIGIN("https://a.shop.test"), false },
+	{ "a host that ends alike", NONE, ORIGIN("https://evilshop.test"), false },
+	{ "a host that begins alike", NONE, ORIGIN("https://shop.test.evil.test"), false },
+	{ "own as user", NONE, ORIGIN("https://shop.test@evil.test"), false },
+	{ "with a path", NONE, ORIGIN("https://shop.test/"), false },
+	{ "another scheme", NONE, ORIGIN("ftp://shop.test"), false },
+	{ "no scheme", NONE, ORIGIN("shop.test"), false },
+	{ "null", NONE, ORIGIN("null"), false },
+	{ "null, host null", NONE, HOST("null") ORIGIN("null"), false },
+	{ "empty", NONE, ORIGIN(""), false },
+	{ "scheme alone", NONE, ORIGIN("https://"), false },
+	{ "two", NONE, ORIGIN("https://shop.test https://evil.test"), false },
+	{ "another site", NONE, SITE("cross-site"), false },
+	{ "a neighbour", NONE, SITE("same-site"), false },
+	{ "site in capitals", NONE, SITE("Same-Origin"), false },
+	{ "site empty", NONE, SITE(""), false },
+	{ "own, but another site", NONE, ORIGIN("https://shop.test") SITE("cross-site"),
+	  false },
+	{ "own, but a neighbour", NONE, ORIGIN("https://shop.test") SITE("same-site"),
+	  false },
+	{ "another, but same-origin", NONE, ORIGIN("https://evil.test")
+	  SITE("same-origin"), false },
+	{ "listed", MORE, ORIGIN("https://www.shop.test"), true },
+	{ "listed, a neighbour", MORE, ORIGIN("https://www.shop.test") SITE("same-site"),
+	  true },
+	{ "listed, another site", MORE, ORIGIN("http://a.test:8080") SITE("cross-site"),
+	  true },
+	{ "listed with another scheme", MORE, ORIGIN("http://www.shop.test"), false },
+	{ "listed with a port", MORE, ORIGIN("http://a.test"), false },
+	{ "longer than the listed", MORE, ORIGIN("https://www.shop.tester"), false },
+	{ "a neighbour beside a list", MORE, SITE("same-site"), false },
+	{ "may read alone", "cors_origins=https://www.shop.test",
+	  ORIGIN("https://www.shop.test"), false },
+	{ "forwarded host", NONE, "X-Forwarded-Host: pub.test\r\n"
+	  ORIGIN("https://pub.test"), true },
+	{ "the inner name then", NONE, "X-Forwarded-Host: pub.test\r\n"
+	  ORIGIN("https://shop.test"), false },
+	{ "forwarded https", NONE, PROTO("https") ORIGIN("https://shop.test"), true },
+	{ "forwarded https, a page in the clear", NONE, PROTO("https")
+	  ORIGIN("http://shop.test"), false },
+	{ "not believed", "trusted_proxies=10.0.0.0/8",
+	  "X-Forwarded-Host: pub.test\r\n" ORIGIN("https://pub.test"), false },
+	{ "not believed, own", "trusted_proxies=10.0.0.0/8", PROTO("https")
+	  ORIGIN("http://shop.test"), true },
+};
+
 /* Whose page sent it: the same verdict for nobody and for a guest's cookie; a header's
  * session is not asked. */
 static void test_origins(void **state)
 {
-	static const char none[] = "", more[] = "csrf_origins=https://www.shop.test,http://a.test:8080";
-	static const struct {
-		const char *name, *config, *fields;
-		bool taken;
-	} cases[] = {
-		{ "no browser", none, "", true },
-		{ "own", none, ORIGIN("http://shop.test"), true },
-		{ "own, in capitals", none, ORIGIN("http://SHOP.test"), true },
-		{ "own, https", none, ORIGIN("https://shop.test"), true },
-		{ "own, with a port", none, HOST("shop.test:8080") ORIGIN("http://shop.test:8080"),
-		  true },
-		{ "own, IPv6", none, HOST("[::1]:80") ORIGIN("http://[::1]:80"), true },
-		{ "own, and the browser says so", none, ORIGIN("http://shop.test")
-		  SITE("same-origin"), true },
-		{ "the browser's word alone", none, SITE("same-origin"), true },
-		{ "typed into the browser", none, SITE("none"), true },
-		{ "another port", none, ORIGIN("http://shop.test:8080"), false },
-		{ "port missing", none, HOST("shop.test:8080") ORIGIN("http://shop.test"), false },
-		{ "another host", none, ORIGIN("https://evil.test"), false },
-		{ "a host below", none, ORIGIN("https://a.shop.test"), false },
-		{ "a host that ends alike", none, ORIGIN("https://evilshop.test"), false },
-		{ "a host that begins alike", none, ORIGIN("https://shop.test.evil.test"), false },
-		{ "own as user", none, ORIGIN("https://shop.test@evil.test"), false },
-		{ "with a path", none, ORIGIN("https://shop.test/"), false },
-		{ "another scheme", none, ORIGIN("ftp://shop.test"), false },
-		{ "no scheme", none, ORIGIN("shop.test"), false },
-		{ "null", none, ORIGIN("null"), false },
-		{ "null, host null", none, HOST("null") ORIGIN("null"), false },
-		{ "empty", none, ORIGIN(""), false },
-		{ "scheme alone", none, ORIGIN("https://"), false },
-		{ "two", none, ORIGIN("https://shop.test https://evil.test"), false },
-		{ "another site", none, SITE("cross-site"), false },
-		{ "a neighbour", none, SITE("same-site"), false },
-		{ "site in capitals", none, SITE("Same-Origin"), false },
-		{ "site empty", none, SITE(""), false },
-		{ "own, but another site", none, ORIGIN("https://shop.test") SITE("cross-site"),
-		  false },
-		{ "own, but a neighbour", none, ORIGIN("https://shop.test") SITE("same-site"),
-		  false },
-		{ "another, but same-origin", none, ORIGIN("https://evil.test")
-		  SITE("same-origin"), false },
-		{ "listed", more, ORIGIN("https://www.shop.test"), true },
-		{ "listed, a neighbour", more, ORIGIN("https://www.shop.test") SITE("same-site"),
-		  true },
-		{ "listed, another site", more, ORIGIN("http://a.test:8080") SITE("cross-site"),
-		  true },
-		{ "listed with another scheme", more, ORIGIN("http://www.shop.test"), false },
-		{ "listed with a port", more, ORIGIN("http://a.test"), false },
-		{ "longer than the listed", more, ORIGIN("https://www.shop.tester"), false },
-		{ "a neighbour beside a list", more, SITE("same-site"), false },
-		{ "may read alone", "cors_origins=https://www.shop.test",
-		  ORIGIN("https://www.shop.test"), false },
-		{ "forwarded host", none, "X-Forwarded-Host: pub.test\r\n"
-		  ORIGIN("https://pub.test"), true },
-		{ "the inner name then", none, "X-Forwarded-Host: pub.test\r\n"
-		  ORIGIN("https://shop.test"), false },
-		{ "forwarded https", none, PROTO("https") ORIGIN("https://shop.test"), true },
-		{ "forwarded https, a page in the clear", none, PROTO("https")
-		  ORIGIN("http://shop.test"), false },
-		{ "not believed", "trusted_proxies=10.0.0.0/8",
-		  "X-Forwarded-Host: pub.test\r\n" ORIGIN("https://pub.test"), false },
-		{ "not believed, own", "trusted_proxies=10.0.0.0/8", PROTO("https")
-		  ORIGIN("http://shop.test"), true },
-	};
 	static const char *const sessions[] = { "", COOKIE(NAME ID_GUEST), COOKIE(NAME ID_NONE) };
 	char fields[512];
 
 	(void)state;
-	for (size_t i = 0; i < COUNT_OF(cases) * COUNT_OF(sessions); i++) {
+	for (size_t i = 0; i < COUNT_OF(origins) * COUNT_OF(sessions); i++) {
 		size_t row = i / COUNT_OF(sessions);
 
-		set_config(cases[row].config);
-		snprintf(fields, sizeof fields, "%s%s", cases[row].fields,
+		set_config(origins[row].config);
+		snprintf(fields, sizeof fields, "%s%s", origins[row].fields,
 		         sessions[i % COUNT_OF(sessions)]);
 		assert_int_equal(ask(fields, "127.0.0.1"), KV_OK);
 		assert_int_equal(id.refusal, IDENTITY_ADMITTED);
 		identity_judge_csrf(&question, &id);
-		if (id.refusal != (cases[row].taken ? IDENTITY_ADMITTED : IDENTITY_CSRF_ORIGIN))
-			fail_msg("%s: refusal %d", cases[row].name, (int)id.refusal);
-		if (!cases[row].taken)
+		if (id.refusal != (origins[row].taken ? IDENTITY_ADMITTED : IDENTITY_CSRF_ORIGIN))
+			fail_msg("%s: refusal %d", origins[row].name, (int)id.refusal);
+		if (!origins[row].taken)
 			assert_nobody();
 	}
 	set_config(ANY);
