@@ -112,7 +112,7 @@ static const struct command commands[] = {
 	  "echo secret | sidecart customer set-password ada --password-stdin",
 	  O(PASSWORD_STDIN) | O(HASH), 1, 1, command_customer_set_password },
 	{ "session list", "[--customer LOGIN] [--json]",
-	  "Lists the live sessions, those of one customer by age",
+	  "Lists the live sessions, those of one customer by age; of guests: --customer -",
 	  "sidecart session list --customer ada",
 	  O(JSON) | O(CUSTOMER), 0, 0, command_session_list },
 	{ "session show", "KEY [--json]",

@@ -150,10 +150,28 @@ static const struct {
 	{ "sid_realms", "[::1", NULL },
 	{ "trusted_proxies", "10.0.0.0/33", NULL },
 	{ "trusted_proxies", "localhost", NULL },
+	{ "cookie_name", "", NULL },
+	{ "cookie_name", "a b", NULL },
+	{ "cookie_name", "a=b", NULL },
+	{ "csrf_cookie_name", "a;b", NULL },
+	{ "csrf_cookie_name", "\"a\"", NULL },
+	{ "cookie_secure", "yes", NULL },
+	{ "cookie_samesite", "lax", NULL },
+	{ "cookie_domain", "a.test:80", NULL },
+	{ "cookie_domain", "[::1]", NULL },
+	{ "csrf_origins", "a.test", NULL },
+	{ "csrf_origins", "ftp://a.test", NULL },
+	{ "csrf_origins", "https://", NULL },
+	{ "csrf_origins", "https://a.test/", NULL },
+	{ "csrf_origins", "https://a.test:", NULL },
+	{ "csrf_origins", "https://a.test:65536", NULL },
+	{ "csrf_origins", "https://a.test:80x", NULL },
+	{ "cors_origins", "*", NULL },
+	{ "cors_origins", "null", NULL },
 	{ "session_tll", "1d", "here: \"session_tll\" is no setting; did you mean session_ttl?" },
 	{ "worker", "1", "here: \"worker\" is no setting; did you mean workers?" },
-	{ "basket_merge", "x",
-	  "here: \"basket_merge\" is no setting (sidecart serve --help lists them)" },
+	{ "price_source", "x",
+	  "here: \"price_source\" is no setting (sidecart serve --help lists them)" },
 	{ "", "x", "here: \"\" is no setting (sidecart serve --help lists them)" },
 	{ "x", "x", "here: \"x\" is no setting (sidecart serve --help lists them)" },
 	{ "Workers", "1", "here: \"Workers\" is no setting; did you mean workers?" },
@@ -456,6 +474,39 @@ static void settings_that_depend_on_others(void **state)
 	assert_non_null(strstr(error, "max_target"));
 }
 
+/* What browsers refuse is refused at start (requirements K02, K03). */
+static void cookies_that_browsers_refuse(void **state)
+{
+	static const struct {
+		const char *name, *secure, *domain, *samesite;
+		bool fits;
+	} cases[] = {
+		{ "sid", "auto", "", "Lax", true },
+		{ "sid", "off", "shop.test", "Strict", true },
+		{ "sid", "on", "", "None", true },
+		{ "sid", "auto", "", "None", false },
+		{ "sid", "off", "", "None", false },
+		{ "sidecart_csrf", "auto", "", "Lax", false },
+		{ "__Host-sid", "on", "", "Lax", true },
+		{ "__Host-sid", "auto", "", "Lax", false },
+		{ "__Host-sid", "off", "", "Lax", false },
+		{ "__Host-sid", "on", "shop.test", "Lax", false },
+		{ "__Secure-sid", "on", "shop.test", "Lax", true },
+		{ "__Secure-sid", "auto", "", "Lax", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		config_defaults(&config);
+		set("cookie_name", cases[i].name);
+		set("cookie_secure", cases[i].secure);
+		set("cookie_domain", cases[i].domain);
+		set("cookie_samesite", cases[i].samesite);
+		if (config_finish(&config, error) != cases[i].fits)
+			fail_msg("%s %s: %s", cases[i].name, cases[i].secure, error);
+	}
+}
+
 /* What is logged while `config` is warned about. */
 static const char *warnings(void)
 {
@@ -596,6 +647,7 @@ int main(void)
 		cmocka_unit_test(odd_files),
 		cmocka_unit_test(environment),
 		cmocka_unit_test(settings_that_depend_on_others),
+		cmocka_unit_test(cookies_that_browsers_refuse),
 		cmocka_unit_test(warns),
 		cmocka_unit_test(reads_durations),
 		cmocka_unit_test(knows_names),
