@@ -8,12 +8,6 @@
 
 static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
 
-static void set_ipv4(struct address *a, const void *four)
-{
-	memcpy(a->bytes, mapped, sizeof mapped);
-	memcpy(a->bytes + sizeof mapped, four, 4);
-}
-
 /* Zeroes every bit behind the first `prefix` ones. */
 static void keep_prefix(struct address *a, unsigned prefix)
 {
@@ -41,7 +35,7 @@ bool address_parse(struct slice text, struct address *a)
 		return inet_pton(AF_INET6, word, a->bytes) == 1;
 	if (brackets || inet_pton(AF_INET, word, four) != 1)
 		return false;
-	set_ipv4(a, four);
+	address_from_ipv4(four, a);
 	return true;
 }
 
@@ -79,6 +73,12 @@ bool address_is_ipv4(const struct address *a)
 	return memcmp(a->bytes, mapped, sizeof mapped) == 0;
 }
 
+void address_from_ipv4(const void *four, struct address *a)
+{
+	memcpy(a->bytes, mapped, sizeof mapped);
+	memcpy(a->bytes + sizeof mapped, four, 4);
+}
+
 void address_from_sockaddr(const struct sockaddr_storage *from, struct address *a, uint16_t *port)
 {
 	struct sockaddr_in four;
@@ -88,7 +88,7 @@ void address_from_sockaddr(const struct sockaddr_storage *from, struct address *
 	*port = 0;
 	if (from->ss_family == AF_INET) {
 		memcpy(&four, from, sizeof four);
-		set_ipv4(a, &four.sin_addr);
+		address_from_ipv4(&four.sin_addr, a);
 		*port = ntohs(four.sin_port);
 	} else if (from->ss_family == AF_INET6) {
 		memcpy(&six, from, sizeof six);

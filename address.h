@@ -32,6 +32,9 @@ void address_write(struct buf *out, const struct address *a);
 
 bool address_is_ipv4(const struct address *a);
 
+/* The address of four bytes in network order. */
+void address_from_ipv4(const void *four, struct address *a);
+
 /* From and to what the socket calls use. Any other family gives the address `::`. */
 void address_from_sockaddr(const struct sockaddr_storage *from, struct address *a, uint16_t *port);
 socklen_t address_to_sockaddr(const struct address *a, uint16_t port, struct sockaddr_storage *to);
