@@ -47,6 +47,7 @@ struct setting {
 #define AT(member)  offsetof(struct config, member)
 #define SIZE_AT(member) (sizeof((struct config *)0)->member)
 #define SWITCH      0, 0
+#define LISTENER    "ADDRESS:PORT or unix:PATH"
 #define DAYS(n)     ((uint64_t)(n) * 86400)
 #define MINUTES(n)  ((uint64_t)(n) * 60)
 #define MS(s)       ((uint64_t)(s) * 1000)
@@ -56,7 +57,7 @@ struct setting {
 /* clang-format off */
 static const struct setting settings[] = {
 	{ "listen", LISTENERS, AT(listeners), 1, CONFIG_LISTENERS_MAX, "127.0.0.1:8080", NULL,
-	  "Where shops and proxies are answered; port 0: the kernel picks one" },
+	  "Where shops and proxies are answered; proxy:... wants the PROXY protocol" },
 	{ "ops_listen", OPS_LISTENERS, AT(listeners), 0, CONFIG_LISTENERS_MAX, "127.0.0.1:8081",
 	  NULL, "Where /healthz and /readyz alone are answered; empty: nowhere" },
 	{ "data", PATH, AT(data), 1, SIZE_AT(data) - 1, "/var/lib/sidecart", NULL,
@@ -314,14 +315,37 @@ static void drop_listeners(struct config *c, bool ops)
 	c->listener_count = kept;
 }
 
+static bool cut_prefix(struct slice *text, struct slice prefix)
+{
+	if (!slice_starts(*text, prefix))
+		return false;
+	*text = slice_skip(*text, prefix.len);
+	return true;
+}
+
+/* What can stand in a log line as it is. */
+static bool read_socket_path(struct slice text, char path[CONFIG_SOCKET_MAX])
+{
+	if (text.len == 0 || text.len >= CONFIG_SOCKET_MAX)
+		return false;
+	for (size_t i = 0; i < text.len; i++)
+		if ((unsigned char)text.ptr[i] <= 0x20 || text.ptr[i] == 0x7f || text.ptr[i] == '"')
+			return false;
+	memcpy(path, text.ptr, text.len);
+	return true;
+}
+
 static bool add_listener(const struct setting *s, struct slice item, struct config *c)
 {
 	struct config_listener *l = &c->listeners[c->listener_count];
 
-	if (c->listener_count == CONFIG_LISTENERS_MAX ||
-	    !address_parse_port(item, &l->address, &l->port))
+	if (c->listener_count == CONFIG_LISTENERS_MAX)
 		return false;
-	l->ops = s->kind == OPS_LISTENERS;
+	*l = (struct config_listener){ .ops = s->kind == OPS_LISTENERS };
+	l->proxy = cut_prefix(&item, SLICE("proxy:"));
+	if (cut_prefix(&item, SLICE("unix:")) ? !read_socket_path(item, l->path)
+	                                      : !address_parse_port(item, &l->address, &l->port))
+		return false;
 	c->listener_count++;
 	return true;
 }
@@ -410,11 +434,11 @@ static bool add_origin(const struct setting *s, struct slice item, struct config
 	return true;
 }
 
-/* `unix` holds for peers that have no address. */
+/* `unix`: peers on a Unix socket, whose address is `::`. */
 static bool add_network(const struct setting *s, struct slice item, struct config *c)
 {
 	if (slice_eq(item, SLICE("unix")))
-		return true;
+		item = SLICE("::");
 	if (c->trusted_proxy_count == s->max ||
 	    !network_parse(item, &c->trusted_proxies[c->trusted_proxy_count]))
 		return false;
@@ -441,8 +465,8 @@ static const struct {
 	[SAMPLE]        = { read_sample,   NULL,         NULL,           NULL,           "1/100" },
 	[NAME]          = { read_text,     NULL,         "name",         " bytes",       "shop" },
 	[PATH]          = { read_text,     NULL,         "path",         " bytes",       "secret" },
-	[LISTENERS]     = { NULL,          add_listener, "ADDRESS:PORT", ", comma list", NULL },
-	[OPS_LISTENERS] = { NULL,          add_listener, "ADDRESS:PORT", ", comma list", NULL },
+	[LISTENERS]     = { NULL,          add_listener, LISTENER,       ", comma list", NULL },
+	[OPS_LISTENERS] = { NULL,          add_listener, LISTENER,       ", comma list", NULL },
 	[REALMS]        = { NULL,          add_realm,    "host name",    ", comma list", "a.test" },
 	[NETWORKS]      = { NULL,          add_network,  "network",      ", comma list", NULL },
 	[COOKIE_NAME]   = { read_cookie_name, NULL,      "cookie name",  " bytes",       NULL },
@@ -822,6 +846,11 @@ static bool is_loopback(const struct address *a)
 	       (network_parse(SLICE("::1"), &loopback) && network_has(&loopback, a));
 }
 
+static bool is_local(const struct config_listener *l)
+{
+	return l->path[0] != '\0' || is_loopback(&l->address);
+}
+
 static bool is_everybody(const struct network *n)
 {
 	return n->prefix == 0 || (n->prefix == 96 && address_is_ipv4(&n->base));
@@ -850,8 +879,12 @@ void config_warnings(const struct config *c)
 	if (c->seccomp == CONFIG_OFF)
 		warn("seccomp", "a front that was taken over may make any system call");
 	for (uint32_t i = 0; i < c->listener_count; i++)
-		if (c->listeners[i].ops && !is_loopback(&c->listeners[i].address))
+		if (c->listeners[i].ops && !is_local(&c->listeners[i]))
 			warn("ops_listen", "other machines can reach it");
+	for (uint32_t i = 0; i < c->listener_count; i++)
+		if (c->listeners[i].proxy && !is_local(&c->listeners[i]))
+			warn(c->listeners[i].ops ? "ops_listen" : "listen",
+			     "who reaches a proxy: listener may say which address he calls from");
 	for (uint32_t i = 0; i < c->trusted_proxy_count; i++)
 		if (is_everybody(&c->trusted_proxies[i]))
 			warn("trusted_proxies", "anybody may say which address he calls from");

@@ -21,6 +21,7 @@
 #define CONFIG_ORIGIN_MAX    272    /* `https://`, a host name, a port, NUL */
 #define CONFIG_COOKIE_NAME_MAX 64
 #define CONFIG_PATH_MAX      512
+#define CONFIG_SOCKET_MAX    108    /* the path of a Unix socket (unix(7)), NUL included */
 #define CONFIG_ERROR_MAX     512
 
 enum config_switch { CONFIG_OFF, CONFIG_ON };
@@ -32,6 +33,8 @@ enum config_samesite { SAMESITE_LAX, SAMESITE_STRICT, SAMESITE_NONE };
 struct config_listener {
 	struct address address;
 	uint16_t port;          /* 0: the kernel picks */
+	char path[CONFIG_SOCKET_MAX];   /* of a Unix socket, which has no address; or empty */
+	bool proxy;             /* connections begin with a PROXY header (proxy.h) */
 	bool ops;               /* from ops_listen */
 };
 
@@ -73,7 +76,7 @@ struct config {
 	struct config_rate login_throttle, login_throttle_address;
 	struct config_rate rate_limit_key, rate_limit_address;
 	uint32_t expose_user_details;   /* enum config_switch */
-	struct network trusted_proxies[CONFIG_NETWORKS_MAX];
+	struct network trusted_proxies[CONFIG_NETWORKS_MAX];    /* `unix` is `::` alone */
 	uint32_t trusted_proxy_count;
 	uint32_t overload_status;       /* 429, 500, 502 or 503 */
 	uint32_t log_level;             /* enum log_level */

@@ -49,6 +49,7 @@ static const struct {
 	{ __NR_accept4,          FRONT,          false },
 	{ __NR_epoll_ctl,        FRONT,          false },
 	{ __NR_setsockopt,       FRONT,          false },
+	{ __NR_getsockopt,       FRONT,          false },        /* SO_PEERCRED */
 	{ __NR_shutdown,         FRONT,          false },
 	{ __NR_close,            ALL,            false },
 	/* LMDB: pages, meta page, locks of readers and writers. */

@@ -25,6 +25,7 @@
 
 #include "link.h"
 #include "log.h"
+#include "proxy.h"
 #include "route.h"
 #include "seccomp.h"
 #include "secret.h"
@@ -45,6 +46,7 @@
 #define PAGE             4096u
 #define LOGGED_PATH_MAX  64
 #define DETAIL_MAX       128            /* of a failure that the writer tells of */
+#define MINUTE_MS        60000
 
 /* Numbers beyond those of connections, for what else epoll reports. */
 enum {
@@ -81,6 +83,7 @@ struct output {
 
 enum conn_state {
 	CONN_FREE,      /* no socket */
+	CONN_PROXY,     /* the PROXY header has not come whole */
 	CONN_IDLE,      /* nothing of a request has come */
 	CONN_HEAD,      /* the input holds part of a head, or requests left for the next turn */
 	CONN_BODY,      /* the head is judged and its body wanted; it gathers in the input, where
@@ -143,6 +146,7 @@ struct server {
 	struct identity_memo memo;
 	struct throttle throttle;
 	uint32_t requests;              /* for the sample that is logged */
+	uint64_t forwarded_ms, refused_ms;      /* not logged again before */
 	uint32_t random_used;
 	uint8_t random[RANDOM_BYTES];
 	char sid_secret[SECRET_MAX];
@@ -193,7 +197,7 @@ static struct conn *conn_find(const struct server *s, uint32_t slot, uint32_t ge
 /* True where bytes may be read and parsed (2). */
 static bool serving(const struct conn *c)
 {
-	return c->state >= CONN_IDLE && c->state <= CONN_BODY && c->output == NULL;
+	return c->state >= CONN_PROXY && c->state <= CONN_BODY && c->output == NULL;
 }
 
 static uint64_t clock_us(clockid_t clock)
@@ -667,9 +671,59 @@ static bool take_body(struct server *s, struct conn *c)
 	return true;
 }
 
+/* Logs what a peer did that a setting speaks of, once a minute. */
+static void log_peer(struct server *s, const struct conn *c, uint64_t *again_ms,
+                     const char *event, const char *setting)
+{
+	char text[ADDRESS_TEXT_MAX];
+	struct buf peer = BUF(text);
+
+	if (s->now_ms < *again_ms)
+		return;
+	*again_ms = s->now_ms + MINUTE_MS;
+	address_write(&peer, &c->peer);
+	log_event(LOG_INFO, event, "setting=%s peer=%.*s", setting, (int)peer.len, peer.ptr);
+}
+
+/* identify() ignores such fields of a peer that is no trusted proxy; its owner may wonder. */
+static void log_forwarded(struct server *s, const struct conn *c)
+{
+	const struct slice *field = c->input->request.field;
+
+	if ((slice_given(field[HTTP_X_FORWARDED_FOR]) ||
+	     slice_given(field[HTTP_X_FORWARDED_HOST]) ||
+	     slice_given(field[HTTP_X_FORWARDED_PROTO])) &&
+	    !identity_peer_trusted(s->config, &c->peer))
+		log_peer(s, c, &s->forwarded_ms, "forwarded_ignored", "trusted_proxies");
+}
+
 static bool to_be_logged(struct server *s)
 {
 	return s->config->log_requests > 0 && ++s->requests % s->config->log_requests == 0;
+}
+
+/* The first step of a connection on a proxy: listener. What is no PROXY header ends it
+ * without an answer (F08). False: more must come first, or it is over. */
+static bool take_proxy(struct server *s, struct conn *c)
+{
+	struct input *in = c->input;
+	struct proxy_header header;
+
+	switch (proxy_parse((struct slice){ in->bytes, in->end }, &header)) {
+	case PROXY_MORE:
+		return false;
+	case PROXY_REFUSED:
+		log_peer(s, c, &s->refused_ms, "proxy_refused", c->ops ? "ops_listen" : "listen");
+		c->state = CONN_BROKEN;
+		return false;
+	case PROXY_READY:
+		break;
+	}
+	if (header.named)
+		c->peer = header.source;
+	in->start = in->next = (uint32_t)header.len;
+	enter(s, c, CONN_IDLE);
+	return true;
 }
 
 /* One step of a connection between two requests. False: more must come first. */
@@ -695,6 +749,7 @@ static bool take_head(struct server *s, struct conn *c)
 	in->next = in->start + (uint32_t)in->request.head_len;
 	if (to_be_logged(s))
 		c->started_us = clock_us(CLOCK_MONOTONIC);
+	log_forwarded(s, c);
 	route_find(&in->request, c->ops, &match);
 	if (!http_has_body(&in->request))
 		answer(s, c, &match);
@@ -703,6 +758,13 @@ static bool take_head(struct server *s, struct conn *c)
 	else
 		begin_body(s, c, &match);
 	return true;
+}
+
+static bool take_step(struct server *s, struct conn *c)
+{
+	if (c->state == CONN_PROXY)
+		return take_proxy(s, c);
+	return c->state == CONN_BODY ? take_body(s, c) : take_head(s, c);
 }
 
 /* Answers what the input holds, up to max_pipeline steps, and writes the answers. */
@@ -717,7 +779,7 @@ static void serve(struct server *s, struct conn *c)
 			list_ready(s, c);
 			break;
 		}
-		if (!(c->state == CONN_BODY ? take_body(s, c) : take_head(s, c)))
+		if (!take_step(s, c))
 			break;
 	}
 	flush(s, c);
@@ -904,7 +966,20 @@ static struct conn *oldest_idle(const struct server *s)
 	return oldest;
 }
 
-static void open_conn(struct server *s, int fd, const struct sockaddr_storage *from, bool ops)
+/* Who is at the other end of a Unix socket (F10). */
+static void log_credentials(int fd, const struct config_listener *l)
+{
+	struct ucred peer;
+	socklen_t len = sizeof peer;
+
+	if (l->path[0] != '\0' && log_wants(LOG_DEBUG) &&
+	    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0)
+		log_event(LOG_DEBUG, "accepted", "address=unix:%s uid=%u gid=%u pid=%d", l->path,
+		          peer.uid, peer.gid, (int)peer.pid);
+}
+
+static void open_conn(struct server *s, int fd, const struct sockaddr_storage *from,
+                      const struct config_listener *l)
 {
 	struct conn *c = pool_take(&s->conns);
 	struct epoll_event e = { .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET };
@@ -912,11 +987,12 @@ static void open_conn(struct server *s, int fd, const struct sockaddr_storage *f
 
 	assert(c != NULL && c->input == NULL && c->body == NULL && c->output == NULL);
 	c->fd = fd;
-	c->ops = ops;
+	c->ops = l->ops;
 	c->readable = c->peer_done = false;
 	c->started_us = 0;
 	address_from_sockaddr(from, &c->peer, &port);
-	enter(s, c, CONN_IDLE);
+	log_credentials(fd, l);
+	enter(s, c, l->proxy ? CONN_PROXY : CONN_IDLE);
 	s->open++;
 	e.data.u64 = (uint64_t)c->generation << 32 | conn_slot(s, c);
 	if (epoll_ctl(s->epoll, EPOLL_CTL_ADD, fd, &e) != 0) {
@@ -950,7 +1026,7 @@ static bool accept_one(struct server *s, uint32_t index)
 		oldest->state = CONN_BROKEN;
 		settle(s, oldest);
 	}
-	open_conn(s, fd, &from, s->config->listeners[index].ops);
+	open_conn(s, fd, &from, &s->config->listeners[index]);
 	return true;
 }
 
@@ -1253,6 +1329,7 @@ static void set_up(struct server *s, const int *listeners)
 
 	/* max_body counts where a body is waited for: begin_body(), feed_body(). */
 	s->limits = (struct http_limits){ c->max_head, c->max_target, c->max_headers, UINT64_MAX };
+	s->timeout_ms[CONN_PROXY] = c->header_timeout_ms;
 	s->timeout_ms[CONN_IDLE] = c->idle_timeout_ms;
 	s->timeout_ms[CONN_HEAD] = c->header_timeout_ms;
 	s->timeout_ms[CONN_BODY] = c->body_timeout_ms;

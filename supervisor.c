@@ -21,6 +21,7 @@
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -68,7 +69,7 @@ struct supervisor {
 	int status;                     /* to exit with */
 	pid_t pid;
 	int signals;
-	int listeners[CONFIG_LISTENERS_MAX];
+	int listeners[CONFIG_LISTENERS_MAX];    /* -1: not open */
 	struct child children[CHILDREN_MAX];
 	uint32_t child_count;
 	uint64_t deaths_ms[KINDS][DEATHS];      /* the last ones, oldest first */
@@ -238,18 +239,27 @@ static void start_due(struct supervisor *s)
 	}
 }
 
-#define PLACE_MAX (ADDRESS_TEXT_MAX + 8)
+static bool is_unix(const struct config_listener *l)
+{
+	return l->path[0] != '\0';
+}
 
-/* `192.0.2.1:80` or `[2001:db8::1]:80`, NUL-terminated. */
-static const char *place_text(char out[PLACE_MAX], const struct address *a, uint16_t port)
+#define PLACE_MAX (CONFIG_SOCKET_MAX + 8)
+
+/* `192.0.2.1:80`, `[2001:db8::1]:80` or `unix:/path`, NUL-terminated. */
+static const char *place_text(char out[PLACE_MAX], const struct config_listener *l)
 {
 	struct buf text = { out, 0, PLACE_MAX - 1, false };
-	bool v4 = address_is_ipv4(a);
+	bool v4 = address_is_ipv4(&l->address);
 
-	buf_str(&text, v4 ? "" : "[");
-	address_write(&text, a);
-	buf_str(&text, v4 ? ":" : "]:");
-	buf_uint(&text, port);
+	buf_str(&text, is_unix(l) ? "unix:" : v4 ? "" : "[");
+	if (is_unix(l)) {
+		buf_str(&text, l->path);
+	} else {
+		address_write(&text, &l->address);
+		buf_str(&text, v4 ? ":" : "]:");
+		buf_uint(&text, l->port);
+	}
 	out[text.len] = '\0';
 	return out;
 }
@@ -258,16 +268,28 @@ static const char *place_text(char out[PLACE_MAX], const struct address *a, uint
 static void log_listeners(const struct supervisor *s)
 {
 	for (uint32_t i = 0; i < s->config.listener_count; i++) {
+		struct config_listener l = s->config.listeners[i];
 		struct sockaddr_storage bound = { 0 };
 		socklen_t len = sizeof bound;
-		struct address a;
-		uint16_t port;
 		char place[PLACE_MAX];
 
 		getsockname(s->listeners[i], (struct sockaddr *)&bound, &len);
-		address_from_sockaddr(&bound, &a, &port);
-		log_event(LOG_INFO, "listening", "address=%s%s", place_text(place, &a, port),
-		          s->config.listeners[i].ops ? " surface=ops" : "");
+		address_from_sockaddr(&bound, &l.address, &l.port);
+		log_event(LOG_INFO, "listening", "address=%s%s%s", place_text(place, &l),
+		          l.proxy ? " proxy=on" : "", l.ops ? " surface=ops" : "");
+	}
+}
+
+/* A socket's file goes while it is still listened on: whoever finds none there may make his. */
+static void close_listeners(struct supervisor *s)
+{
+	for (uint32_t i = 0; i < s->config.listener_count; i++) {
+		if (s->listeners[i] < 0)
+			continue;
+		if (is_unix(&s->config.listeners[i]))
+			unlink(s->config.listeners[i].path);
+		close(s->listeners[i]);
+		s->listeners[i] = -1;
 	}
 }
 
@@ -401,8 +423,7 @@ static void stop(struct supervisor *s)
 	log_event(LOG_INFO, "stopping", "at_most_ms=%d", DRAIN_MS);
 	s->phase = STOPPING;
 	s->stop_ms = clock_ms() + DRAIN_MS;
-	for (uint32_t i = 0; i < s->config.listener_count; i++)
-		close(s->listeners[i]);
+	close_listeners(s);
 	for (uint32_t i = 0; i < s->child_count; i++)
 		if (s->children[i].kind == FRONT)
 			order(&s->children[i], ORDER_DRAIN, 0, -1);
@@ -486,36 +507,88 @@ static void fit_files(struct supervisor *s)
 	          s->config.max_connections, (unsigned long long)limit.rlim_cur);
 }
 
-static bool listen_at(const struct config_listener *l, int *listener)
+/* A socket's file that nobody listens on, which is what a killed server leaves behind. */
+static bool is_stale(const struct sockaddr_un *at)
 {
-	struct sockaddr_storage at = { 0 };
-	socklen_t len = address_to_sockaddr(&l->address, l->port, &at);
-	const int on = 1;
-	int fd = socket(at.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	struct stat file;
+	bool refused;
+	int fd;
 
-	*listener = fd;
+	if (lstat(at->sun_path, &file) != 0 || !S_ISSOCK(file.st_mode))
+		return false;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return false;
+	refused = connect(fd, (const struct sockaddr *)at, sizeof *at) != 0 &&
+	          errno == ECONNREFUSED;
+	close(fd);
+	return refused;
+}
+
+/* Owner and group may connect. */
+static bool bind_path(int fd, const char *path)
+{
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	mode_t before = umask(0117);
+	bool bound;
+
+	static_assert(sizeof at.sun_path >= CONFIG_SOCKET_MAX, "a path of the settings fits");
+	memcpy(at.sun_path, path, strlen(path));
+	bound = bind(fd, (struct sockaddr *)&at, sizeof at) == 0;
+	if (!bound && errno == EADDRINUSE) {
+		if (is_stale(&at) && unlink(path) == 0)
+			bound = bind(fd, (struct sockaddr *)&at, sizeof at) == 0;
+		else
+			errno = EADDRINUSE;
+	}
+	umask(before);
+	return bound;
+}
+
+static bool bind_address(int fd, const struct sockaddr_storage *at, socklen_t len)
+{
+	const int on = 1;
+
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
 	/* Accepted sockets inherit it. */
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-	if (at.ss_family == AF_INET6)
+	if (at->ss_family == AF_INET6)
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
-	return bind(fd, (struct sockaddr *)&at, len) == 0 && listen(fd, SOMAXCONN) == 0;
+	return bind(fd, (const struct sockaddr *)at, len) == 0;
 }
 
-static bool open_listeners(struct supervisor *s)
+static bool listen_at(const struct config_listener *l, int *listener)
+{
+	struct sockaddr_storage at = { .ss_family = AF_UNIX };
+	socklen_t len = is_unix(l) ? 0 : address_to_sockaddr(&l->address, l->port, &at);
+	int fd = socket(at.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), error;
+
+	if (fd >= 0 && (is_unix(l) ? bind_path(fd, l->path) : bind_address(fd, &at, len)) &&
+	    listen(fd, SOMAXCONN) == 0) {
+		*listener = fd;
+		return true;
+	}
+	error = errno;
+	if (fd >= 0)
+		close(fd);
+	errno = error;
+	return false;
+}
+
+/* Those on addresses, which a port below 1024 may need root for, or those on paths, whose
+ * files belong to the account that serves. */
+static bool open_listeners(struct supervisor *s, bool paths)
 {
 	for (uint32_t i = 0; i < s->config.listener_count; i++) {
 		const struct config_listener *l = &s->config.listeners[i];
 		char place[PLACE_MAX];
 		int error;
 
-		if (listen_at(l, &s->listeners[i]))
+		if (is_unix(l) != paths || listen_at(l, &s->listeners[i]))
 			continue;
 		error = errno;
-		return complain(l->ops ? "ops_listen" : "listen",
-		                place_text(place, &l->address, l->port), strerror(error));
+		return complain(l->ops ? "ops_listen" : "listen", place_text(place, l),
+		                strerror(error));
 	}
 	return true;
 }
@@ -627,12 +700,16 @@ int supervisor_run(const struct config *config)
 
 	s.config = *config;
 	s.pid = getpid();
+	memset(s.listeners, -1, sizeof s.listeners);
 	log_open((enum log_level)config->log_level, "supervisor");
 	if (!messages_fit(config))
 		return EXIT_SETTING;
 	fit_files(&s);
-	if (!open_listeners(&s) || !drop_privileges(&s.config) || !take_over_signals(&s))
+	if (!open_listeners(&s, false) || !drop_privileges(&s.config) ||
+	    !open_listeners(&s, true) || !take_over_signals(&s)) {
+		close_listeners(&s);
 		return EXIT_SYSTEM;
+	}
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	add_children(&s, WRITER, 1);
@@ -642,6 +719,7 @@ int supervisor_run(const struct config *config)
 	while (!s.ended)
 		turn(&s);
 	kill_all(&s);
+	close_listeners(&s);
 	if (s.phase == STOPPING)
 		log_event(LOG_INFO, "stopped", "status=%d", s.status);
 	return s.status;

@@ -91,15 +91,17 @@ class Closed(Exception):
 
 
 class Wire:
-    """A raw connection: bytes out, responses in."""
+    """A raw connection to a port, or to the path of a Unix socket: bytes out, responses in."""
 
     def __init__(self, port, timeout_s=WAIT_S, receive_bytes=None):
-        self.socket = socket.socket()
+        path = None if isinstance(port, int) else str(port)
+        self.socket = socket.socket(socket.AF_UNIX if path else socket.AF_INET)
         if receive_bytes:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
         self.socket.settimeout(timeout_s)
-        self.socket.connect(("127.0.0.1", port))
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.socket.connect(path or ("127.0.0.1", port))
+        if not path:
+            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.buffer = b""
 
     def __enter__(self):
@@ -212,10 +214,10 @@ class Server:
     def ports(self, count):
         def found():
             assert self.process.poll() is None, self.log()
-            ports = re.findall(r"listening address=\S*?:(\d+)\b", self.log())
+            ports = re.findall(r"listening address=(?:unix:\S+|\S*:(\d+)\b)", self.log())
             return ports if len(ports) >= count else None
-        ports = [int(p) for p in wait_until(found, "the server listens")]
-        return ports[0], ports[-1]
+        self.all_ports = [int(p or 0) for p in wait_until(found, "the server listens")]
+        return self.all_ports[0], self.all_ports[-1]
 
     def log(self):
         return self.log_path.read_text(errors="replace")

@@ -126,12 +126,21 @@ static const struct {
 	  "here: data: \"a?b\" is no path (1 to 511 bytes, such as /var/lib/sidecart)" },
 	{ "listen", "", NULL },
 	{ "listen", "127.0.0.1:1,shop.example:80",
-	  "here: listen: \"shop.example:80\" is no ADDRESS:PORT (1 to 16, comma list, such as "
-	  "127.0.0.1:8080)" },
+	  "here: listen: \"shop.example:80\" is no ADDRESS:PORT or unix:PATH (1 to 16, comma "
+	  "list, such as 127.0.0.1:8080)" },
 	{ "listen", "127.0.0.1", NULL },
 	{ "listen", "127.0.0.1:65536", NULL },
 	{ "listen", "127.0.0.1:80,", NULL },
-	{ "listen", "unix:/run/sidecart.sock", NULL },
+	{ "listen", "unix:", NULL },
+	{ "listen", "unix:/run/a b", NULL },
+	{ "listen", "unix:/run/a\"b", NULL },
+	{ "listen", "unix:/run/a\nb", NULL },
+	{ "listen", "Unix:/run/a", NULL },
+	{ "listen", "proxy:", NULL },
+	{ "listen", "proxy:unix:", NULL },
+	{ "listen", "proxy:proxy:127.0.0.1:1", NULL },
+	{ "listen", "proxy:127.0.0.1", NULL },
+	{ "listen", "/run/sidecart.sock", NULL },
 	{ "listen", "https:127.0.0.1:443", NULL },
 	{ "sid_realms", "shop.example:80",
 	  "here: sid_realms: \"shop.example:80\" is no host name (0 to 32, comma list, such as "
@@ -214,7 +223,7 @@ static void has_the_documented_defaults(void **state)
 	assert_int_equal(config.login_throttle.window_s, 900);
 	assert_int_equal(config.login_throttle_address.count, 100);
 	assert_int_equal(config.rate_limit_key.count, 0);
-	assert_int_equal(config.trusted_proxy_count, 2);
+	assert_int_equal(config.trusted_proxy_count, 3);
 	assert_int_equal(config.overload_status, 503);
 	assert_int_equal(config.log_level, LOG_INFO);
 	assert_int_equal(config.max_head, 8192);
@@ -257,11 +266,40 @@ static void lists_replace_and_keep_apart(void **state)
 	set("sid_realms", "");
 	assert_int_equal(config.sid_realm_count, 0);
 	set("trusted_proxies", "unix,10.0.0.0/8");
-	assert_int_equal(config.trusted_proxy_count, 1);
+	assert_int_equal(config.trusted_proxy_count, 2);
 	set("login_throttle", "5/1s");
 	assert_int_equal(config.login_throttle.window_s, 1);
 	set("login_throttle", "off");
 	assert_int_equal(config.login_throttle.count, 0);
+}
+
+static void listeners_are_of_kinds(void **state)
+{
+	char longest[5 + CONFIG_SOCKET_MAX];
+
+	(void)state;
+	config_defaults(&config);
+	set("ops_listen", "unix:ops.sock");
+	set("listen", "unix:/run/a:1, proxy:127.0.0.1:80,proxy:unix:/run/b,[::1]:0");
+	assert_int_equal(config.listener_count, 5);
+	assert_string_equal(config.listeners[0].path, "ops.sock");
+	assert_true(config.listeners[0].ops && !config.listeners[0].proxy);
+	assert_string_equal(config.listeners[1].path, "/run/a:1");
+	assert_false(config.listeners[1].ops || config.listeners[1].proxy);
+	assert_string_equal(config.listeners[2].path, "");
+	assert_int_equal(config.listeners[2].port, 80);
+	assert_true(config.listeners[2].proxy);
+	assert_string_equal(config.listeners[3].path, "/run/b");
+	assert_true(config.listeners[3].proxy);
+	assert_string_equal(config.listeners[4].path, "");
+	assert_false(config.listeners[4].proxy);
+	memset(longest, 'a', sizeof longest);
+	memcpy(longest, "unix:", 5);
+	assert_false(config_set(&config, SLICE("listen"),
+	                        (struct slice){ longest, 5 + CONFIG_SOCKET_MAX }, "here", error));
+	assert_true(config_set(&config, SLICE("listen"),
+	                       (struct slice){ longest, 4 + CONFIG_SOCKET_MAX }, "here", error));
+	assert_int_equal(strlen(config.listeners[1].path), CONFIG_SOCKET_MAX - 1);
 }
 
 static void lists_have_an_end(void **state)
@@ -449,7 +487,12 @@ static const struct {
 	{ "ops_listen", "[::]:1", true },
 	{ "ops_listen", "127.1.2.3:1", false },
 	{ "ops_listen", "[::1]:1", false },
+	{ "ops_listen", "unix:/run/ops", false },
+	{ "ops_listen", "proxy:0.0.0.0:1", true },
 	{ "listen", "0.0.0.0:1", false },
+	{ "listen", "proxy:0.0.0.0:1", true },
+	{ "listen", "proxy:127.0.0.1:1", false },
+	{ "listen", "proxy:unix:/run/a", false },
 	{ "trusted_proxies", "0.0.0.0/0", true },
 	{ "trusted_proxies", "10.0.0.0/8,::/0", true },
 	{ "trusted_proxies", "2001:db8::/96", false },
@@ -546,6 +589,7 @@ int main(void)
 		cmocka_unit_test(refuses_long_texts),
 		cmocka_unit_test(has_the_documented_defaults),
 		cmocka_unit_test(lists_replace_and_keep_apart),
+		cmocka_unit_test(listeners_are_of_kinds),
 		cmocka_unit_test(lists_have_an_end),
 		cmocka_unit_test(file_errors_name_the_line),
 		cmocka_unit_test(files_are_read),

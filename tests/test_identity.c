@@ -409,6 +409,8 @@ static void test_addresses(void **state)
 		  false },
 		{ "trusted, mapped", "::ffff:127.0.0.9", FORWARDED_FOR("203.0.113.7"),
 		  "203.0.113.7", true },
+		{ "a Unix socket's", "::", FORWARDED_FOR("203.0.113.7"), "203.0.113.7", true },
+		{ "beside it", "::2", FORWARDED_FOR("203.0.113.7"), "::2", false },
 	};
 
 	(void)state;
@@ -422,6 +424,9 @@ static void test_addresses(void **state)
 		    id.forwarded != cases[i].forwarded)
 			fail_msg("%s", cases[i].name);
 	}
+	set_config("trusted_proxies=127.0.0.1,::1");
+	assert_int_equal(ask(FORWARDED_FOR("203.0.113.7"), "::"), KV_OK);
+	assert_false(id.forwarded);
 	set_config("trusted_proxies=");
 	assert_int_equal(ask(FORWARDED_FOR("203.0.113.7"), "127.0.0.1"), KV_OK);
 	assert_false(id.forwarded);

@@ -74,6 +74,11 @@ static void do_accept(void)
 	syscall(SYS_accept4, -1, NULL, NULL, 0);
 }
 
+static void do_option(void)
+{
+	syscall(SYS_getsockopt, -1, 0, 0, NULL, NULL);
+}
+
 static void do_exec(void)
 {
 	syscall(SYS_execve, "/bin/true", NULL, NULL);
@@ -136,6 +141,7 @@ static const struct {
 	{ "socket",           do_socket,       0 },
 	{ "connect",          do_connect,      0 },
 	{ "accept4",          do_accept,       SECCOMP_FRONT },
+	{ "getsockopt",       do_option,       SECCOMP_FRONT },
 	{ "execve",           do_exec,         0 },
 	{ "fork",             do_fork,         0 },
 	{ "kill",             do_kill,         0 },
