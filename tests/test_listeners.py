@@ -7,10 +7,12 @@ import contextlib
 import os
 import pathlib
 import re
+import shutil
 import signal
 import socket
 import stat
 import struct
+import subprocess
 import tempfile
 import time
 
@@ -329,6 +331,42 @@ def test_stop_with_half_a_header(store):
         wire.send(b"PROXY")
         server.stop()
         assert wire.ended()
+
+
+HAPROXY = shutil.which("haproxy", path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
+HAPROXY_CONFIG = """
+defaults
+	mode tcp
+	timeout connect 5s
+	timeout client 20s
+	timeout server 20s
+listen shop
+	bind unix@{folder}/shop.sock accept-proxy
+	server sidecart {server} {option}
+"""
+
+
+@pytest.mark.skipif(HAPROXY is None, reason="haproxy is not installed")
+@pytest.mark.parametrize("option", ["send-proxy", "send-proxy-v2",
+                                    "send-proxy-v2 proxy-v2-options crc32c,unique-id"])
+@pytest.mark.parametrize("kind", ["port", "path"])
+def test_header_of_haproxy(store, keys, socket_path, option, kind):
+    """Debian's HAProxy tells the addresses that it was told itself."""
+    server = store.serve(listen="proxy:127.0.0.1:0" if kind == "port" else
+                         f"proxy:unix:{socket_path}", ops_listen="")
+    place = f"127.0.0.1:{server.port}" if kind == "port" else f"unix@{socket_path}"
+    folder = socket_path.parent
+    (folder / "haproxy.cfg").write_text(HAPROXY_CONFIG.format(
+        folder=folder, server=place, option=option))
+    with subprocess.Popen([HAPROXY, "-db", "-q", "-f", folder / "haproxy.cfg"],
+                          stdin=subprocess.DEVNULL) as haproxy:
+        try:
+            wait_until((folder / "shop.sock").exists, "haproxy listens")
+            for header, address in HEADERS[:2]:
+                with Wire(folder / "shop.sock") as wire:
+                    assert address_of(keys, wire.send(header)) == address
+        finally:
+            haproxy.kill()
 
 
 # --- Whose word counts. ---------------------------------------------------------------------------
