@@ -57,7 +57,7 @@ struct setting {
 /* clang-format off */
 static const struct setting settings[] = {
 	{ "listen", LISTENERS, AT(listeners), 1, CONFIG_LISTENERS_MAX, "127.0.0.1:8080", NULL,
-	  "Where shops and proxies are answered; proxy:... wants the PROXY protocol" },
+	  "Where shops and proxies are answered: ADDRESS:PORT, unix:PATH, or one behind proxy:" },
 	{ "ops_listen", OPS_LISTENERS, AT(listeners), 0, CONFIG_LISTENERS_MAX, "127.0.0.1:8081",
 	  NULL, "Where /healthz and /readyz alone are answered; empty: nowhere" },
 	{ "data", PATH, AT(data), 1, SIZE_AT(data) - 1, "/var/lib/sidecart", NULL,

@@ -30,7 +30,8 @@ static bool is_port(struct slice text)
 {
 	uint64_t port;
 
-	return slice_uint(text, UINT16_MAX, &port) && (text.len == 1 || !slice_starts(text, SLICE("0")));
+	return slice_uint(text, UINT16_MAX, &port) &&
+	       (text.len == 1 || !slice_starts(text, SLICE("0")));
 }
 
 /* `SOURCE DESTINATION PORT PORT`. */
