@@ -726,7 +726,7 @@ static bool take_proxy(struct server *s, struct conn *c)
 	return true;
 }
 
-/* One step of a connection between two requests. False: more must come first. */
+/* One step of a connection in front of a request. False: more must come first. */
 static bool take_head(struct server *s, struct conn *c)
 {
 	struct input *in = c->input;
@@ -734,6 +734,8 @@ static bool take_head(struct server *s, struct conn *c)
 	struct http_refusal refusal;
 	struct route_match match;
 
+	if (c->state == CONN_PROXY)
+		return take_proxy(s, c);
 	switch (http_parse(&in->request, come, &s->limits, &refusal)) {
 	case HTTP_MORE:
 		if (c->state == CONN_IDLE)
@@ -760,13 +762,6 @@ static bool take_head(struct server *s, struct conn *c)
 	return true;
 }
 
-static bool take_step(struct server *s, struct conn *c)
-{
-	if (c->state == CONN_PROXY)
-		return take_proxy(s, c);
-	return c->state == CONN_BODY ? take_body(s, c) : take_head(s, c);
-}
-
 /* Answers what the input holds, up to max_pipeline steps, and writes the answers. */
 static void serve(struct server *s, struct conn *c)
 {
@@ -779,7 +774,7 @@ static void serve(struct server *s, struct conn *c)
 			list_ready(s, c);
 			break;
 		}
-		if (!take_step(s, c))
+		if (!(c->state == CONN_BODY ? take_body(s, c) : take_head(s, c)))
 			break;
 	}
 	flush(s, c);
