@@ -15,7 +15,6 @@ packages() {
 	test  libcmocka-dev              : unit tests
 	test  python3-pytest             : end-to-end tests
 	test  nginx-light                : end-to-end tests of deploy/nginx.conf
-	test  haproxy                    : end-to-end tests of the PROXY protocol
 	check clang                      : second compiler, other warnings
 	check clang-tidy cppcheck        : static analysis
 	check clang-format               : advice on layout
