@@ -329,6 +329,7 @@ def test_stop_with_half_a_header(store):
     server = store.serve(listen="proxy:127.0.0.1:0", ops_listen="", header_timeout="300ms")
     with Wire(server.port) as wire:
         wire.send(b"PROXY")
+        time.sleep(0.1)
         server.stop()
         assert wire.ended()
 
