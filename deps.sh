@@ -15,6 +15,7 @@ packages() {
 	test  libcmocka-dev              : unit tests
 	test  python3-pytest             : end-to-end tests
 	test  nginx-light                : end-to-end tests of deploy/nginx.conf
+	test  chromium chromium-driver   : end-to-end tests of cookies in a real browser
 	check clang                      : second compiler, other warnings
 	check clang-tidy cppcheck        : static analysis
 	check clang-format               : advice on layout
