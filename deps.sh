@@ -17,6 +17,7 @@ packages() {
 	test  nginx-light caddy haproxy  : end-to-end tests of the proxies in deploy/
 	test  python3-yaml               : reads deploy/traefik.yml and deploy/envoy.yaml
 	test  python3-django             : end-to-end tests of contrib/django
+	test  chromium chromium-driver   : end-to-end tests of cookies in a real browser
 	check clang                      : second compiler, other warnings
 	check clang-tidy cppcheck        : static analysis
 	check clang-format               : advice on layout
