@@ -726,7 +726,7 @@ static bool take_proxy(struct server *s, struct conn *c)
 	return true;
 }
 
-/* One step of a connection in front of a request. False: more must come first. */
+/* One step of a connection between two requests. False: more must come first. */
 static bool take_head(struct server *s, struct conn *c)
 {
 	struct input *in = c->input;
@@ -734,8 +734,6 @@ static bool take_head(struct server *s, struct conn *c)
 	struct http_refusal refusal;
 	struct route_match match;
 
-	if (c->state == CONN_PROXY)
-		return take_proxy(s, c);
 	switch (http_parse(&in->request, come, &s->limits, &refusal)) {
 	case HTTP_MORE:
 		if (c->state == CONN_IDLE)
@@ -762,6 +760,7 @@ static bool take_head(struct server *s, struct conn *c)
 	return true;
 }
 
+/* False: more must come first. */
 static bool take_step(struct server *s, struct conn *c)
 {
 	if (c->state == CONN_PROXY)
