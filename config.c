@@ -414,7 +414,7 @@ static struct slice cut_host(struct slice authority, struct slice *port)
 static bool add_origin(const struct setting *s, struct slice item, struct config *c)
 {
 	struct config_origins *origins = field(c, s);
-	struct slice scheme = item, rest = item, port;
+	struct slice scheme = item, rest, port;
 	uint64_t number;
 
 	scheme.len = slice_starts(item, SLICE("https://")) ? 8 : 7;

@@ -396,7 +396,7 @@ json_t *json_parse(struct slice text, char error[JSON_ERROR_MAX])
 }
 
 /* RFC 7396, section 2; as deep as the patch, which the scan has limited. */
-static bool merge(json_t *target, json_t *patch)
+static bool merge(json_t *target, json_t *patch)        /* NOLINT(misc-no-recursion) */
 {
 	const char *name;
 	json_t *value;
