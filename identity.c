@@ -217,24 +217,32 @@ static struct identity_seen *seen_place(struct identity_memo *memo, struct slice
 }
 
 /* True where the place holds this very text: its key is known. */
-static bool recall_key(const struct identity_seen *seen, struct slice text,
+static bool recall_key(struct identity_seen *seen, struct slice text,
                        uint8_t key[RECORD_SESSION_KEY_LEN])
 {
 	if (seen == NULL || !slice_eq_secret(text, (struct slice){ seen->text, seen->len }))
 		return false;
 	memcpy(key, seen->key, sizeof seen->key);
+	if (seen->worth < IDENTITY_WORTH_MAX)
+		seen->worth++;
 	return true;
 }
 
-static void keep_key(struct identity_seen *seen, struct slice text,
-                     const uint8_t key[RECORD_SESSION_KEY_LEN])
+/* Takes the place, unless who has it is used more often than others come by: then NULL. */
+static struct identity_seen *keep_key(struct identity_seen *seen, struct slice text,
+                                      const uint8_t key[RECORD_SESSION_KEY_LEN])
 {
 	if (seen == NULL)
-		return;
+		return NULL;
+	if (seen->worth > 0) {
+		seen->worth--;
+		return NULL;
+	}
 	seen->snapshot = 0;
 	seen->len = (uint8_t)text.len;
 	memcpy(seen->text, text.ptr, text.len);
 	memcpy(seen->key, key, sizeof seen->key);
+	return seen;
 }
 
 /* The session of id->session_key and its customer, from the memo where the store has not
@@ -298,7 +306,7 @@ static enum kv_status find_session(const struct identity_question *q, struct ide
 	seen = seen_place(q->memo, text);
 	if (!recall_key(seen, text, id->session_key)) {
 		sid_key(&id->sid, id->sid.type, q->sid_secret, id->session_key);
-		keep_key(seen, text, id->session_key);
+		seen = keep_key(seen, text, id->session_key);
 	}
 	id->via = VIA_HEADER;
 	if (id->sid.type == SID_ANON) {
@@ -329,7 +337,7 @@ static enum kv_status find_cookie_session(const struct identity_question *q, str
 	seen = seen_place(q->memo, value);
 	if (!recall_key(seen, value, id->session_key)) {
 		session_cookie_key(q->sid_secret, value, id->session_key);
-		keep_key(seen, value, id->session_key);
+		seen = keep_key(seen, value, id->session_key);
 	}
 	status = find_record(q, id, seen);
 	if (status != KV_OK || !id->recorded)

@@ -31,14 +31,17 @@ enum identity_refusal {
 	IDENTITY_REFUSALS
 };
 
-#define IDENTITY_SEEN_BITS 13   /* places: one for each hash of a text, so cut */
+#define IDENTITY_SEEN_BITS 14   /* places: one for each hash of a text, so cut */
 #define IDENTITY_SEEN_TEXT 80   /* bytes; a longer Session-Id is looked up each time */
+
+#define IDENTITY_WORTH_MAX 15
 
 /* A Session-Id or cookie seen before. The key follows from its text for ever; the records are
  * good while the snapshot is the same one. */
 struct identity_seen {
 	uint64_t snapshot;              /* 0: the records are to be looked up */
 	uint8_t len;                    /* of `text`; 0: empty */
+	uint8_t worth;                  /* uses less attempts of others on the place */
 	char text[IDENTITY_SEEN_TEXT];  /* `SID:` to the end of the identifier; a cookie's id */
 	uint8_t key[RECORD_SESSION_KEY_LEN];
 	struct session_record session;

@@ -144,7 +144,6 @@ struct server {
 	struct call call;
 	struct http_response response;
 	struct buf output;              /* answers of the connection at hand */
-	struct identity_memo memo;
 	struct throttle throttle;
 	uint32_t requests;              /* for the sample that is logged */
 	uint64_t forwarded_ms, refused_ms;      /* not logged again before */
@@ -1296,7 +1295,11 @@ static bool had_memory(struct server *s)
 	s->input_cap = input_each - sizeof(struct input);
 	s->ready = map_memory(2 * sizeof s->ready[0] * c->max_connections);
 	s->queue = map_memory(sizeof s->queue[0] * c->max_waiting_writes);
-	return s->ready != NULL && s->queue != NULL &&
+	s->call.memo = map_memory(sizeof *s->call.memo);
+	/* It is looked into at random: large pages spare a walk of the page table each time. */
+	if (s->call.memo != NULL)
+		madvise(s->call.memo, sizeof *s->call.memo, MADV_HUGEPAGE);
+	return s->ready != NULL && s->queue != NULL && s->call.memo != NULL &&
 	       pool_make(&s->conns, c->max_connections, sizeof(struct conn)) &&
 	       pool_make(&s->inputs, c->max_connections, input_each) &&
 	       pool_make(&s->bodies, bodies, whole_pages(sizeof(struct body) + c->max_body)) &&
@@ -1346,7 +1349,6 @@ static void set_up(struct server *s, const int *listeners)
 	throttle_init(&s->throttle, s->throttle_entries, THROTTLE_ENTRIES, seed);
 	s->call.config = c;
 	s->call.throttle = &s->throttle;
-	s->call.memo = &s->memo;
 	s->call.response = &s->response;
 	s->call.question = BUF(s->question);
 	read_clocks(s);
