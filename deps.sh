@@ -14,6 +14,7 @@ packages() {
 	run   curl                       : the demo's example lines
 	test  libcmocka-dev              : unit tests
 	test  python3-pytest             : end-to-end tests
+	test  python3-jsonschema         : end-to-end tests of docs/openapi.json
 	test  nginx-light                : end-to-end tests of deploy/nginx.conf
 	check clang                      : second compiler, other warnings
 	check clang-tidy cppcheck        : static analysis

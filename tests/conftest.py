@@ -63,7 +63,12 @@ class Response:
         self.status = int(status)
         self.fields = [tuple(line.split(": ", 1)) for line in lines[1:] if line]
         self.body = body
-        assert not self.all("Set-Cookie"), "no request is answered with a cookie"
+        self.cookies = {}  # name: (value, attributes as they came)
+        for line in self.all("Set-Cookie"):
+            pair, *attributes = line.split("; ")
+            name, value = pair.split("=", 1)
+            assert name not in self.cookies, "K04"
+            self.cookies[name] = value, attributes
 
     def all(self, name):
         return [v for n, v in self.fields if n.lower() == name.lower()]
@@ -236,7 +241,10 @@ class Server:
         """One request on a connection of its own."""
         with Wire(port or self.port) as wire:
             wire.send(request_bytes(method, target, headers, body, host))
-            return wire.response(head_only=method == "HEAD")
+            r = wire.response(head_only=method == "HEAD")
+        if any(name.lower() == "session-id" for name, _ in pairs(headers)):
+            assert not r.cookies, f"S04: {r}"
+        return r
 
     def get(self, target, headers=(), **options):
         return self.request("GET", target, headers, **options)
