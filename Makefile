@@ -2,7 +2,7 @@
 
 # Left to right: a file may include only headers of modules to its left (`make tidy`).
 MODULES := bytes log address proxy throttle config json http sid password secret record \
-           kv client customer session identity call oscar resolve route \
+           kv client customer session identity call oscar openapi resolve route \
            link seccomp writer hasher server supervisor print command command_key \
            command_customer command_session command_store main
 
@@ -29,7 +29,7 @@ LDLIBS    = -lbearssl -llmdb -ljansson
 # One set of rules, one object directory per flavour: O and OPT pick it.
 O         = build/release
 SRC      := $(wildcard $(MODULES:%=%.c))
-OBJ       = $(SRC:%.c=$(O)/%.o)
+OBJ       = $(SRC:%.c=$(O)/%.o) $(O)/openapi.o
 LIB       = $(filter-out $(O)/main.o,$(OBJ))
 UNITS     = $(patsubst %.c,$(O)/%,$(wildcard tests/test_*.c))
 FUZZERS   = $(patsubst %.c,$(O)/%,$(wildcard tests/fuzz_*.c))
@@ -134,6 +134,9 @@ $(O)/tests/fuzz_%: $(O)/tests/fuzz_%.o $(LIB)
 $(O)/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(call say,CC $@)$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+$(O)/openapi.o: openapi.S docs/openapi.json Makefile
+	@mkdir -p $(@D)
+	$(call say,AS $@)$(CC) -c -o $@ $<
 
 # --version names the commit: only this object is made anew when it changes.
 $(O)/command.o: CPPFLAGS += -DSIDECART_VERSION='"$(VERSION)"' -DSIDECART_COMMIT='"$(COMMIT)"' \

@@ -13,6 +13,7 @@
 
 #include "client.h"
 #include "json.h"
+#include "openapi.h"
 #include "resolve.h"
 
 enum require { REQUIRE_ANY, REQUIRE_SESSION, REQUIRE_CUSTOMER };
@@ -517,4 +518,13 @@ enum call_result resolve_readyz(struct call *c)
 	if (status != KV_OK)
 		return put_health(c, HTTP_SERVICE_UNAVAILABLE, kv_status_text(status));
 	return put_health(c, HTTP_OK, "ok");
+}
+
+enum call_result resolve_openapi(struct call *c)
+{
+	c->response->status = HTTP_OK;
+	http_field_lit(c->response, "Content-Type: application/json");
+	http_field_lit(c->response, "Cache-Control: public, max-age=300");
+	buf_put(&c->response->body, (struct slice){ openapi_json, openapi_json_len });
+	return CALL_DONE;
 }

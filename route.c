@@ -10,7 +10,7 @@
 enum place { READ, WRITE };
 
 /* Whose form the errors take. */
-enum surface { NATIVE, FORWARD_AUTH, OSCAR, HEALTH };
+enum surface { NATIVE, FORWARD_AUTH, OSCAR, HEALTH, PUBLIC };
 
 struct route {
 	const char *path;
@@ -43,6 +43,7 @@ static const struct route routes[] = {
 	{ "/session/login", HTTP_POST,   WRITE, NATIVE, resolve_session_login, "POST, OPTIONS" },
 	{ "/healthz",       READS,       READ,  HEALTH, resolve_healthz,       ALLOW_READ },
 	{ "/readyz",        READS,       READ,  HEALTH, resolve_readyz,        ALLOW_READ },
+	{ "/openapi.json",  READS,       READ,  PUBLIC, resolve_openapi,       ALLOW_READ },
 };
 /* clang-format on */
 
@@ -262,7 +263,8 @@ static bool answer_broken(struct call *c, const struct route_match *m)
 
 static bool needs_identity(const struct route_match *m)
 {
-	return m->surface == OSCAR || (m->path != NULL && m->surface != HEALTH);
+	return m->surface == OSCAR ||
+	       (m->path != NULL && m->surface != HEALTH && m->surface != PUBLIC);
 }
 
 /* Everything in front of the handler. CALL_DONE: c->response is the answer; CALL_ASK: none

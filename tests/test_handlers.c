@@ -629,6 +629,8 @@ static void test_router(void **state)
 		{ "health", "GET /healthz HTTP/1.1|X-Api-Key: nonsense", NULL, 200, "\r\nok\n",
 		  NULL, 0 },
 		{ "ready", "HEAD /readyz HTTP/1.1", NULL, 200, NULL, NULL, 0 },
+		{ "description", "OPTIONS /openapi.json HTTP/1.1|X-Api-Key: nonsense", NULL, 204,
+		  "Allow: GET, HEAD, OPTIONS\r\n", NULL, 0 },
 	};
 
 	(void)state;

@@ -246,7 +246,8 @@ def test_health(server):
 
 def test_ops_listener_serves_health_alone(server):
     """ops_listen is no second door."""
-    for path in ("/resolve?require=any", "/session", "/api/login/", "/session/login"):
+    for path in ("/resolve?require=any", "/session", "/api/login/", "/session/login",
+                 "/openapi.json"):
         for method in ("GET", "POST"):
             assert server.request(method, path, port=server.ops_port).status == 404, path
 

@@ -1,0 +1,13 @@
+/* openapi.h -- docs/openapi.json, as bytes of the binary (openapi.S).
+ *
+ * Source  OpenAPI Specification 3.1.
+ */
+#ifndef OPENAPI_H
+#define OPENAPI_H
+
+#include "bytes.h"
+
+extern const char openapi_json[];
+extern const uint32_t openapi_json_len;
+
+#endif
