@@ -1296,9 +1296,6 @@ static bool had_memory(struct server *s)
 	s->ready = map_memory(2 * sizeof s->ready[0] * c->max_connections);
 	s->queue = map_memory(sizeof s->queue[0] * c->max_waiting_writes);
 	s->call.memo = map_memory(sizeof *s->call.memo);
-	/* It is looked into at random: large pages spare a walk of the page table each time. */
-	if (s->call.memo != NULL)
-		madvise(s->call.memo, sizeof *s->call.memo, MADV_HUGEPAGE);
 	return s->ready != NULL && s->queue != NULL && s->call.memo != NULL &&
 	       pool_make(&s->conns, c->max_connections, sizeof(struct conn)) &&
 	       pool_make(&s->inputs, c->max_connections, input_each) &&
