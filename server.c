@@ -652,7 +652,7 @@ static enum http_result find_body(struct server *s, struct conn *c, struct http_
 /* One step of a connection with a judged head. False: more must come first. */
 static bool take_body(struct server *s, struct conn *c)
 {
-	struct http_refusal refusal;
+	struct http_refusal refusal = { HTTP_BAD_REQUEST, "The body is broken." };
 	struct route_match match;
 
 	switch (find_body(s, c, &refusal)) {
