@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "kv.h"
@@ -28,6 +29,8 @@
 #define PATH_CAP      1024
 #define READERS_MAX   512
 #define RESERVE_BYTES ((uint64_t)16 << 20)      /* the least that is kept back, map and disk */
+#define EMPTY_PAUSES   200      /* 2 s for another process to write its first pages */
+#define EMPTY_PAUSE_NS 10000000
 
 struct kv {
 	MDB_env *env;
@@ -121,6 +124,20 @@ static uint64_t file_bytes(const struct kv *kv)
 	return (uint64_t)st.st_size;
 }
 
+/* Another process may be making it just now: LMDB writes its first pages a while after it has
+ * made the file, and who is that fast must not be told of damage. */
+static bool stays_empty(const struct kv *kv)
+{
+	const struct timespec pause = { .tv_nsec = EMPTY_PAUSE_NS };
+
+	for (int i = 0; i < EMPTY_PAUSES; i++) {
+		if (file_bytes(kv) > 0)
+			return false;
+		nanosleep(&pause, NULL);
+	}
+	return true;
+}
+
 static uint64_t used_bytes(const struct kv *kv)
 {
 	MDB_envinfo info;
@@ -192,7 +209,7 @@ struct kv *kv_open(const struct kv_options *options, char error[KV_ERROR_MAX])
 		return NULL;
 	}
 	/* LMDB would begin anew in it, as if nobody had ever been logged in. */
-	if (kv_exists(options->dir) && file_bytes(kv) == 0) {
+	if (kv_exists(options->dir) && stays_empty(kv)) {
 		snprintf(error, KV_ERROR_MAX, "%s/data.mdb: empty: restore a backup, or remove it "
 		         "to begin anew", options->dir);
 		return NULL;
