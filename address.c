@@ -73,6 +73,15 @@ bool address_is_ipv4(const struct address *a)
 	return memcmp(a->bytes, mapped, sizeof mapped) == 0;
 }
 
+bool address_is_loopback(const struct address *a)
+{
+	static const struct address ipv6 = { { [15] = 1 } };
+
+	if (address_is_ipv4(a))
+		return a->bytes[12] == 127;
+	return memcmp(a->bytes, ipv6.bytes, sizeof ipv6.bytes) == 0;
+}
+
 void address_from_ipv4(const void *four, struct address *a)
 {
 	memcpy(a->bytes, mapped, sizeof mapped);

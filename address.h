@@ -32,6 +32,9 @@ void address_write(struct buf *out, const struct address *a);
 
 bool address_is_ipv4(const struct address *a);
 
+/* 127.0.0.0/8 or ::1. */
+bool address_is_loopback(const struct address *a);
+
 /* The address of four bytes in network order. */
 void address_from_ipv4(const void *four, struct address *a);
 

@@ -82,13 +82,10 @@ void call_put_echo(struct call *c)
 static bool host_is_loopback(struct slice authority)
 {
 	struct slice name = http_host_name(authority), localhost = SLICE("localhost");
-	struct network loopback;
 	struct address a;
 
 	if (address_parse(name, &a))
-		return (network_parse(SLICE("127.0.0.0/8"), &loopback) &&
-		        network_has(&loopback, &a)) ||
-		       (network_parse(SLICE("::1"), &loopback) && network_has(&loopback, &a));
+		return address_is_loopback(&a);
 	if (name.len < localhost.len)
 		return false;
 	if (name.len > localhost.len && name.ptr[name.len - localhost.len - 1] != '.')

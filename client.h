@@ -25,8 +25,8 @@ void client_digest(struct slice key_text, uint8_t digest[RECORD_DIGEST_LEN]);
 /* Writes a new key's text from 20 random bytes. */
 void client_generate(struct buf *out, const uint8_t random[20]);
 
-/* The record under a key's text. The value's bytes are compared nowhere: the digest is the
- * look-up, then compared in constant time with the one found (requirement A02). */
+/* The record under a digest. The tree compares digests, never keys: what its time tells is the
+ * digest of a text that the caller has sent himself, which is no key (requirement A02). */
 enum kv_status client_find(struct kv *kv, const uint8_t digest[RECORD_DIGEST_LEN],
                            struct client_record *r);
 enum kv_status client_find_name(struct kv *kv, struct slice name,

@@ -100,8 +100,10 @@ static int read_record(const struct command_line *l, struct client_record *r)
 		.name      = slice_of(l->arguments[0]),
 		.owner     = command_value(l, OPTION_OWNER),
 	};
-	if (r->name.len == 0 || r->name.len > RECORD_NAME_MAX || !made_of(r->name, '!', '~'))
-		return command_wrong("a key's name is 1 to %d visible ASCII characters",
+	/* `-` is what /resolve says where there is no key (requirement F03). */
+	if (r->name.len == 0 || r->name.len > RECORD_NAME_MAX || !made_of(r->name, '!', '~') ||
+	    slice_eq(r->name, SLICE("-")))
+		return command_wrong("a key's name is 1 to %d visible ASCII characters, and not -",
 		                     RECORD_NAME_MAX);
 	if (r->owner.len > RECORD_TEXT_MAX || !made_of(r->owner, ' ', 0xff))
 		return command_wrong("--owner: %d bytes at most, on one line",

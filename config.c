@@ -838,17 +838,9 @@ bool config_finish(struct config *c, char error[CONFIG_ERROR_MAX])
 	return true;
 }
 
-static bool is_loopback(const struct address *a)
-{
-	struct network loopback;
-
-	return (network_parse(SLICE("127.0.0.0/8"), &loopback) && network_has(&loopback, a)) ||
-	       (network_parse(SLICE("::1"), &loopback) && network_has(&loopback, a));
-}
-
 static bool is_local(const struct config_listener *l)
 {
-	return l->path[0] != '\0' || is_loopback(&l->address);
+	return l->path[0] != '\0' || address_is_loopback(&l->address);
 }
 
 static bool is_everybody(const struct network *n)

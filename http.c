@@ -845,6 +845,11 @@ uint32_t http_cookie_find(const struct http_request *r, struct slice name, struc
 	return pairs <= HTTP_COOKIE_PAIRS_MAX ? found : 0;
 }
 
+bool http_media_is(struct slice content_type, const char *media)
+{
+	return slice_eq_nocase(slice_trim(slice_cut(&content_type, ';')), slice_of(media));
+}
+
 struct slice http_host_name(struct slice authority)
 {
 	char end = authority.len > 0 && authority.ptr[0] == '[' ? ']' : ':';

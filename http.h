@@ -180,6 +180,9 @@ void http_form_decode(struct slice text, struct buf *out);
  * section 5.2). */
 uint32_t http_cookie_find(const struct http_request *r, struct slice name, struct slice *value);
 
+/* True where a Content-Type names this media type, whatever its parameters. */
+bool http_media_is(struct slice content_type, const char *media);
+
 /* The host name of an authority, without the port; brackets of IPv6 are kept. */
 struct slice http_host_name(struct slice authority);
 

@@ -299,13 +299,6 @@ static void take_form(struct login_form *form, struct slice body)
 		}
 }
 
-static bool media_is(struct slice content_type, const char *media)
-{
-	struct slice rest = content_type;
-
-	return slice_eq_nocase(slice_trim(slice_cut(&rest, ';')), slice_of(media));
-}
-
 static void unsupported_media(struct call *c)
 {
 	struct buf *body = &c->response->body;
@@ -332,11 +325,11 @@ static bool read_form(struct call *c, struct login_form *form)
 
 	if (body.len == 0)
 		return true;
-	if (media_is(type, "application/x-www-form-urlencoded")) {
+	if (http_media_is(type, "application/x-www-form-urlencoded")) {
 		take_form(form, body);
 		return true;
 	}
-	if (!media_is(type, "application/json")) {
+	if (!http_media_is(type, "application/json")) {
 		unsupported_media(c);
 		return false;
 	}

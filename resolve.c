@@ -303,18 +303,13 @@ enum call_result resolve_session_delete(struct call *c)
 	return status == KV_OK ? CALL_DONE : call_store(c, status);
 }
 
-static bool media_is(struct slice content_type, const char *media)
-{
-	return slice_eq_nocase(slice_trim(slice_cut(&content_type, ';')), slice_of(media));
-}
-
 /* Takes `login` out of the JSON body; absent: c->response says what is wrong. */
 static struct slice read_login(struct call *c)
 {
 	char error[JSON_ERROR_MAX];
 	json_t *document, *login;
 
-	if (!media_is(c->request->field[HTTP_CONTENT_TYPE], "application/json")) {
+	if (!http_media_is(c->request->field[HTTP_CONTENT_TYPE], "application/json")) {
 		call_problem(c, HTTP_UNSUPPORTED_MEDIA, "media_type", "Send application/json.");
 		return (struct slice){ 0 };
 	}
@@ -473,7 +468,8 @@ enum call_result resolve_data_patch(struct call *c)
 	struct buf out = BUF(merged);
 	enum kv_status status;
 
-	if (!media_is(type, "application/merge-patch+json") && !media_is(type, "application/json"))
+	if (!http_media_is(type, "application/merge-patch+json") &&
+	    !http_media_is(type, "application/json"))
 		return call_problem(c, HTTP_UNSUPPORTED_MEDIA, "media_type",
 		                    "Send application/merge-patch+json.");
 	if ((status = find_data(c, &json)) != KV_OK)

@@ -57,6 +57,27 @@ static void test_parse_and_write(void **state)
 	}
 }
 
+static void test_loopback(void **state)
+{
+	static const struct {
+		const char *text;
+		bool loopback;
+	} cases[] = {
+		{ "127.0.0.1", true }, { "127.255.255.255", true }, { "::1", true },
+		{ "::ffff:127.0.0.1", true }, { "126.255.255.255", false }, { "128.0.0.1", false },
+		{ "0.0.0.0", false }, { "::", false }, { "::2", false }, { "1::1", false },
+		{ "::127.0.0.1", false }, { "::ffff:10.0.0.127", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		struct address a = parsed(cases[i].text);
+
+		if (address_is_loopback(&a) != cases[i].loopback)
+			fail_msg("%s", cases[i].text);
+	}
+}
+
 static void test_parse_invalid(void **state)
 {
 	static const struct {
@@ -292,6 +313,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_parse_and_write),
+		cmocka_unit_test(test_loopback),
 		cmocka_unit_test(test_parse_invalid),
 		cmocka_unit_test(test_port),
 		cmocka_unit_test(test_write_full),

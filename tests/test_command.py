@@ -97,6 +97,7 @@ def test_every_command_explains_itself():
     (["key", "add", "one", "two"], "two: one word too many"),
     (["key", "add", "", "--value", "x"], "name"),
     (["key", "add", "a b"], "name"),
+    (["key", "add", "-"], "name"),
     (["key", "add", "n" * 65], "name"),
     (["key", "add", "a", "--scope", ""], "--scope"),
     (["key", "add", "a", "--scope", "shop,"], "--scope"),

@@ -664,31 +664,82 @@ static void test_order_of_refusals(void **state)
 	}
 }
 
-/* Logging out, disabling and changing a password hold from the next snapshot on. */
-static void test_session_ends_beside_us(void **state)
+/* The verdict on ada's session, the same however often it is asked. */
+static void assert_ada(enum identity_refusal refusal)
+{
+	for (int again = 0; again < 3; again++) {
+		assert_int_equal(refusal_of(SESSION_ID(SID_ADA)), refusal);
+		if (refusal == IDENTITY_ADMITTED)
+			assert_true(slice_eq(id.customer.login, SLICE("ada")));
+		else
+			assert_nobody();
+	}
+}
+
+/* Starts ada's session, and then takes her epoch on. */
+static void start_ada(uint32_t more_epochs)
 {
 	uint8_t key[RECORD_SESSION_KEY_LEN];
 	struct customer_record c;
 
-	(void)state;
-	set_config(ANY);
-	assert_int_equal(refusal_of(SESSION_ID(SID_ADA)), IDENTITY_ADMITTED);
-	begin();
-	assert_int_equal(customer_find(store, SLICE("ada"), &c), KV_OK);
-	c.epoch++;
-	assert_int_equal(customer_put(store, &c), KV_OK);
-	commit();
-	assert_int_equal(refusal_of(SESSION_ID(SID_ADA)), IDENTITY_SESSION_DEAD);
 	begin();
 	assert_int_equal(customer_find(store, SLICE("ada"), &c), KV_OK);
 	key_of(SID_ADA, key);
 	assert_int_equal(session_start(store, &config, key, &c, VIA_HEADER, NOW_S), KV_OK);
+	assert_int_equal(customer_find(store, SLICE("ada"), &c), KV_OK);
+	c.epoch += more_epochs;
+	assert_int_equal(customer_put(store, &c), KV_OK);
 	commit();
-	assert_int_equal(refusal_of(SESSION_ID(SID_ADA)), IDENTITY_ADMITTED);
-	begin();
-	assert_int_equal(session_end(store, key), KV_OK);
-	commit();
-	assert_int_equal(refusal_of(SESSION_ID(SID_ADA)), IDENTITY_SESSION_DEAD);
+}
+
+/* Logging out, disabling and changing a password hold from the next snapshot on, and expiry
+ * under the same one: without a memo and with one. */
+static void test_session_ends_beside_us(void **state)
+{
+	static struct identity_memo memo;
+	uint8_t key[RECORD_SESSION_KEY_LEN];
+
+	(void)state;
+	set_config(ANY);
+	key_of(SID_ADA, key);
+	for (int i = 0; i < 2; i++) {
+		question.memo = i == 0 ? NULL : &memo;
+		start_ada(0);
+		assert_ada(IDENTITY_ADMITTED);
+		question.now_s = NOW_S + config.session_ttl_s;
+		assert_ada(IDENTITY_SESSION_DEAD);
+		question.now_s = NOW_S;
+		assert_ada(IDENTITY_ADMITTED);
+		start_ada(1);
+		assert_ada(IDENTITY_SESSION_DEAD);
+		start_ada(0);
+		assert_ada(IDENTITY_ADMITTED);
+		begin();
+		assert_int_equal(session_end(store, key), KV_OK);
+		commit();
+		assert_ada(IDENTITY_SESSION_DEAD);
+	}
+}
+
+/* Many more Session-Ids than places: whoever shares one, the key is that of the header. */
+static void test_memo_mixes_nobody_up(void **state)
+{
+	static struct identity_memo memo;
+	uint8_t key[RECORD_SESSION_KEY_LEN];
+	char header[64], fields[80];
+
+	(void)state;
+	set_config(ANY);
+	question.memo = &memo;
+	for (unsigned i = 0; i < 60000; i++) {
+		snprintf(header, sizeof header, "SID:ANON:shop.test:%u", i * 7 % 40000);
+		snprintf(fields, sizeof fields, "Session-Id: %s-1f:%x\r\n", header, i);
+		assert_int_equal(refusal_of(fields), IDENTITY_ADMITTED);
+		key_of(header, key);
+		assert_memory_equal(id.session_key, key, sizeof key);
+		if (i % 1000 == 0)
+			assert_ada(IDENTITY_ADMITTED);
+	}
 }
 
 /* A failed look-up is neither a refusal nor somebody (requirement S16). */
@@ -1108,6 +1159,7 @@ int main(void)
 		IN_A_STORE(test_whose_session),
 		IN_A_STORE(test_order_of_refusals),
 		IN_A_STORE(test_session_ends_beside_us),
+		IN_A_STORE(test_memo_mixes_nobody_up),
 		IN_A_STORE(test_store_that_fails),
 		IN_A_STORE(test_renewal),
 		IN_A_STORE(test_renewal_of_what_has_moved),
