@@ -213,6 +213,8 @@ static inline bool http_response_full(const struct http_response *r)
 /* IMF-fixdate (RFC 9110, section 5.6.7) of a Unix time, 29 bytes without NUL. */
 void http_date(char out[HTTP_DATE_LEN], uint64_t now_s);
 
+#define HTTP_FRAME_MAX 256      /* bytes that http_response_write() adds to fields and body */
+
 struct http_framing {
 	bool head_only;                 /* the request was HEAD */
 	bool keep_alive;                /* the connection goes on */

@@ -7,9 +7,15 @@
 
 #include "call.h"
 #include "link.h"
+#include "memory.h"
 
 #define OVERHEAD 32     /* bytes that the kernel takes of SO_SNDBUF for itself (af_unix.c) */
-#define SPARE    4      /* messages of the largest size that are to fit, where the system lets us */
+#define SPARE    4      /* packets of the largest size that are to fit, where the system lets us */
+
+/* A message on a link between front and writer: how many bytes it has, itself included, its
+ * head, its bytes. */
+#define LEN         sizeof(uint32_t)
+#define MESSAGE_MAX (LEN + sizeof(struct link_request) + LINK_HEAD_MAX + LINK_BODY_MAX)
 
 /* Either way of failing that is no fault. */
 static enum link_result not_now(void)
@@ -26,31 +32,9 @@ static enum link_result send_parts(int fd, struct iovec *parts, size_t count)
 	return sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? not_now() : LINK_DONE;
 }
 
-/* Receives a message of a head of exactly `head_len` bytes and up to `cap` more. */
-static enum link_result receive_parts(int fd, void *head, size_t head_len, void *bytes, size_t cap,
-                                      size_t *len)
-{
-	struct iovec parts[] = { { head, head_len }, { bytes, cap } };
-	struct msghdr message = { .msg_iov = parts, .msg_iovlen = 2 };
-	ssize_t n = recvmsg(fd, &message, MSG_DONTWAIT);
-
-	if (n < 0)
-		return not_now();
-	if ((size_t)n < head_len || (message.msg_flags & MSG_TRUNC) != 0)
-		return LINK_GONE;
-	*len = (size_t)n - head_len;
-	return LINK_DONE;
-}
-
 static struct iovec part(const void *bytes, size_t len)
 {
 	return (struct iovec){ (void *)(uintptr_t)bytes, len };
-}
-
-static enum link_result receive_buf(int fd, void *head, size_t head_len, struct buf *bytes)
-{
-	bytes->full = false;
-	return receive_parts(fd, head, head_len, bytes->ptr, bytes->cap, &bytes->len);
 }
 
 static size_t send_room(int fd)
@@ -81,59 +65,175 @@ bool link_pair(int pair[2], size_t largest, size_t *room)
 	return false;
 }
 
-size_t link_largest(const struct config *config)
+bool link_open(struct link *l)
 {
-	size_t request = sizeof(struct link_request) + config->max_head + config->max_body;
-	size_t answer = sizeof(struct link_answer) + LINK_ANSWER_MAX;
-
-	static_assert(CALL_QUESTION_MAX + CALL_ANSWER_MAX < LINK_ANSWER_MAX,
-	              "a question is never the largest message");
-	return request > answer ? request : answer;
+	static_assert(MESSAGE_MAX >= LEN + sizeof(struct link_answer) + LINK_ANSWER_MAX,
+	              "an answer fits what is sized for requests");
+	*l = (struct link){
+		.fd  = -1,
+		.in  = { .ptr = memory_map(MESSAGE_MAX), .cap = MESSAGE_MAX },
+		.out = { .ptr = memory_map(MESSAGE_MAX), .cap = MESSAGE_MAX },
+	};
+	return l->in.ptr != NULL && l->out.ptr != NULL;
 }
 
-enum link_result link_send_request(int fd, const struct link_request *r, struct slice head,
-                                   struct slice body)
+void link_join(struct link *l, int fd)
 {
-	struct iovec parts[] = { part(r, sizeof *r), part(head.ptr, head.len),
-		                 part(body.ptr, body.len) };
-
-	assert(head.len == r->head_len && body.len == r->body_len);
-	return send_parts(fd, parts, COUNT_OF(parts));
+	link_leave(l);
+	l->fd = fd;
 }
 
-enum link_result link_receive_request(int fd, char *bytes, size_t cap, struct link_request *r)
+void link_leave(struct link *l)
 {
-	size_t len;
-	enum link_result result = receive_parts(fd, r, sizeof *r, bytes, cap, &len);
+	if (l->fd >= 0)
+		close(l->fd);
+	l->fd = -1;
+	l->in.len = l->due = l->out.len = l->sent = 0;
+}
+
+void link_trim(struct link *l)
+{
+	if (l->in.len == l->due)
+		memory_trim(l->in.ptr, l->in.cap, LINK_PACKET_MAX);
+	if (!link_sending(l))
+		memory_trim(l->out.ptr, l->out.cap, 0);
+}
+
+enum link_result link_flush(struct link *l)
+{
+	while (link_sending(l)) {
+		size_t left = l->out.len - l->sent;
+		struct iovec packet = part(l->out.ptr + l->sent,
+		                           left < LINK_PACKET_MAX ? left : LINK_PACKET_MAX);
+		enum link_result result = send_parts(l->fd, &packet, 1);
+
+		if (result != LINK_DONE)
+			return result;
+		l->sent += packet.iov_len;
+		l->packets++;
+	}
+	return LINK_DONE;
+}
+
+/* One that is too long for a packet is copied: whoever sends it is rid of it, whatever becomes
+ * of him before it is sent whole. */
+static enum link_result send_message(struct link *l, size_t len, struct iovec *parts,
+                                     size_t count)
+{
+	enum link_result result = link_flush(l);
 
 	if (result != LINK_DONE)
 		return result;
-	return len == (size_t)r->head_len + r->body_len ? LINK_DONE : LINK_GONE;
+	assert(len <= l->out.cap);
+	if (len <= LINK_PACKET_MAX) {
+		result = send_parts(l->fd, parts, count);
+		l->packets += result == LINK_DONE;
+		return result;
+	}
+	l->out.len = l->sent = 0;
+	for (size_t i = 0; i < count; i++)
+		buf_put(&l->out, slice_bytes(parts[i].iov_base, parts[i].iov_len));
+	return link_flush(l) == LINK_GONE ? LINK_GONE : LINK_DONE;
 }
 
-enum link_result link_send_answer(int fd, const struct link_answer *a, struct slice response)
+/* One more packet behind what has come of the message. */
+static enum link_result receive_packet(struct link *l)
 {
-	struct iovec parts[] = { part(a, sizeof *a), part(response.ptr, response.len) };
+	struct buf *in = &l->in;
+	struct iovec room = { in->ptr + in->len, in->cap - in->len };
+	struct msghdr message = { .msg_iov = &room, .msg_iovlen = 1 };
+	ssize_t n = recvmsg(l->fd, &message, MSG_DONTWAIT);
+	uint32_t len;
+
+	if (n < 0)
+		return not_now();
+	in->len += (size_t)n;
+	if (n == 0 || in->len < LEN || (message.msg_flags & MSG_TRUNC) != 0)
+		return LINK_GONE;
+	memcpy(&len, in->ptr, LEN);
+	l->due = len;
+	return in->len <= l->due && l->due <= in->cap ? LINK_DONE : LINK_GONE;
+}
+
+static enum link_result receive_message(struct link *l, void *head, size_t head_len,
+                                        struct slice *bytes)
+{
+	if (l->in.len == l->due)
+		l->in.len = l->due = 0;
+	do {
+		enum link_result result = receive_packet(l);
+
+		if (result != LINK_DONE)
+			return result;
+	} while (l->in.len < l->due);
+	if (l->due < LEN + head_len)
+		return LINK_GONE;
+	memcpy(head, l->in.ptr + LEN, head_len);
+	*bytes = slice_skip(buf_slice(&l->in), LEN + head_len);
+	return LINK_DONE;
+}
+
+enum link_result link_send_request(struct link *l, const struct link_request *r,
+                                   struct slice head, struct slice body)
+{
+	uint32_t len = (uint32_t)(LEN + sizeof *r + head.len + body.len);
+	struct iovec parts[] = { part(&len, LEN), part(r, sizeof *r), part(head.ptr, head.len),
+		                 part(body.ptr, body.len) };
+
+	assert(head.len == r->head_len && body.len == r->body_len);
+	assert(head.len <= LINK_HEAD_MAX && body.len <= LINK_BODY_MAX);
+	return send_message(l, len, parts, COUNT_OF(parts));
+}
+
+enum link_result link_receive_request(struct link *l, struct link_request *r,
+                                      struct slice *bytes)
+{
+	enum link_result result = receive_message(l, r, sizeof *r, bytes);
+
+	if (result != LINK_DONE)
+		return result;
+	return bytes->len == (size_t)r->head_len + r->body_len ? LINK_DONE : LINK_GONE;
+}
+
+enum link_result link_send_answer(struct link *l, const struct link_answer *a,
+                                  struct slice response)
+{
+	uint32_t len = (uint32_t)(LEN + sizeof *a + response.len);
+	struct iovec parts[] = { part(&len, LEN), part(a, sizeof *a),
+		                 part(response.ptr, response.len) };
 
 	assert(response.len <= LINK_ANSWER_MAX);
-	return send_parts(fd, parts, COUNT_OF(parts));
+	return send_message(l, len, parts, COUNT_OF(parts));
 }
 
-enum link_result link_receive_answer(int fd, struct link_answer *a, struct buf *response)
+enum link_result link_receive_answer(struct link *l, struct link_answer *a,
+                                     struct slice *response)
 {
-	return receive_buf(fd, a, sizeof *a, response);
+	return receive_message(l, a, sizeof *a, response);
 }
 
 enum link_result link_send_question(int fd, const struct link_question *q, struct slice bytes)
 {
 	struct iovec parts[] = { part(q, sizeof *q), part(bytes.ptr, bytes.len) };
 
+	static_assert(sizeof *q + CALL_QUESTION_MAX <= LINK_PACKET_MAX &&
+	              CALL_ANSWER_MAX <= CALL_QUESTION_MAX, "questions are single packets");
 	return send_parts(fd, parts, COUNT_OF(parts));
 }
 
 enum link_result link_receive_question(int fd, struct link_question *q, struct buf *bytes)
 {
-	return receive_buf(fd, q, sizeof *q, bytes);
+	struct iovec parts[] = { { q, sizeof *q }, { bytes->ptr, bytes->cap } };
+	struct msghdr message = { .msg_iov = parts, .msg_iovlen = COUNT_OF(parts) };
+	ssize_t n = recvmsg(fd, &message, MSG_DONTWAIT);
+
+	if (n < 0)
+		return not_now();
+	if ((size_t)n < sizeof *q || (message.msg_flags & MSG_TRUNC) != 0)
+		return LINK_GONE;
+	bytes->len = (size_t)n - sizeof *q;
+	bytes->full = false;
+	return LINK_DONE;
 }
 
 /* Room for one descriptor, aligned as CMSG_FIRSTHDR() wants it. */

@@ -1,13 +1,16 @@
 /* link.h -- messages between the processes: requests, answers, questions, orders.
  *
- * Every link is one SOCK_SEQPACKET pair, so that a message comes whole or not at all. Front
+ * Every link is one SOCK_SEQPACKET pair, so that a packet comes whole or not at all. Front
  * and writer speak of requests, writer and hasher of questions, the supervisor gives orders
  * and hands new links over. Both ends are the same binary on the same machine: heads travel
  * as they lie in memory. No call here blocks.
- * Memory  what was received points into the caller's buffer, until the next receive.
+ * Memory  what was received points into the caller's buffer or the link's, until the next
+ *         receive.
  * Errors  enum link_result. A cut or misshapen message is a mistake of the other end, which
  *         is then treated as gone.
- * Limits  one message fits the socket's send buffer: link_pair() sees to it.
+ * Limits  one packet fits the socket's send buffer: link_pair() sees to it. A request or an
+ *         answer that is longer goes in several, one message behind the other; questions and
+ *         orders are single packets.
  * Source  unix(7), SCM_RIGHTS.
  */
 #ifndef LINK_H
@@ -15,7 +18,6 @@
 
 #include "address.h"
 #include "bytes.h"
-#include "config.h"
 
 enum link_result {
 	LINK_DONE,
@@ -23,12 +25,44 @@ enum link_result {
 	LINK_GONE,      /* the other end is closed or out of its mind */
 };
 
-/* Makes a pair whose either end can send a message of `largest` bytes. False: `*room` is what
+#define LINK_PACKET_MAX 65536           /* bytes that go in one packet */
+#define LINK_HEAD_MAX   65536           /* bytes of a request's head */
+#define LINK_BODY_MAX   1048576         /* bytes of a request's body */
+#define LINK_ANSWER_MAX 1048576         /* bytes of a response, head and body */
+
+/* Makes a pair whose either end can send a packet of `largest` bytes. False: `*room` is what
  * this system allows. */
 bool link_pair(int pair[2], size_t largest, size_t *room);
 
-/* Bytes of the largest message under these settings. */
-size_t link_largest(const struct config *config);
+/* One end of a link between front and writer. It holds at most one message that has come in
+ * part, and at most one that was taken to be sent and that the socket has not had whole. */
+struct link {
+	int fd;                         /* -1: none */
+	size_t due;                     /* bytes of the message that comes: 0, its first has not */
+	size_t sent;                    /* bytes of `out` that are sent */
+	uint32_t packets;               /* sent, over all links here: grows where one moves on */
+	struct buf in, out;
+};
+
+/* Once, at start: without a link so far. False: no memory. */
+bool link_open(struct link *l);
+/* Takes `fd`, which is the link's from now on, in the place of what was there. */
+void link_join(struct link *l, int fd);
+/* Closes the socket, where there is one. What had come or gone in part is nothing. */
+void link_leave(struct link *l);
+
+/* True while the last message taken to be sent is not sent whole: link_flush() when poll(2)
+ * says that there is room. */
+static inline bool link_sending(const struct link *l)
+{
+	return l->sent < l->out.len;
+}
+
+/* Goes on with it. LINK_DONE: all is sent. */
+enum link_result link_flush(struct link *l);
+/* Gives back to the system what long messages needed and nothing needs now: now and then. What
+ * was received last is gone. */
+void link_trim(struct link *l);
 
 enum link_flag {
 	LINK_TOUCH      = 1 << 0,       /* renew what is due for this identity; no answer */
@@ -51,9 +85,12 @@ struct link_request {
 	uint8_t random[32];
 };
 
-enum link_result link_send_request(int fd, const struct link_request *r, struct slice head,
-                                   struct slice body);
-enum link_result link_receive_request(int fd, char *bytes, size_t cap, struct link_request *r);
+/* LINK_DONE: the link has all of it, even where the socket has not. LINK_LATER: nothing. */
+enum link_result link_send_request(struct link *l, const struct link_request *r,
+                                   struct slice head, struct slice body);
+/* `bytes`: the head, then the body. */
+enum link_result link_receive_request(struct link *l, struct link_request *r,
+                                      struct slice *bytes);
 
 /* A finished response on its way back. */
 struct link_answer {
@@ -62,10 +99,11 @@ struct link_answer {
 	uint32_t flags;                 /* LINK_KEEP_ALIVE, LINK_FAILED */
 };
 
-#define LINK_ANSWER_MAX 65536   /* bytes of a response, head and body */
-
-enum link_result link_send_answer(int fd, const struct link_answer *a, struct slice response);
-enum link_result link_receive_answer(int fd, struct link_answer *a, struct buf *response);
+/* As of requests. */
+enum link_result link_send_answer(struct link *l, const struct link_answer *a,
+                                  struct slice response);
+enum link_result link_receive_answer(struct link *l, struct link_answer *a,
+                                     struct slice *response);
 
 /* A question to a hasher and its answer: the head, then the bytes (call.h). */
 struct link_question {

@@ -19,13 +19,13 @@
 #include <errno.h>
 #include <stdio.h>
 #include <sys/epoll.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "link.h"
 #include "log.h"
+#include "memory.h"
 #include "proxy.h"
 #include "route.h"
 #include "seccomp.h"
@@ -36,7 +36,7 @@
 #define ACCEPTS_A_TURN   8
 #define ANSWERS_A_TURN   64             /* taken from the link */
 #define INPUT_MIN        16384          /* bytes of an input buffer */
-#define OUTPUT_CAP       LINK_ANSWER_MAX        /* bytes of answers that leave in one write() */
+#define OUTPUT_CAP       65536          /* bytes of answers that leave in one write() */
 #define BODIES_MAX       128            /* bodies that come in more than one read() at a time */
 #define OUTPUTS_MAX      256            /* connections whose socket has not taken an answer */
 #define SWEEP_MS         250
@@ -44,7 +44,6 @@
 #define LINGER_READS     4
 #define THROTTLE_ENTRIES 16384
 #define RANDOM_BYTES     4096           /* drawn at a time */
-#define PAGE             4096u
 #define LOGGED_PATH_MAX  64
 #define DETAIL_MAX       128            /* of a failure that the writer tells of */
 #define MINUTE_MS        60000
@@ -124,7 +123,7 @@ struct server {
 	uint64_t timeout_ms[CONN_BROKEN];       /* of each state */
 	int control, epoll;
 	int listeners[CONFIG_LISTENERS_MAX];
-	bool accepting, draining, ended;
+	bool accepting, draining, ended, swept; /* swept: since the last connection closed */
 	uint32_t knocked;               /* listeners that somebody waits at, as bits */
 	uint64_t now_ms, sweep_ms;      /* monotonic */
 	uint64_t date_s;
@@ -134,7 +133,7 @@ struct server {
 	size_t input_cap;               /* bytes of an input */
 	uint32_t *ready;                /* slots, in the order they are run */
 	uint32_t ready_count;
-	int link;                       /* to the writer; -1: none */
+	struct link link;               /* to the writer */
 	uint32_t link_life;
 	bool link_watched;              /* for room to send */
 	uint32_t asked;                 /* requests that the writer has */
@@ -271,13 +270,11 @@ static void keep_output(struct server *s, struct conn *c, struct slice rest)
 	c->output->len += (uint32_t)rest.len;
 }
 
-/* Writes the answers gathered in s->output. */
-static void flush(struct server *s, struct conn *c)
+/* Writes answers, or keeps them for later. */
+static void put_answers(struct server *s, struct conn *c, struct slice rest)
 {
-	struct slice rest = buf_slice(&s->output);
 	ssize_t n;
 
-	s->output.len = 0;
 	if (rest.len == 0 || c->state == CONN_BROKEN)
 		return;
 	if (c->output == NULL) {
@@ -290,6 +287,15 @@ static void flush(struct server *s, struct conn *c)
 	}
 	if (rest.len > 0)
 		keep_output(s, c, rest);
+}
+
+/* Writes the answers gathered in s->output. */
+static void flush(struct server *s, struct conn *c)
+{
+	struct slice answers = buf_slice(&s->output);
+
+	s->output.len = 0;
+	put_answers(s, c, answers);
 }
 
 /* The socket takes bytes again. */
@@ -364,7 +370,7 @@ static void prepare_call(struct server *s, const struct conn *c)
 	s->call.request = &c->input->request;
 	s->call.peer = c->peer;
 	s->call.store_status = KV_OK;
-	s->call.not_ready = s->link < 0 ? "The writer is away." : NULL;
+	s->call.not_ready = s->link.fd < 0 ? "The writer is away." : NULL;
 	s->call.identity.has_sid = false;       /* of the request before */
 }
 
@@ -416,7 +422,7 @@ static void link_watch(struct server *s, bool for_room)
 	};
 
 	if (s->link_watched != for_room)
-		epoll_ctl(s->epoll, EPOLL_CTL_MOD, s->link, &e);
+		epoll_ctl(s->epoll, EPOLL_CTL_MOD, s->link.fd, &e);
 	s->link_watched = for_room;
 }
 
@@ -439,9 +445,13 @@ static enum link_result send_request(struct server *s, const struct conn *c,
 		.now_us     = s->call.now_us,
 		.peer       = c->peer,
 	};
+	enum link_result result;
 
 	draw_random(s, message.random);
-	return link_send_request(s->link, &message, head, body);
+	result = link_send_request(&s->link, &message, head, body);
+	if (link_sending(&s->link))
+		link_watch(s, true);
+	return result;
 }
 
 /* The writer has the request; its deadline is that of its waiting. */
@@ -463,7 +473,7 @@ static void hand_over(struct server *s, struct conn *c, const struct route_match
 		     "Too many requests wait for the writer: nothing was changed.");
 		return;
 	}
-	if (s->link < 0)
+	if (s->link.fd < 0)
 		result = LINK_GONE;
 	else if (s->queued == 0)
 		result = send_request(s, c, m, c->input->request.body, 0);
@@ -485,9 +495,11 @@ static void hand_over(struct server *s, struct conn *c, const struct route_match
 	}
 }
 
-/* The link has room: those in the queue go in their order. */
+/* The link has room: those in the queue go in their order, behind the rest of the last. */
 static void send_queued(struct server *s)
 {
+	if (link_flush(&s->link) != LINK_DONE)
+		return;
 	for (; s->queued > 0; s->queued--) {
 		const struct waiter *w = &s->queue[s->queue_first];
 		struct conn *c = conn_find(s, w->slot, w->generation);
@@ -501,14 +513,14 @@ static void send_queued(struct server *s)
 		}
 		s->queue_first = (s->queue_first + 1) % s->config->max_waiting_writes;
 	}
-	link_watch(s, false);
+	link_watch(s, link_sending(&s->link));
 }
 
 /* A renewal that is due never holds up the answer: head and identity go to the writer, and
  * nobody waits. Where the link is full, the next request of the session asks again. */
 static void send_touch(struct server *s, const struct conn *c, const struct route_match *m)
 {
-	if (s->link >= 0 && s->queued == 0 && m->route != NULL)
+	if (s->link.fd >= 0 && s->queued == 0 && m->route != NULL)
 		send_request(s, c, m, (struct slice){ 0 }, LINK_TOUCH);
 }
 
@@ -888,6 +900,7 @@ static void close_conn(struct server *s, struct conn *c)
 	c->generation++;
 	pool_give(&s->conns, c);
 	s->open--;
+	s->swept = false;
 	watch_listeners(s, true);
 }
 
@@ -1060,11 +1073,10 @@ static const char *given_up(const struct conn *c)
 
 static void drop_link(struct server *s)
 {
-	if (s->link < 0)
+	if (s->link.fd < 0)
 		return;
-	epoll_ctl(s->epoll, EPOLL_CTL_DEL, s->link, NULL);
-	close(s->link);
-	s->link = -1;
+	epoll_ctl(s->epoll, EPOLL_CTL_DEL, s->link.fd, NULL);
+	link_leave(&s->link);
 	s->link_life++;
 	s->link_watched = false;
 	s->queued = s->asked = 0;
@@ -1083,35 +1095,33 @@ static void take_link(struct server *s, int fd)
 	struct epoll_event e = { .events = EPOLLIN };
 
 	drop_link(s);
-	s->link = fd;
+	link_join(&s->link, fd);
 	e.data.u64 = (uint64_t)s->link_life << 32 | SLOT_LINK;
 	epoll_ctl(s->epoll, EPOLL_CTL_ADD, fd, &e);
 }
 
-/* No handler answered: the sentence in s->output says why. */
-static void deliver_failure(struct server *s, struct conn *c, enum http_status status)
+/* No handler answered: `sentence` says why. */
+static void deliver_failure(struct server *s, struct conn *c, enum http_status status,
+                            struct slice sentence)
 {
 	char detail[DETAIL_MAX];
 
-	snprintf(detail, sizeof detail, "%.*s", (int)s->output.len, s->output.ptr);
-	s->output.len = 0;
+	snprintf(detail, sizeof detail, "%.*s", (int)sentence.len, sentence.ptr);
 	answer_for_writer(s, c, status, detail);
 }
 
-/* The writer's answer, which lies in s->output. */
-static void deliver(struct server *s, const struct link_answer *a)
+/* The writer's answer. */
+static void deliver(struct server *s, const struct link_answer *a, struct slice response)
 {
 	struct conn *c = conn_find(s, a->slot, a->generation);
 
 	s->asked -= s->asked > 0;
-	if (c == NULL || c->state != CONN_ASKED) {
-		s->output.len = 0;
+	if (c == NULL || c->state != CONN_ASKED)
 		return;
-	}
 	if ((a->flags & LINK_FAILED) != 0) {
-		deliver_failure(s, c, (enum http_status)a->status);
+		deliver_failure(s, c, (enum http_status)a->status, response);
 	} else {
-		flush(s, c);
+		put_answers(s, c, response);
 		if (c->state != CONN_BROKEN)
 			finish(s, c, (a->flags & LINK_KEEP_ALIVE) != 0, a->status);
 	}
@@ -1122,11 +1132,12 @@ static void take_answers(struct server *s)
 {
 	static const struct link_order need = { ORDER_NEED_LINK, 0 };
 	struct link_answer a;
+	struct slice response;
 
 	for (int i = 0; i < ANSWERS_A_TURN; i++) {
-		switch (link_receive_answer(s->link, &a, &s->output)) {
+		switch (link_receive_answer(&s->link, &a, &response)) {
 		case LINK_DONE:
-			deliver(s, &a);
+			deliver(s, &a, response);
 			break;
 		case LINK_LATER:
 			return;
@@ -1142,7 +1153,7 @@ static void link_event(struct server *s, uint32_t events)
 {
 	if ((events & ~(uint32_t)EPOLLOUT) != 0)
 		take_answers(s);
-	if (s->link >= 0 && (events & EPOLLOUT) != 0)
+	if (s->link.fd >= 0 && (events & EPOLLOUT) != 0)
 		send_queued(s);
 }
 
@@ -1216,6 +1227,8 @@ static void sweep(struct server *s)
 			expire(s, c);
 	}
 	s->sweep_ms = s->now_ms + SWEEP_MS;
+	s->swept = true;
+	link_trim(&s->link);
 	watch_listeners(s, true);
 }
 
@@ -1231,7 +1244,7 @@ static void take_event(struct server *s, const struct epoll_event *e)
 	} else if (slot == SLOT_CONTROL) {
 		obey(s);
 	} else if (slot == SLOT_LINK) {
-		if (s->link >= 0 && generation == s->link_life)
+		if (s->link.fd >= 0 && generation == s->link_life)
 			link_event(s, e->events);
 	} else {
 		s->knocked |= 1u << (slot - SLOT_LISTENER);
@@ -1242,7 +1255,7 @@ static int wait_ms(const struct server *s)
 {
 	if (s->ready_count > 0)
 		return 0;
-	if (s->open == 0 && s->accepting)
+	if (s->open == 0 && s->accepting && s->swept)
 		return -1;
 	return s->sweep_ms > s->now_ms ? (int)(s->sweep_ms - s->now_ms) : 0;
 }
@@ -1266,41 +1279,28 @@ static void loop(struct server *s)
 	}
 }
 
-static void *map_memory(size_t bytes)
-{
-	void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-	                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-	return memory == MAP_FAILED ? NULL : memory;
-}
-
 static bool pool_make(struct pool *p, uint32_t count, size_t each)
 {
-	*p = (struct pool){ .base = map_memory(count * each), .each = each, .count = count };
+	*p = (struct pool){ .base = memory_map(count * each), .each = each, .count = count };
 	return p->base != NULL;
-}
-
-static size_t whole_pages(size_t bytes)
-{
-	return (bytes + PAGE - 1) & ~(size_t)(PAGE - 1);
 }
 
 static bool had_memory(struct server *s)
 {
 	const struct config *c = s->config;
 	size_t input = c->max_head * 2 > INPUT_MIN ? c->max_head * 2 : INPUT_MIN;
-	size_t input_each = whole_pages(sizeof(struct input) + input);
+	size_t input_each = memory_pages(sizeof(struct input) + input);
 	uint32_t bodies = c->max_connections < BODIES_MAX ? c->max_connections : BODIES_MAX;
 
 	s->input_cap = input_each - sizeof(struct input);
-	s->ready = map_memory(2 * sizeof s->ready[0] * c->max_connections);
-	s->queue = map_memory(sizeof s->queue[0] * c->max_waiting_writes);
-	s->call.memo = map_memory(sizeof *s->call.memo);
-	return s->ready != NULL && s->queue != NULL && s->call.memo != NULL &&
+	s->ready = memory_map(2 * sizeof s->ready[0] * c->max_connections);
+	s->queue = memory_map(sizeof s->queue[0] * c->max_waiting_writes);
+	s->call.memo = memory_map(sizeof *s->call.memo);
+	return link_open(&s->link) && s->ready != NULL && s->queue != NULL && s->call.memo != NULL &&
 	       pool_make(&s->conns, c->max_connections, sizeof(struct conn)) &&
 	       pool_make(&s->inputs, c->max_connections, input_each) &&
-	       pool_make(&s->bodies, bodies, whole_pages(sizeof(struct body) + c->max_body)) &&
-	       pool_make(&s->outputs, OUTPUTS_MAX, whole_pages(sizeof(struct output)));
+	       pool_make(&s->bodies, bodies, memory_pages(sizeof(struct body) + c->max_body)) &&
+	       pool_make(&s->outputs, OUTPUTS_MAX, memory_pages(sizeof(struct output)));
 }
 
 /* False, with one line in `error`: the store or its secret cannot be had. */
@@ -1337,7 +1337,6 @@ static void set_up(struct server *s, const int *listeners)
 	s->timeout_ms[CONN_QUEUED] = s->timeout_ms[CONN_ASKED] = c->write_timeout_ms;
 	s->timeout_ms[CONN_LAST] = c->write_timeout_ms;
 	s->timeout_ms[CONN_LINGER] = LINGER_MS;
-	s->link = -1;
 	s->random_used = sizeof s->random;
 	s->response.fields = BUF(s->response_fields);
 	s->response.body = BUF(s->response_body);

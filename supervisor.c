@@ -39,7 +39,6 @@
 #define DEATHS_MS    10000
 #define PAUSE_MS     1000
 #define DRAIN_MS     10000
-#define EXIT_SETTING 100
 #define EXIT_SYSTEM  111
 
 enum kind { WRITER, FRONT, HASHER, KINDS };
@@ -129,7 +128,7 @@ static void link_to_writer(struct supervisor *s, const struct child *c)
 
 	if (writer->control < 0 || c->control < 0)
 		return;
-	if (!link_pair(pair, link_largest(&s->config), &room)) {
+	if (!link_pair(pair, LINK_PACKET_MAX, &room)) {
 		log_event(LOG_ERROR, "link_failed", "errno=%d", errno);
 		return;
 	}
@@ -641,21 +640,21 @@ static bool drop_privileges(const struct config *config)
 	return become(&a) || complain("user", "cannot change to it", strerror(errno));
 }
 
-/* A message of the largest request must fit one datagram of a link. */
-static bool messages_fit(const struct config *config)
+/* A packet must fit what a socket of a link may hold. */
+static bool packets_fit(void)
 {
-	size_t largest = link_largest(config), room;
 	char sizes[96];
+	size_t room;
 	int pair[2];
 
-	if (link_pair(pair, largest, &room)) {
+	if (link_pair(pair, LINK_PACKET_MAX, &room)) {
 		close(pair[0]);
 		close(pair[1]);
 		return true;
 	}
-	snprintf(sizes, sizeof sizes, "a request may have %zu bytes, a message of this system %zu",
-	         largest, room);
-	return complain("max_body", sizes, "lower it, or raise net.core.wmem_max");
+	snprintf(sizes, sizeof sizes, "a message between processes may have %zu bytes, not %d",
+	         room, LINK_PACKET_MAX);
+	return complain("net.core.wmem_max", sizes, "raise it");
 }
 
 static bool take_over_signals(struct supervisor *s)
@@ -702,8 +701,8 @@ int supervisor_run(const struct config *config)
 	s.pid = getpid();
 	memset(s.listeners, -1, sizeof s.listeners);
 	log_open((enum log_level)config->log_level, "supervisor");
-	if (!messages_fit(config))
-		return EXIT_SETTING;
+	if (!packets_fit())
+		return EXIT_SYSTEM;
 	fit_files(&s);
 	if (!open_listeners(&s, false) || !drop_privileges(&s.config) ||
 	    !open_listeners(&s, true) || !take_over_signals(&s)) {

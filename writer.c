@@ -18,13 +18,13 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
-#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "json.h"
 #include "link.h"
 #include "log.h"
+#include "memory.h"
 #include "route.h"
 #include "seccomp.h"
 #include "secret.h"
@@ -36,18 +36,24 @@
 #define BATCH_REQUESTS_MAX 256
 #define BATCH_BYTES_MAX    (4u << 20)   /* of requests taken into one batch */
 #define ANSWERS_MAX        1024         /* that wait for their fronts, those of a batch included */
-#define ANSWERS_BYTES      (4u << 20)
+#define ANSWERS_BYTES      (8u << 20)
+#define STUCK_MS           2000         /* without a packet taken: it is in everybody's way */
 #define SENTENCE_MAX       64           /* of a failure: shorter than any response */
 #define SWEEP_MAX          256          /* entries a second, and at once again where that many */
 #define THROTTLE_ENTRIES   16384
 #define QUESTION_TRIES     3            /* hashers that may die over one question */
 #define NOBODY             UINT32_MAX
 
+#define RESPONSE_FIELDS_MAX 16384
+#define RESPONSE_BODY_MAX   (LINK_ANSWER_MAX - RESPONSE_FIELDS_MAX - HTTP_FRAME_MAX)
+
 struct front {
-	int fd;                         /* -1: no link */
+	struct link link;
 	uint32_t life;                  /* of the link: its requests end with it */
 	bool ready;                     /* a request may be there */
-	bool full;                      /* it has answers waiting */
+	bool full;                      /* it has answers waiting, or one in part */
+	uint32_t packets;               /* the link had sent when it was looked at last, */
+	uint64_t moved_ms;              /* and when that was more than before */
 };
 
 /* Whose request it is. */
@@ -113,17 +119,14 @@ struct writer {
 	struct call call;
 	struct http_response response;
 	struct throttle throttle;
-	char *message;                  /* the request that came just now */
-	size_t message_cap;
 	char *parked;                   /* max_waiting_passwords of parked_size */
 	size_t parked_size;
 	struct answer answers[ANSWERS_MAX];
 	size_t answer_count;
-	struct buf answer_bytes;        /* over answer_memory */
-	char answer_memory[ANSWERS_BYTES];
+	struct buf answer_bytes;
 	char sid_secret[SECRET_MAX];
 	char question[CALL_QUESTION_MAX];
-	char response_fields[LINK_ANSWER_MAX / 4], response_body[LINK_ANSWER_MAX / 2];
+	char response_fields[RESPONSE_FIELDS_MAX];
 	struct throttle_entry throttle_entries[THROTTLE_ENTRIES];
 };
 
@@ -183,14 +186,14 @@ static void parked_free(struct writer *w, struct parked *p)
 
 static bool front_lives(const struct writer *w, const struct origin *o)
 {
-	return w->fronts[o->front].fd >= 0 && w->fronts[o->front].life == o->life;
+	return w->fronts[o->front].link.fd >= 0 && w->fronts[o->front].life == o->life;
 }
 
 static void front_drop(struct front *f)
 {
-	if (f->fd >= 0)
-		close(f->fd);
-	*f = (struct front){ .fd = -1, .life = f->life + 1 };
+	link_leave(&f->link);
+	f->life++;
+	f->ready = f->full = false;
 }
 
 /* Its question, if it had one, is asked of another. */
@@ -267,6 +270,8 @@ static bool read_request(struct writer *w, const struct work *work, struct http_
 	struct slice head = { work->bytes, work->head.head_len };
 	struct http_refusal refusal;
 
+	if (head.len > w->config->max_head || work->head.body_len > w->config->max_body)
+		return false;
 	http_request_init(r);
 	if (http_parse(r, head, &w->limits, &refusal) != HTTP_READY || r->head_len != head.len ||
 	    !route_by_number(work->head.route, match))
@@ -293,7 +298,7 @@ static void prepare_call(struct writer *w, const struct work *work, const struct
 static struct parked *park(struct writer *w, const struct work *work)
 {
 	uint32_t index = parked_find(w, PARKED_FREE);
-	size_t len = (size_t)work->head.head_len + work->head.body_len;
+	struct buf *came = &w->fronts[work->origin.front].link.in;
 	struct parked *p;
 
 	if (index == NOBODY)
@@ -301,8 +306,8 @@ static struct parked *park(struct writer *w, const struct work *work)
 	p = parked_at(w, index);
 	p->origin = work->origin;
 	p->head = work->head;
-	memcpy(p->bytes, work->bytes, len);
-	explicit_bzero(w->message, len);
+	memcpy(p->bytes, work->bytes, (size_t)work->head.head_len + work->head.body_len);
+	explicit_bzero(came->ptr, came->len);
 	w->waiting++;
 	return p;
 }
@@ -416,14 +421,15 @@ static bool take_request(struct writer *w, struct work *work)
 	for (uint32_t asked = 0; asked < w->config->workers; asked++) {
 		uint32_t number = w->turn++ % w->config->workers;
 		struct front *f = &w->fronts[number];
+		struct slice bytes;
 
 		if (!f->ready)
 			continue;
-		assert(f->fd >= 0 && !f->full);         /* (3) */
-		switch (link_receive_request(f->fd, w->message, w->message_cap, &work->head)) {
+		assert(f->link.fd >= 0 && !f->full);    /* (3) */
+		switch (link_receive_request(&f->link, &work->head, &bytes)) {
 		case LINK_DONE:
 			work->origin = (struct origin){ number, f->life };
-			work->bytes = w->message;
+			work->bytes = bytes.ptr;
 			work->parked = NULL;
 			return true;
 		case LINK_LATER:
@@ -519,12 +525,22 @@ static bool send_answer(struct writer *w, const struct answer *a)
 		return true;
 	if (f->full)
 		return false;
-	result = link_send_answer(f->fd, &a->head,
+	result = link_send_answer(&f->link, &a->head,
 	                          slice_bytes(w->answer_bytes.ptr + a->at, a->len));
 	if (result == LINK_GONE)
 		front_drop(f);
+	f->full = result == LINK_LATER || link_sending(&f->link);
+	return result != LINK_LATER;
+}
+
+/* Goes on with what a front has of an answer in part. */
+static void flush_front(struct front *f)
+{
+	enum link_result result = link_flush(&f->link);
+
+	if (result == LINK_GONE)
+		front_drop(f);
 	f->full = result == LINK_LATER;
-	return !f->full;
 }
 
 /* Sends what the fronts take; the rest moves together. */
@@ -534,7 +550,7 @@ static void send_answers(struct writer *w)
 
 	assert(!kv_writing(w->call.kv));                /* (1) */
 	for (uint32_t i = 0; i < w->config->workers; i++)
-		w->fronts[i].full = false;
+		flush_front(&w->fronts[i]);
 	for (size_t i = 0; i < w->answer_count; i++) {
 		struct answer a = w->answers[i];
 
@@ -549,15 +565,24 @@ static void send_answers(struct writer *w)
 	w->answer_bytes.len = kept_bytes;
 }
 
-/* Fronts that did not take their answers for so long hold up all others: their links go. */
+/* There is no room for further answers. A front that takes none of its own holds up all others:
+ * its link goes. */
 static void make_room(struct writer *w)
 {
-	for (uint32_t i = 0; i < w->config->workers; i++)
-		if (w->fronts[i].full) {
+	uint64_t now_ms = clock_ms(CLOCK_MONOTONIC);
+
+	for (uint32_t i = 0; i < w->config->workers; i++) {
+		struct front *f = &w->fronts[i];
+
+		if (!f->full || f->packets != f->link.packets) {
+			f->packets = f->link.packets;
+			f->moved_ms = now_ms;
+		} else if (now_ms - f->moved_ms >= STUCK_MS) {
 			log_event(LOG_WARN, "front_dropped", "front=%u reason=\"takes no answers\"",
 			          i);
-			front_drop(&w->fronts[i]);
+			front_drop(f);
 		}
+	}
 	send_answers(w);
 }
 
@@ -629,7 +654,7 @@ static void take_link(struct writer *w, const struct link_order *order, int fd)
 {
 	if (order->kind == ORDER_FRONT_LINK && order->number < w->config->workers) {
 		front_drop(&w->fronts[order->number]);
-		w->fronts[order->number].fd = fd;
+		link_join(&w->fronts[order->number].link, fd);
 	} else if (order->kind == ORDER_HASHER_LINK && order->number < w->config->hashers) {
 		hasher_drop(w, &w->hashers[order->number]);
 		w->hashers[order->number].fd = fd;
@@ -675,6 +700,16 @@ static void sweep(struct writer *w)
 	w->sweep_again = status == KV_OK && seen == SWEEP_MAX;
 }
 
+/* What long requests and answers needed goes back to the system. */
+static void trim_memory(struct writer *w)
+{
+	memory_trim(w->response.body.ptr, w->response.body.cap, LINK_PACKET_MAX);
+	memory_trim(w->answer_bytes.ptr, w->answer_bytes.cap,
+	            w->answer_bytes.len > LINK_PACKET_MAX ? w->answer_bytes.len : LINK_PACKET_MAX);
+	for (uint32_t i = 0; i < w->config->workers; i++)
+		link_trim(&w->fronts[i].link);
+}
+
 static void tick(struct writer *w)
 {
 	uint64_t now_ms = clock_ms(CLOCK_MONOTONIC);
@@ -685,6 +720,7 @@ static void tick(struct writer *w)
 	if (now_ms < w->tick_ms)
 		return;
 	kv_check_readers(w->call.kv);
+	trim_memory(w);
 	w->tick_ms = now_ms + 1000;
 }
 
@@ -697,6 +733,15 @@ static int wait_ms(const struct writer *w)
 	return (int)(w->tick_ms - now_ms);
 }
 
+/* A front with answers waiting is to take them first (3), and without room for an answer
+ * no request is taken from any. */
+static struct pollfd wait_for_front(const struct writer *w, const struct front *f)
+{
+	if (f->full)
+		return (struct pollfd){ .fd = f->link.fd, .events = POLLOUT };
+	return (struct pollfd){ .fd = answers_have_room(w) ? f->link.fd : -1, .events = POLLIN };
+}
+
 /* False: the supervisor is gone. */
 static bool wait_for_work(struct writer *w)
 {
@@ -704,8 +749,7 @@ static bool wait_for_work(struct writer *w)
 
 	*at++ = (struct pollfd){ .fd = w->control, .events = POLLIN };
 	for (uint32_t i = 0; i < w->config->workers; i++)
-		*at++ = (struct pollfd){ .fd = w->fronts[i].fd,
-			                 .events = w->fronts[i].full ? POLLOUT : POLLIN };
+		*at++ = wait_for_front(w, &w->fronts[i]);
 	for (uint32_t i = 0; i < w->config->hashers; i++)
 		*at++ = (struct pollfd){ .fd = w->hashers[i].fd, .events = POLLIN };
 	if (poll(waits, (nfds_t)(at - waits), wait_ms(w)) < 0)
@@ -722,7 +766,7 @@ static bool wait_for_work(struct writer *w)
 static bool drained(const struct writer *w)
 {
 	for (uint32_t i = 0; i < w->config->workers; i++)
-		if (w->fronts[i].fd >= 0)
+		if (w->fronts[i].link.fd >= 0)
 			return false;
 	return w->draining;
 }
@@ -742,24 +786,19 @@ static void serve(struct writer *w)
 	}
 }
 
-static void *map_memory(size_t bytes)
-{
-	void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-	                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-	return memory == MAP_FAILED ? NULL : memory;
-}
-
 static bool had_memory(struct writer *w)
 {
 	const struct config *c = w->config;
 
-	w->message_cap = (size_t)c->max_head + c->max_body;
-	w->parked_size = (sizeof(struct parked) + w->message_cap + 63) & ~(size_t)63;
-	w->message = map_memory(w->message_cap);
-	w->parked = map_memory(w->parked_size * c->max_waiting_passwords);
-	w->answer_bytes = BUF(w->answer_memory);
-	return w->message != NULL && w->parked != NULL;
+	w->parked_size = (sizeof(struct parked) + c->max_head + c->max_body + 63) & ~(size_t)63;
+	w->parked = memory_map(w->parked_size * c->max_waiting_passwords);
+	w->answer_bytes = (struct buf){ .ptr = memory_map(ANSWERS_BYTES), .cap = ANSWERS_BYTES };
+	w->response.body = (struct buf){ .ptr = memory_map(RESPONSE_BODY_MAX),
+		                         .cap = RESPONSE_BODY_MAX };
+	for (uint32_t i = 0; i < c->workers; i++)
+		if (!link_open(&w->fronts[i].link))
+			return false;
+	return w->parked != NULL && w->answer_bytes.ptr != NULL && w->response.body.ptr != NULL;
 }
 
 /* False, with one line in `error`: the store or its secret cannot be had. */
@@ -793,15 +832,12 @@ static void set_up(struct writer *w)
 	secret_random(seed, sizeof seed);
 	throttle_init(&w->throttle, w->throttle_entries, THROTTLE_ENTRIES, seed);
 	w->response.fields = BUF(w->response_fields);
-	w->response.body = BUF(w->response_body);
 	w->call.config = c;
 	w->call.throttle = &w->throttle;
 	w->call.response = &w->response;
 	w->call.question = BUF(w->question);
 	secret_random(&number, sizeof number);
 	json_seed(number | 1);          /* 0 would have Jansson open /dev/urandom later */
-	for (uint32_t i = 0; i < w->config->workers; i++)
-		w->fronts[i].fd = -1;
 	for (uint32_t i = 0; i < w->config->hashers; i++)
 		w->hashers[i] = (struct hasher){ -1, NOBODY };
 }

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "client.h"
+#include "config.h"
 #include "customer.h"
 #include "link.h"
 #include "secret.h"
@@ -109,7 +110,7 @@ static inline int process_link(enum link_order_kind kind, uint32_t number)
 	size_t room;
 	int pair[2];
 
-	assert_true(link_pair(pair, link_largest(&config), &room));
+	assert_true(link_pair(pair, LINK_PACKET_MAX, &room));
 	process_order(kind, number, pair[0]);
 	close(pair[0]);
 	return pair[1];

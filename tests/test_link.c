@@ -6,34 +6,51 @@
 #include <cmocka.h>
 #include <dirent.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #include "call.h"
 #include "link.h"
 
-#define BYTES_MAX 300000
-#define HEAD      sizeof(struct link_request)
-#define ORDER     sizeof(struct link_order)
+#define HEAD  sizeof(struct link_request)
+#define ORDER sizeof(struct link_order)
+#define LEN   sizeof(uint32_t)
 
-static char bytes[BYTES_MAX], got[BYTES_MAX];
-static int pair[2];
+static char bytes[LINK_BODY_MAX + LINK_HEAD_MAX];
+static struct link ends[2];
+static int pair[2];             /* their sockets */
 
-static int set_up(void **state)
+static void new_pair(void)
 {
 	size_t room;
 
+	assert_true(link_pair(pair, LINK_PACKET_MAX, &room));
+	link_join(&ends[0], pair[0]);
+	link_join(&ends[1], pair[1]);
+}
+
+static int open_ends(void **state)
+{
 	(void)state;
 	for (size_t i = 0; i < sizeof bytes; i++)
-		bytes[i] = (char)(i * 7 + i / 256);
-	return link_pair(pair, 70000, &room) ? 0 : -1;
+		bytes[i] = (char)(i * 7 + i / 256 + i / 65536);
+	return link_open(&ends[0]) && link_open(&ends[1]) ? 0 : -1;
+}
+
+static int set_up(void **state)
+{
+	(void)state;
+	new_pair();
+	return 0;
 }
 
 static int tear_down(void **state)
 {
 	(void)state;
-	close(pair[0]);
-	close(pair[1]);
+	link_leave(&ends[0]);
+	link_leave(&ends[1]);
 	return 0;
 }
 
@@ -49,54 +66,202 @@ static size_t open_files(void)
 	return count;
 }
 
+static enum link_result send_request(struct link *l, uint32_t slot, size_t head_len,
+                                     size_t body_len)
+{
+	const struct link_request r = {
+		.slot = slot, .generation = 7, .route = 3, .now_us = UINT64_MAX,
+		.flags = LINK_HEAD | LINK_KEEP_ALIVE, .head_len = (uint32_t)head_len,
+		.body_len = (uint32_t)body_len, .peer = { { 1, 2, 3 } }, .random = { 9, 8, 7 },
+	};
+
+	return link_send_request(l, &r, slice_bytes(bytes, head_len),
+	                         slice_bytes(bytes + 100, body_len));
+}
+
+static enum link_result send_answer(struct link *l, uint32_t slot, size_t len)
+{
+	const struct link_answer a = { slot, 3, 204, LINK_KEEP_ALIVE };
+
+	return link_send_answer(l, &a, slice_bytes(bytes, len));
+}
+
+/* Receives one answer of these bytes. */
+static void expect_answer(struct link *l, uint32_t slot, size_t len)
+{
+	const struct link_answer want = { slot, 3, 204, LINK_KEEP_ALIVE };
+	struct link_answer a;
+	struct slice response;
+
+	assert_int_equal(link_receive_answer(l, &a, &response), LINK_DONE);
+	assert_memory_equal(&a, &want, sizeof a);
+	assert_int_equal(response.len, len);
+	assert_memory_equal(response.ptr, bytes, len);
+}
+
+/* Receives a request, in as many turns of both ends as it takes. */
+static enum link_result move(struct link *from, struct link *to, struct link_request *r,
+                             struct slice *come)
+{
+	enum link_result result = LINK_LATER;
+
+	for (int i = 0; i < 100 && result == LINK_LATER; i++) {
+		assert_int_not_equal(link_flush(from), LINK_GONE);
+		result = link_receive_request(to, r, come);
+	}
+	return result;
+}
+
 static void test_request(void **state)
 {
 	static const size_t lengths[][2] = {
 		{ 1, 0 }, { 18, 0 }, { 300, 1 }, { 300, 5000 }, { 8192, 61000 },
+		{ 100, LINK_PACKET_MAX - LEN - HEAD - 101 },
+		{ 100, LINK_PACKET_MAX - LEN - HEAD - 100 },            /* one whole packet */
+		{ 100, LINK_PACKET_MAX - LEN - HEAD - 99 },
+		{ 100, 2 * LINK_PACKET_MAX - LEN - HEAD - 100 },        /* two */
+		{ LINK_HEAD_MAX, 0 }, { 200, LINK_BODY_MAX }, { LINK_HEAD_MAX, LINK_BODY_MAX },
 	};
 
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(lengths); i++) {
-		struct slice head = { bytes, lengths[i][0] };
-		struct slice body = { bytes + 100, lengths[i][1] };
-		struct link_request in, out = {
-			.slot = 4095, .generation = 7, .route = 3, .now_us = UINT64_MAX,
-			.flags = LINK_HEAD | LINK_KEEP_ALIVE, .head_len = (uint32_t)head.len,
-			.body_len = (uint32_t)body.len, .peer = { { 1, 2, 3 } },
-			.random = { 9, 8, 7 },
-		};
+		size_t head = lengths[i][0], body = lengths[i][1];
+		struct link_request r;
+		struct slice come;
 
-		assert_int_equal(link_send_request(pair[0], &out, head, body), LINK_DONE);
-		assert_int_equal(link_receive_request(pair[1], got, 70000, &in), LINK_DONE);
-		assert_memory_equal(&in, &out, sizeof in);
-		assert_memory_equal(got, head.ptr, head.len);
-		assert_memory_equal(got + head.len, body.ptr, body.len);
-		assert_int_equal(link_receive_request(pair[1], got, 70000, &in), LINK_LATER);
+		assert_int_equal(send_request(&ends[0], (uint32_t)i, head, body), LINK_DONE);
+		assert_int_equal(move(&ends[0], &ends[1], &r, &come), LINK_DONE);
+		assert_false(link_sending(&ends[0]));
+		assert_int_equal(r.slot, i);
+		assert_int_equal(r.generation, 7);
+		assert_int_equal(r.now_us, UINT64_MAX);
+		assert_int_equal(r.random[2], 7);
+		assert_int_equal(come.len, head + body);
+		assert_memory_equal(come.ptr, bytes, head);
+		assert_memory_equal(come.ptr + head, bytes + 100, body);
+		assert_int_equal(link_receive_request(&ends[1], &r, &come), LINK_LATER);
 	}
 }
 
 static void test_answer(void **state)
 {
-	struct link_answer in, out = { 17, 3, 204, LINK_KEEP_ALIVE };
-	struct buf response = { got, 0, LINK_ANSWER_MAX, true };
+	struct link_answer a;
+	struct slice come;
 
 	(void)state;
-	for (size_t len = 0; len <= LINK_ANSWER_MAX; len += LINK_ANSWER_MAX / 4) {
-		out.slot++;
-		assert_int_equal(link_send_answer(pair[1], &out, slice_bytes(bytes, len)),
-		                 LINK_DONE);
-		assert_int_equal(link_receive_answer(pair[0], &in, &response), LINK_DONE);
-		assert_memory_equal(&in, &out, sizeof in);
-		assert_int_equal(response.len, len);
-		assert_false(response.full);
-		assert_memory_equal(got, bytes, len);
+	for (uint32_t i = 0; i < 64; i++) {
+		size_t len = (size_t)i * (LINK_PACKET_MAX / 64);
+
+		assert_int_equal(send_answer(&ends[1], i, len), LINK_DONE);
+		expect_answer(&ends[0], i, len);
 	}
+	assert_int_equal(link_receive_answer(&ends[0], &a, &come), LINK_LATER);
+}
+
+/* Longer than the socket takes at once: the rest follows as the other end reads, and in the
+ * meantime the link takes nothing else. */
+static void test_long_answers(void **state)
+{
+	(void)state;
+	for (uint32_t i = 0; i < 20; i++) {
+		size_t len = LINK_ANSWER_MAX - i * 1000;
+		struct link_answer a;
+		struct slice come;
+		uint32_t packets = ends[1].packets;
+
+		assert_int_equal(send_answer(&ends[1], i, len), LINK_DONE);
+		assert_true(link_sending(&ends[1]));
+		assert_int_equal(send_answer(&ends[1], 99, 1), LINK_LATER);
+		assert_int_equal(link_receive_answer(&ends[0], &a, &come), LINK_LATER);
+		link_trim(&ends[0]);            /* takes nothing that is needed */
+		link_trim(&ends[1]);
+		while (link_sending(&ends[1])) {
+			assert_int_equal(link_receive_answer(&ends[0], &a, &come), LINK_LATER);
+			assert_int_not_equal(link_flush(&ends[1]), LINK_GONE);
+		}
+		expect_answer(&ends[0], i, len);
+		assert_int_equal(send_answer(&ends[1], i + 1, 1), LINK_DONE);
+		expect_answer(&ends[0], i + 1, 1);
+		assert_true(ends[1].packets - packets > len / LINK_PACKET_MAX);
+	}
+}
+
+/* Both ends have sent all that the other has not read, and more; neither reads before it has
+ * to. As long as each reads and flushes in turn, all comes through: a link that is full in one
+ * direction holds up nothing in the other. */
+static void test_both_full(void **state)
+{
+	enum { MESSAGES = 200 };
+	uint32_t sent[2] = { 0 }, come[2] = { 0 }, idle = 0;
+
+	(void)state;
+	while (come[0] < MESSAGES || come[1] < MESSAGES) {
+		bool moved = false;
+
+		for (int e = 0; e < 2; e++) {
+			struct link *l = &ends[e];
+
+			link_flush(l);
+			while (sent[e] < MESSAGES &&
+			       send_answer(l, sent[e], sent[e] * 7919 % LINK_ANSWER_MAX) == LINK_DONE)
+				sent[e]++;
+		}
+		assert_true(come[0] + come[1] > 0 || (link_sending(&ends[0]) &&
+		                                      link_sending(&ends[1])));
+		for (int e = 0; e < 2; e++) {
+			struct link_answer a;
+			struct slice response;
+
+			while (link_receive_answer(&ends[e], &a, &response) == LINK_DONE) {
+				assert_int_equal(a.slot, come[e]);
+				assert_int_equal(response.len,
+				                 come[e] * 7919 % LINK_ANSWER_MAX);
+				assert_memory_equal(response.ptr, bytes, response.len);
+				come[e]++;
+				moved = true;
+			}
+		}
+		idle = moved ? 0 : idle + 1;
+		assert_true(idle < 100);
+	}
+}
+
+/* Memory that a long message needed is the system's again. */
+static void test_trim(void **state)
+{
+	size_t pages = (ends[0].in.cap + 4095) / 4096, resident = 0;
+	struct link_answer a;
+	struct slice come;
+
+	(void)state;
+	assert_int_equal(send_answer(&ends[1], 1, LINK_ANSWER_MAX), LINK_DONE);
+	while (link_receive_answer(&ends[0], &a, &come) == LINK_LATER)
+		assert_int_not_equal(link_flush(&ends[1]), LINK_GONE);
+	for (int round = 0; round < 2; round++) {
+		static unsigned char in[400];
+
+		assert_true(pages <= sizeof in);
+		for (int e = 0; e < 2; e++) {
+			const struct buf *b = e == 0 ? &ends[0].in : &ends[1].out;
+
+			assert_int_equal(mincore(b->ptr, b->cap, in), 0);
+			resident = 0;
+			for (size_t i = 0; i < pages; i++)
+				resident += in[i] & 1;
+			assert_true(round == 0 ? resident > LINK_ANSWER_MAX / 4096
+			                       : resident <= LINK_PACKET_MAX / 4096);
+			link_trim(&ends[e]);
+		}
+	}
+	assert_int_equal(send_answer(&ends[1], 2, 5), LINK_DONE);
+	expect_answer(&ends[0], 2, 5);
 }
 
 static void test_question(void **state)
 {
 	struct link_question in, out = { 99, ASK_PASSWORD };
-	struct buf question = { got, 0, CALL_QUESTION_MAX, false };
+	char got[CALL_QUESTION_MAX];
+	struct buf question = BUF(got);
 
 	(void)state;
 	assert_int_equal(link_send_question(pair[0], &out,
@@ -110,49 +275,73 @@ static void test_question(void **state)
 /* What was sent before the end comes whole, and then the end. */
 static void test_gone(void **state)
 {
-	struct link_answer a = { 0 };
-	struct buf response = { got, 0, sizeof got, false };
+	struct link_answer a;
+	struct slice response;
 
 	(void)state;
-	assert_int_equal(link_send_answer(pair[0], &a, SLICE("one")), LINK_DONE);
-	assert_int_equal(link_send_answer(pair[0], &a, SLICE("two")), LINK_DONE);
-	close(pair[0]);
-	assert_int_equal(link_receive_answer(pair[1], &a, &response), LINK_DONE);
-	assert_int_equal(link_receive_answer(pair[1], &a, &response), LINK_DONE);
-	assert_true(slice_eq(buf_slice(&response), SLICE("two")));
-	assert_int_equal(link_receive_answer(pair[1], &a, &response), LINK_GONE);
-	assert_int_equal(link_send_answer(pair[1], &a, SLICE("three")), LINK_GONE);
-	pair[0] = dup(pair[1]);
+	assert_int_equal(send_answer(&ends[0], 1, 3), LINK_DONE);
+	assert_int_equal(send_answer(&ends[0], 2, 4), LINK_DONE);
+	link_leave(&ends[0]);
+	expect_answer(&ends[1], 1, 3);
+	expect_answer(&ends[1], 2, 4);
+	assert_int_equal(link_receive_answer(&ends[1], &a, &response), LINK_GONE);
+	assert_int_equal(send_answer(&ends[1], 3, 5), LINK_GONE);
+}
+
+/* An end that dies within a message: no part of it is seen, neither there nor on the next
+ * link, and what was to be sent to it is nothing either. */
+static void test_gone_half_way(void **state)
+{
+	struct link_request r;
+	struct slice come;
+
+	(void)state;
+	for (int lost = 0; lost < 2; lost++) {          /* who dies: the sender, the receiver */
+		assert_int_equal(send_request(&ends[0], 1, 10, 20), LINK_DONE);
+		assert_int_equal(send_request(&ends[0], 2, 100, LINK_BODY_MAX), LINK_DONE);
+		assert_true(link_sending(&ends[0]));
+		if (lost == 0) {
+			link_leave(&ends[0]);
+			assert_int_equal(link_receive_request(&ends[1], &r, &come), LINK_DONE);
+			assert_int_equal(r.slot, 1);
+			assert_int_equal(link_receive_request(&ends[1], &r, &come), LINK_GONE);
+		} else {
+			assert_int_equal(link_receive_request(&ends[1], &r, &come), LINK_DONE);
+			assert_int_equal(link_receive_request(&ends[1], &r, &come), LINK_LATER);
+			link_leave(&ends[1]);
+			assert_int_equal(link_flush(&ends[0]), LINK_GONE);
+			assert_int_equal(send_request(&ends[0], 3, 1, 1), LINK_GONE);
+		}
+		new_pair();
+		assert_false(link_sending(&ends[0]));
+		assert_int_equal(link_receive_request(&ends[1], &r, &come), LINK_LATER);
+		assert_int_equal(send_request(&ends[0], 4, 1, 2), LINK_DONE);
+		assert_int_equal(link_receive_request(&ends[1], &r, &come), LINK_DONE);
+		assert_int_equal(r.slot, 4);
+		assert_int_equal(come.len, 3);
+	}
 }
 
 /* A full link takes nothing, loses nothing, and has room again later. */
 static void test_full(void **state)
 {
-	struct link_answer in, out = { 0 };
-	struct buf response = { got, 0, sizeof got, false };
+	struct link_answer a;
+	struct slice come;
 	uint32_t sent = 0, received = 0;
 
 	(void)state;
 	for (int round = 0; round < 3; round++) {
-		for (;;) {
-			out.slot = sent;
-			if (link_send_answer(pair[0], &out, slice_bytes(bytes, 3000)) != LINK_DONE)
-				break;
+		while (send_answer(&ends[0], sent, 3000) == LINK_DONE)
 			sent++;
-		}
-		assert_int_equal(link_send_answer(pair[0], &out, SLICE("x")), LINK_LATER);
-		for (int i = 0; i < 10; i++, received++) {
-			assert_int_equal(link_receive_answer(pair[1], &in, &response), LINK_DONE);
-			assert_int_equal(in.slot, received);
-		}
+		assert_int_equal(send_answer(&ends[0], sent, 1), LINK_LATER);
+		assert_false(link_sending(&ends[0]));
+		for (int i = 0; i < 10; i++, received++)
+			expect_answer(&ends[1], received, 3000);
 	}
 	assert_true(sent > 30);
-	for (; received < sent; received++) {
-		assert_int_equal(link_receive_answer(pair[1], &in, &response), LINK_DONE);
-		assert_int_equal(in.slot, received);
-		assert_int_equal(response.len, 3000);
-	}
-	assert_int_equal(link_receive_answer(pair[1], &in, &response), LINK_LATER);
+	for (; received < sent; received++)
+		expect_answer(&ends[1], received, 3000);
+	assert_int_equal(link_receive_answer(&ends[1], &a, &come), LINK_LATER);
 }
 
 /* Whoever sends such a thing is out of his mind: he is as good as gone. */
@@ -160,29 +349,73 @@ static void test_maimed_request(void **state)
 {
 	static const struct {
 		const char *name;
-		uint32_t head_len, body_len;
-		size_t sent, cap;
+		uint32_t len, head_len, body_len;
+		size_t packets[3];
 	} cases[] = {
-		{ "nothing at all",       0,          0,          0,          100 },
-		{ "one byte",             0,          0,          1,          100 },
-		{ "a head cut short",     0,          0,          HEAD - 1,   100 },
-		{ "a byte missing",       10,         10,         HEAD + 19,  100 },
-		{ "a byte too many",      10,         10,         HEAD + 21,  100 },
-		{ "more than the buffer", 60,         41,         HEAD + 101, 100 },
-		{ "lengths that wrap",    UINT32_MAX, 1,          HEAD,       100 },
-		{ "lengths that wrap, 2", UINT32_MAX, UINT32_MAX, HEAD + 99,  100 },
+		{ "nothing at all",        0,               0,  0,  { 0 } },
+		{ "one byte",              1,               0,  0,  { 1 } },
+		{ "half a length",         3,               0,  0,  { 3 } },
+		{ "a length alone",        LEN,             0,  0,  { LEN } },
+		{ "length 0",              0,               0,  0,  { LEN + HEAD } },
+		{ "a head cut short",      LEN + HEAD - 1,  0,  0,  { LEN + HEAD - 1 } },
+		{ "a byte missing",        LEN + HEAD + 19, 10, 10, { LEN + HEAD + 19 } },
+		{ "a byte too many",       LEN + HEAD + 21, 10, 10, { LEN + HEAD + 21 } },
+		{ "more than it says",     LEN + HEAD + 20, 10, 10, { LEN + HEAD + 21 } },
+		{ "more in two packets",   LEN + HEAD + 20, 10, 10, { LEN + HEAD + 19, 2 } },
+		{ "more in three packets", LEN + HEAD + 20, 10, 10, { LEN + HEAD, 19, 2 } },
+		{ "an empty packet",       LEN + HEAD + 20, 10, 10, { LEN + HEAD + 19, 0 } },
+		{ "longer than any",       LEN + HEAD + LINK_HEAD_MAX + LINK_BODY_MAX + 1, 10, 10,
+		  { LEN + HEAD + 20 } },
+		{ "a length that wraps",   UINT32_MAX,      10, 10, { LEN + HEAD + 20 } },
+		{ "lengths that wrap",     LEN + HEAD,      UINT32_MAX, 1,          { LEN + HEAD } },
+		{ "lengths that wrap, 2",  LEN + HEAD + 99, UINT32_MAX, UINT32_MAX,
+		  { LEN + HEAD + 99 } },
+		{ "another one's length",  LEN + HEAD + 20, 10, 90, { LEN + HEAD + 20 } },
 	};
 
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(cases); i++) {
 		struct link_request in, out = { .head_len = cases[i].head_len,
 			                        .body_len = cases[i].body_len };
-		char message[sizeof out + 200] = { 0 };
+		char message[LEN + sizeof out + 200] = { 0 };
+		struct slice come;
+		enum link_result result = LINK_LATER;
 
-		memcpy(message, &out, sizeof out);
-		assert_int_equal(send(pair[0], message, cases[i].sent, 0), (int)cases[i].sent);
-		if (link_receive_request(pair[1], got, cases[i].cap, &in) != LINK_GONE)
+		memcpy(message, &cases[i].len, LEN);
+		memcpy(message + LEN, &out, sizeof out);
+		for (size_t p = 0; p < COUNT_OF(cases[i].packets) && result == LINK_LATER; p++) {
+			size_t len = cases[i].packets[p];
+
+			assert_int_equal(send(pair[0], message, len, 0), (int)len);
+			result = link_receive_request(&ends[1], &in, &come);
+		}
+		if (result != LINK_GONE)
 			fail_msg("%s was taken", cases[i].name);
+		new_pair();
+	}
+}
+
+/* However a message is cut, it is the same. */
+static void test_odd_packets(void **state)
+{
+	const struct link_request out = { .slot = 5, .head_len = 30, .body_len = 7 };
+	char message[LEN + sizeof out + 37];
+	uint32_t len = sizeof message;
+
+	(void)state;
+	memcpy(message, &len, LEN);
+	memcpy(message + LEN, &out, sizeof out);
+	memcpy(message + LEN + sizeof out, bytes, 37);
+	for (size_t cut = LEN; cut < len; cut++) {
+		struct link_request in;
+		struct slice come;
+
+		assert_int_equal(send(pair[0], message, cut, 0), (int)cut);
+		assert_int_equal(link_receive_request(&ends[1], &in, &come), LINK_LATER);
+		assert_int_equal(send(pair[0], message + cut, len - cut, 0), (int)(len - cut));
+		assert_int_equal(link_receive_request(&ends[1], &in, &come), LINK_DONE);
+		assert_memory_equal(&in, &out, sizeof in);
+		assert_true(slice_eq(come, slice_bytes(bytes, 37)));
 	}
 }
 
@@ -293,37 +526,19 @@ static void test_pair(void **state)
 	close(big[1]);
 }
 
-/* The default settings and the largest that config.c allows. */
-static void test_largest(void **state)
-{
-	struct config config;
-	size_t room;
-	int big[2];
-
-	(void)state;
-	config_defaults(&config);
-	assert_true(link_largest(&config) >=
-	            sizeof(struct link_request) + config.max_head + config.max_body);
-	config.max_body = config.max_head = 1024;
-	assert_true(link_largest(&config) >= sizeof(struct link_answer) + LINK_ANSWER_MAX);
-	config.max_head = 64 << 10;
-	config.max_body = 128 << 10;
-	assert_true(link_pair(big, link_largest(&config), &room));
-	close(big[0]);
-	close(big[1]);
-}
-
 #define WITH_PAIR(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		WITH_PAIR(test_request),       WITH_PAIR(test_answer),
-		WITH_PAIR(test_question),      WITH_PAIR(test_gone),
+		WITH_PAIR(test_long_answers),  WITH_PAIR(test_both_full),
+		WITH_PAIR(test_trim),          WITH_PAIR(test_question),
+		WITH_PAIR(test_gone),          WITH_PAIR(test_gone_half_way),
 		WITH_PAIR(test_full),          WITH_PAIR(test_maimed_request),
-		WITH_PAIR(test_order),         WITH_PAIR(test_maimed_order),
-		cmocka_unit_test(test_pair),   cmocka_unit_test(test_largest),
+		WITH_PAIR(test_odd_packets),   WITH_PAIR(test_order),
+		WITH_PAIR(test_maimed_order),  cmocka_unit_test(test_pair),
 	};
 
-	return cmocka_run_group_tests_name("link", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("link", tests, open_ends, NULL);
 }

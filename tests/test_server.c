@@ -20,10 +20,12 @@
 #define READ "GET /resolve?require=any HTTP/1.1\r\n" HOST SID "\r\n"
 #define POST "POST /api/login/ HTTP/1.1\r\n" HOST SID "Content-Type: application/json\r\n"
 
-static int listener, link_end;
+static int listener;
+static struct link writer;      /* the test's end of the link */
 static uint16_t port;
 static rlim_t files;            /* of the process, where not 0 */
-static char request_bytes[300000], text[300000];
+static char text[300000];
+static struct slice request_bytes;
 static size_t text_len;
 static struct link_request request;
 
@@ -55,10 +57,10 @@ static void begin(void)
 {
 	config.listener_count = 1;
 	listen_anywhere();
-	link_end = -1;
+	link_leave(&writer);
 	process_start(run);
 	close(listener);
-	link_end = process_link(ORDER_WRITER_LINK, 0);
+	link_join(&writer, process_link(ORDER_WRITER_LINK, 0));
 }
 
 static int set_up(void **state)
@@ -73,8 +75,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
 	(void)state;
-	if (link_end >= 0)
-		close(link_end);
+	link_leave(&writer);
 	process_end();
 	return 0;
 }
@@ -146,19 +147,23 @@ static void expect_end(int fd)
 /* The next request that the front hands over; what it holds stands in request_bytes. */
 static void take(void)
 {
-	assert_true(readable(link_end, PROCESS_WAIT_MS));
-	assert_int_equal(link_receive_request(link_end, request_bytes, sizeof request_bytes,
-	                                      &request), LINK_DONE);
+	enum link_result result = LINK_LATER;
+
+	while (result == LINK_LATER) {
+		assert_true(readable(writer.fd, PROCESS_WAIT_MS));
+		result = link_receive_request(&writer, &request, &request_bytes);
+	}
+	assert_int_equal(result, LINK_DONE);
 }
 
 static struct slice taken_head(void)
 {
-	return (struct slice){ request_bytes, request.head_len };
+	return (struct slice){ request_bytes.ptr, request.head_len };
 }
 
 static struct slice taken_body(void)
 {
-	return (struct slice){ request_bytes + request.head_len, request.body_len };
+	return slice_skip(request_bytes, request.head_len);
 }
 
 /* Answers the request that was taken last. */
@@ -166,7 +171,7 @@ static void give(uint32_t status, uint32_t flags, const char *bytes)
 {
 	const struct link_answer a = { request.slot, request.generation, status, flags };
 
-	assert_int_equal(link_send_answer(link_end, &a, slice_of(bytes)), LINK_DONE);
+	assert_int_equal(link_send_answer(&writer, &a, slice_of(bytes)), LINK_DONE);
 }
 
 #define DONE "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
@@ -229,7 +234,7 @@ static void test_bodies(void **state)
 
 			say_bytes(fd, (struct slice){ raw.ptr, cut });
 			if (cut > 0)
-				assert_false(readable(link_end, 1));
+				assert_false(readable(writer.fd, 1));
 			say_bytes(fd, slice_skip(raw, cut));
 			say(fd, READ);
 			take();
@@ -287,7 +292,7 @@ static void test_order(void **state)
 	assert_int_equal(hear(fd), 204);
 	for (int i = 0; i < 2; i++) {
 		take();
-		assert_false(readable(link_end, 20));
+		assert_false(readable(writer.fd, 20));
 		assert_false(readable(fd, 1));
 		give(200, LINK_KEEP_ALIVE, DONE);
 		assert_int_equal(hear(fd), 200);
@@ -370,7 +375,7 @@ static void test_link_lost(void **state)
 		say(asked[i], OUT READ);
 		take();
 	}
-	close(link_end);
+	link_leave(&writer);
 	process_hear(ORDER_NEED_LINK);
 	for (size_t i = 0; i < COUNT_OF(asked); i++) {
 		assert_int_equal(hear(asked[i]), 503);
@@ -384,7 +389,7 @@ static void test_link_lost(void **state)
 	assert_int_equal(hear(fd), 204);
 	say(fd, "GET /readyz HTTP/1.1\r\n" HOST "\r\n");
 	assert_int_equal(hear(fd), 503);
-	link_end = process_link(ORDER_WRITER_LINK, 0);
+	link_join(&writer, process_link(ORDER_WRITER_LINK, 0));
 	usleep(20000);
 	say(fd, OUT);
 	take();
@@ -438,8 +443,8 @@ static void test_full_link(void **state)
 				continue;
 			take();
 			snprintf(number, sizeof number, "X-Number: %03d", i);
-			if (memmem(request_bytes, request.head_len, number, strlen(number)) == NULL)
-				fail_msg("%d: %.100s", i, request_bytes + 80);
+			if (memmem(request_bytes.ptr, request.head_len, number, strlen(number)) == NULL)
+				fail_msg("%d: %.100s", i, request_bytes.ptr + 80);
 			give(200, LINK_KEEP_ALIVE, DONE);
 			count++;
 		}
@@ -656,7 +661,7 @@ static void test_drain(void **state)
 	assert_int_equal(hear(asked), 200);
 	expect_end(asked);
 	assert_int_equal(process_status(), 0);
-	close(link_end);
+	link_leave(&writer);
 	process_clean();
 }
 
@@ -683,5 +688,7 @@ int main(void)
 		cmocka_unit_test(test_drain),
 	};
 
+	if (!link_open(&writer))
+		return 1;
 	return cmocka_run_group_tests_name("server", tests, NULL, NULL);
 }

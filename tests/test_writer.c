@@ -13,13 +13,25 @@
 #define NOW_US 1800000000000000u
 #define HOST   "Host: shop.example.com\r\nX-Api-Key: k\r\n"
 
-static char bytes[LINK_ANSWER_MAX];
-static struct buf response = { bytes, 0, sizeof bytes, false };
+static struct link links[8];
+static struct slice response;
 static struct link_answer answer;
 
 static int run(int its_control)
 {
 	return writer_run(&config, its_control);
+}
+
+/* A front with its link to the writer. */
+static struct link *front(uint32_t number)
+{
+	static uint32_t turn;
+	struct link *l = &links[turn++ % COUNT_OF(links)];
+
+	if (l->in.ptr == NULL)
+		assert_true(link_open(l));
+	link_join(l, process_link(ORDER_FRONT_LINK, number));
+	return l;
 }
 
 static int set_up(void **state)
@@ -41,7 +53,7 @@ static int tear_down(void **state)
 }
 
 /* Sends a request as a front does; LINK_LATER where the link is full. */
-static enum link_result try_send(int link, uint32_t slot, uint32_t flags, const char *text)
+static enum link_result try_send(struct link *link, uint32_t slot, uint32_t flags, const char *text)
 {
 	static const struct http_limits limits = { 8192, 2048, 64, 65536 };
 	struct http_request request;
@@ -61,7 +73,7 @@ static enum link_result try_send(int link, uint32_t slot, uint32_t flags, const 
 	return link_send_request(link, &r, head, slice_skip(all, head.len));
 }
 
-static void send_request(int link, uint32_t slot, const char *text)
+static void send_request(struct link *link, uint32_t slot, const char *text)
 {
 	assert_int_equal(try_send(link, slot, LINK_KEEP_ALIVE, text), LINK_DONE);
 }
@@ -100,14 +112,19 @@ static const char *look(unsigned n)
 	return text;
 }
 
-static void receive(int link)
+static void receive(struct link *link)
 {
-	assert_true(readable(link, PROCESS_WAIT_MS));
-	assert_int_equal(link_receive_answer(link, &answer, &response), LINK_DONE);
+	enum link_result result = LINK_LATER;
+
+	while (result == LINK_LATER) {
+		assert_true(readable(link->fd, PROCESS_WAIT_MS));
+		result = link_receive_answer(link, &answer, &response);
+	}
+	assert_int_equal(result, LINK_DONE);
 	assert_int_equal(answer.generation, answer.slot + 1000);
 }
 
-static void expect(int link, uint32_t slot, uint32_t status)
+static void expect(struct link *link, uint32_t slot, uint32_t status)
 {
 	receive(link);
 	assert_int_equal(answer.slot, slot);
@@ -116,14 +133,23 @@ static void expect(int link, uint32_t slot, uint32_t status)
 
 static bool response_has(const char *part)
 {
-	return memmem(bytes, response.len, part, strlen(part)) != NULL;
+	return memmem(response.ptr, response.len, part, strlen(part)) != NULL;
 }
 
-static void expect_gone(int link)
+static void expect_gone(struct link *link)
 {
-	assert_true(readable(link, PROCESS_WAIT_MS));
+	assert_true(readable(link->fd, PROCESS_WAIT_MS));
 	assert_int_equal(link_receive_answer(link, &answer, &response), LINK_GONE);
-	close(link);
+	link_leave(link);
+}
+
+static void expect_end(int hasher)
+{
+	char c;
+
+	assert_true(readable(hasher, PROCESS_WAIT_MS));
+	assert_true(recv(hasher, &c, 1, 0) <= 0);
+	close(hasher);
 }
 
 static void take_question(int hasher, struct link_question *q)
@@ -166,7 +192,7 @@ static void test_answers(void **state)
 		  "Connection: keep-alive\r\n", true, true },
 		{ "HEAD",                 LINK_KEEP_ALIVE | LINK_HEAD, "", true, false },
 	};
-	int link = process_link(ORDER_FRONT_LINK, 0);
+	struct link *link = front(0);
 
 	(void)state;
 	for (uint32_t i = 0; i < COUNT_OF(cases); i++) {
@@ -175,15 +201,15 @@ static void test_answers(void **state)
 		if (!response_has("HTTP/1.1 200 OK\r\n") || !response_has(cases[i].connection) ||
 		    ((answer.flags & LINK_KEEP_ALIVE) != 0) != cases[i].keep_alive ||
 		    response_has("\r\n\r\n{") != cases[i].body)
-			fail_msg("%s: %.*s", cases[i].name, (int)response.len, bytes);
+			fail_msg("%s: %.*s", cases[i].name, (int)response.len, response.ptr);
 	}
-	close(link);
+	link_leave(link);
 }
 
 /* A refusal of the handler is an answer like any other. */
 static void test_refusal(void **state)
 {
-	int link = process_link(ORDER_FRONT_LINK, 1);
+	struct link *link = front(1);
 
 	(void)state;
 	send_request(link, 5, "POST /session/login HTTP/1.1\r\n" HOST
@@ -192,14 +218,14 @@ static void test_refusal(void **state)
 	             "{\"login\":\"eve\"}");
 	expect(link, 5, 404);
 	assert_int_equal(answer.flags, LINK_KEEP_ALIVE);
-	close(link);
+	link_leave(link);
 }
 
 /* Many at once: in order, and in far fewer commits than requests. */
 static void test_group_commit(void **state)
 {
 	enum { REQUESTS = 200 };
-	int link = process_link(ORDER_FRONT_LINK, 0);
+	struct link *link = front(0);
 	uint64_t before;
 
 	(void)state;
@@ -216,13 +242,13 @@ static void test_group_commit(void **state)
 		assert_true(kv_snapshot(store) > before);       /* committed before it was said */
 	}
 	assert_true(kv_snapshot(store) - before < REQUESTS / 10);
-	close(link);
+	link_leave(link);
 }
 
 /* A TOUCH renews and says nothing. */
 static void test_touch(void **state)
 {
-	int link = process_link(ORDER_FRONT_LINK, 0);
+	struct link *link = front(0);
 
 	(void)state;
 	assert_int_equal(try_send(link, 1, LINK_TOUCH, look(1)), LINK_DONE);
@@ -231,8 +257,8 @@ static void test_touch(void **state)
 	send_request(link, 4, sign_in(4));
 	expect(link, 2, 200);
 	expect(link, 4, 200);
-	assert_false(readable(link, 50));
-	close(link);
+	assert_false(readable(link->fd, 50));
+	link_leave(link);
 }
 
 static void test_maimed_requests(void **state)
@@ -250,23 +276,24 @@ static void test_maimed_requests(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(cases); i++) {
-		int link = process_link(ORDER_FRONT_LINK, 0), other;
+		struct link *link = front(0), *other;
 		struct slice head = slice_of(cases[i].head);
 		const struct link_request r = { .head_len = (uint32_t)head.len,
 			                        .route = cases[i].route };
 
 		assert_int_equal(link_send_request(link, &r, head, (struct slice){ 0 }), LINK_DONE);
 		expect_gone(link);
-		other = process_link(ORDER_FRONT_LINK, 1);
+		other = front(1);
 		send_request(other, 1, sign_in(1));
 		expect(other, 1, 200);
-		close(other);
+		link_leave(other);
 	}
 }
 
 static void test_login(void **state)
 {
-	int link = process_link(ORDER_FRONT_LINK, 0), hasher;
+	struct link *link = front(0);
+	int hasher;
 	struct link_question q;
 
 	(void)state;
@@ -276,7 +303,7 @@ static void test_login(void **state)
 	expect(link, 2, 401);
 	hasher = process_link(ORDER_HASHER_LINK, 0);
 	take_question(hasher, &q);
-	assert_false(readable(link, 50));
+	assert_false(readable(link->fd, 50));
 	reply(hasher, &q, PASSWORD_RIGHT);
 	expect(link, 1, 200);
 	send_request(link, 3, look(1));
@@ -288,14 +315,15 @@ static void test_login(void **state)
 	expect(link, 4, 401);
 	send_request(link, 5, look(2));
 	expect(link, 5, 401);
-	close(link);
+	link_leave(link);
 	close(hasher);
 }
 
 /* Places to wait are few; who finds none is told at once. */
 static void test_waiting_passwords(void **state)
 {
-	int link = process_link(ORDER_FRONT_LINK, 0), hasher;
+	struct link *link = front(0);
+	int hasher;
 	struct link_question first, second;
 
 	(void)state;
@@ -319,14 +347,14 @@ static void test_waiting_passwords(void **state)
 	take_question(hasher, &first);
 	reply(hasher, &first, PASSWORD_WRONG);
 	expect(link, 4, 401);
-	close(link);
+	link_leave(link);
 	close(hasher);
 }
 
 /* A question that kills is not asked for ever. */
 static void test_dying_hashers(void **state)
 {
-	int link = process_link(ORDER_FRONT_LINK, 0);
+	struct link *link = front(0);
 	struct link_question q;
 
 	(void)state;
@@ -340,45 +368,45 @@ static void test_dying_hashers(void **state)
 	}
 	expect(link, 1, 503);
 	assert_int_equal(answer.flags & LINK_FAILED, LINK_FAILED);
-	close(link);
+	link_leave(link);
 }
 
 /* Nobody's answer to nobody's question counts. */
 static void test_mad_hasher(void **state)
 {
-	int link = process_link(ORDER_FRONT_LINK, 0);
+	struct link *link = front(0);
 	int hasher = process_link(ORDER_HASHER_LINK, 0), other;
 	struct link_question q = { 77, ASK_PASSWORD };
 
 	(void)state;
 	reply(hasher, &q, PASSWORD_RIGHT);
-	expect_gone(hasher);
+	expect_end(hasher);
 	hasher = process_link(ORDER_HASHER_LINK, 0);
 	send_request(link, 1, log_in(1));
 	take_question(hasher, &q);
 	q.ticket++;
 	reply(hasher, &q, PASSWORD_RIGHT);
-	expect_gone(hasher);
+	expect_end(hasher);
 	other = process_link(ORDER_HASHER_LINK, 1);
 	take_question(other, &q);
 	reply(other, &q, PASSWORD_WRONG);
 	expect(link, 1, 401);
-	close(link);
+	link_leave(link);
 	close(other);
 }
 
 /* A login whose front has died is not done, though the password was right. */
 static void test_dead_front(void **state)
 {
-	int link = process_link(ORDER_FRONT_LINK, 0);
+	struct link *link = front(0);
 	int hasher = process_link(ORDER_HASHER_LINK, 0);
 	struct link_question q;
 
 	(void)state;
 	send_request(link, 1, log_in(1));
 	take_question(hasher, &q);
-	close(link);
-	link = process_link(ORDER_FRONT_LINK, 0);
+	link_leave(link);
+	link = front(0);
 	reply(hasher, &q, PASSWORD_RIGHT);
 	send_request(link, 2, log_in(2));
 	take_question(hasher, &q);
@@ -388,7 +416,7 @@ static void test_dead_front(void **state)
 	expect(link, 3, 401);
 	send_request(link, 4, look(2));
 	expect(link, 4, 200);
-	close(link);
+	link_leave(link);
 	close(hasher);
 }
 
@@ -396,7 +424,7 @@ static void test_dead_front(void **state)
  * request of it has one answer. */
 static void test_stuck_front(void **state)
 {
-	int stuck = process_link(ORDER_FRONT_LINK, 0), other = process_link(ORDER_FRONT_LINK, 1);
+	struct link *stuck = front(0), *other = front(1);
 	uint32_t sent = 0, answered = 0;
 
 	(void)state;
@@ -407,7 +435,7 @@ static void test_stuck_front(void **state)
 			continue;
 		}
 		idle++;
-		assert_false(readable(other, 5));
+		assert_false(readable(other->fd, 5));
 	}
 	for (uint32_t i = 0; i < 50; i++) {
 		send_request(other, i, sign_in(i));
@@ -416,24 +444,24 @@ static void test_stuck_front(void **state)
 	assert_true(sent > 500);
 	for (; answered < sent; answered++)
 		expect(stuck, answered, 401);
-	assert_false(readable(stuck, 50));
-	close(stuck);
-	close(other);
+	assert_false(readable(stuck->fd, 50));
+	link_leave(stuck);
+	link_leave(other);
 }
 
 /* What was sent before the end is done before the end. */
 static void test_drain(void **state)
 {
-	int link;
+	struct link *link;
 
 	(void)state;
 	process_prepare();
 	config.workers = 2;
 	process_start(run);
-	link = process_link(ORDER_FRONT_LINK, 0);
+	link = front(0);
 	kill(process_pid, SIGSTOP);
 	send_request(link, 1, sign_in(1));
-	close(link);
+	link_leave(link);
 	process_order(ORDER_DRAIN, 0, -1);
 	kill(process_pid, SIGCONT);
 	assert_int_equal(process_status(), 0);
@@ -452,23 +480,23 @@ static void test_drain(void **state)
 /* Orders that make no sense for it change nothing. */
 static void test_odd_orders(void **state)
 {
-	int link = process_link(ORDER_FRONT_LINK, 2), other;    /* of two fronts, the third */
+	struct link *link = front(2), *other;    /* of two fronts, the third */
 
 	(void)state;
 	expect_gone(link);
-	expect_gone(process_link(ORDER_HASHER_LINK, 2));
-	expect_gone(process_link(ORDER_WRITER_LINK, 0));
+	expect_end(process_link(ORDER_HASHER_LINK, 2));
+	expect_end(process_link(ORDER_WRITER_LINK, 0));
 	process_order(ORDER_FRONT_LINK, 0, -1);
 	process_order(ORDER_CHECK_READERS, 0, -1);
 	process_order(ORDER_READY, 0, -1);
-	link = process_link(ORDER_FRONT_LINK, 0);
+	link = front(0);
 	send_request(link, 1, sign_in(1));
 	expect(link, 1, 200);
-	other = process_link(ORDER_FRONT_LINK, 0);              /* takes the place of the first */
+	other = front(0);              /* takes the place of the first */
 	expect_gone(link);
 	send_request(other, 2, sign_in(2));
 	expect(other, 2, 200);
-	close(other);
+	link_leave(other);
 }
 
 #define SERVING(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)

@@ -1,0 +1,20 @@
+/* memory.h -- memory of the kernel's: had at start, touched when first used, given back.
+ *
+ * Nothing else is allocated: buffers and pools are sized by the settings and lie here.
+ */
+#ifndef MEMORY_H
+#define MEMORY_H
+
+#include "bytes.h"
+
+/* Zeroed bytes from a page's start on; NULL with errno where there are none. */
+void *memory_map(size_t bytes);
+
+/* Gives back what was touched behind the first `keep` of `bytes` bytes that memory_map() gave
+ * at `memory`: it reads as zeros again. */
+void memory_trim(void *memory, size_t bytes, size_t keep);
+
+/* `bytes`, up to the end of their last page. */
+size_t memory_pages(size_t bytes);
+
+#endif

@@ -1,0 +1,78 @@
+/* test_memory.c -- memory that is had, used and given back. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <sys/mman.h>
+
+#include "memory.h"
+
+#define PAGE 4096u
+
+static void test_pages(void **state)
+{
+	static const size_t cases[][2] = {
+		{ 0, 0 }, { 1, PAGE }, { PAGE - 1, PAGE }, { PAGE, PAGE }, { PAGE + 1, 2 * PAGE },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++)
+		assert_int_equal(memory_pages(cases[i][0]), cases[i][1]);
+}
+
+static size_t resident(void *memory, size_t pages)
+{
+	unsigned char in[64];
+	size_t count = 0;
+
+	assert_true(pages <= sizeof in);
+	assert_int_equal(mincore(memory, pages * PAGE, in), 0);
+	for (size_t i = 0; i < pages; i++)
+		count += in[i] & 1;
+	return count;
+}
+
+/* What is kept stays as it is; what is not reads as zeros. */
+static void test_trim(void **state)
+{
+	static const struct {
+		size_t keep, pages;             /* of 64 */
+	} cases[] = {
+		{ 0, 0 }, { 1, 1 }, { PAGE, 1 }, { PAGE + 1, 2 }, { 63 * PAGE, 63 },
+		{ 64 * PAGE - 1, 64 }, { 64 * PAGE, 64 }, { 65 * PAGE, 64 },
+	};
+	char *memory = memory_map(64 * PAGE);
+
+	(void)state;
+	assert_non_null(memory);
+	assert_int_equal(memory[64 * PAGE - 1], 0);
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		size_t kept = cases[i].pages * PAGE;
+
+		memset(memory, 'x', 64 * PAGE);
+		memory_trim(memory, 64 * PAGE, cases[i].keep);
+		assert_int_equal(resident(memory, 64), cases[i].pages);
+		for (size_t at = 0; at < 64 * PAGE; at++)
+			if (memory[at] != (at < kept ? 'x' : 0))
+				fail_msg("case %zu, byte %zu", i, at);
+	}
+	munmap(memory, 64 * PAGE);
+}
+
+static void test_none(void **state)
+{
+	(void)state;
+	assert_null(memory_map(SIZE_MAX / 2));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_pages),
+		cmocka_unit_test(test_trim),
+		cmocka_unit_test(test_none),
+	};
+
+	return cmocka_run_group_tests_name("memory", tests, NULL, NULL);
+}
