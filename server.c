@@ -1296,7 +1296,8 @@ static bool had_memory(struct server *s)
 	s->ready = memory_map(2 * sizeof s->ready[0] * c->max_connections);
 	s->queue = memory_map(sizeof s->queue[0] * c->max_waiting_writes);
 	s->call.memo = memory_map(sizeof *s->call.memo);
-	return link_open(&s->link) && s->ready != NULL && s->queue != NULL && s->call.memo != NULL &&
+	return s->ready != NULL && s->queue != NULL && s->call.memo != NULL &&
+	       link_open(&s->link) &&
 	       pool_make(&s->conns, c->max_connections, sizeof(struct conn)) &&
 	       pool_make(&s->inputs, c->max_connections, input_each) &&
 	       pool_make(&s->bodies, bodies, memory_pages(sizeof(struct body) + c->max_body)) &&

@@ -186,6 +186,11 @@ static void test_long_answers(void **state)
 	}
 }
 
+static size_t length(uint32_t number)
+{
+	return number * 52361 % LINK_ANSWER_MAX;
+}
+
 /* Both ends have sent all that the other has not read, and more; neither reads before it has
  * to. As long as each reads and flushes in turn, all comes through: a link that is full in one
  * direction holds up nothing in the other. */
@@ -203,7 +208,7 @@ static void test_both_full(void **state)
 
 			link_flush(l);
 			while (sent[e] < MESSAGES &&
-			       send_answer(l, sent[e], sent[e] * 7919 % LINK_ANSWER_MAX) == LINK_DONE)
+			       send_answer(l, sent[e], length(sent[e])) == LINK_DONE)
 				sent[e]++;
 		}
 		assert_true(come[0] + come[1] > 0 || (link_sending(&ends[0]) &&
@@ -214,8 +219,7 @@ static void test_both_full(void **state)
 
 			while (link_receive_answer(&ends[e], &a, &response) == LINK_DONE) {
 				assert_int_equal(a.slot, come[e]);
-				assert_int_equal(response.len,
-				                 come[e] * 7919 % LINK_ANSWER_MAX);
+				assert_int_equal(response.len, length(come[e]));
 				assert_memory_equal(response.ptr, bytes, response.len);
 				come[e]++;
 				moved = true;
@@ -367,7 +371,7 @@ static void test_maimed_request(void **state)
 		{ "longer than any",       LEN + HEAD + LINK_HEAD_MAX + LINK_BODY_MAX + 1, 10, 10,
 		  { LEN + HEAD + 20 } },
 		{ "a length that wraps",   UINT32_MAX,      10, 10, { LEN + HEAD + 20 } },
-		{ "lengths that wrap",     LEN + HEAD,      UINT32_MAX, 1,          { LEN + HEAD } },
+		{ "lengths that wrap",     LEN + HEAD,      UINT32_MAX, 1, { LEN + HEAD } },
 		{ "lengths that wrap, 2",  LEN + HEAD + 99, UINT32_MAX, UINT32_MAX,
 		  { LEN + HEAD + 99 } },
 		{ "another one's length",  LEN + HEAD + 20, 10, 90, { LEN + HEAD + 20 } },

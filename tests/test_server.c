@@ -443,7 +443,8 @@ static void test_full_link(void **state)
 				continue;
 			take();
 			snprintf(number, sizeof number, "X-Number: %03d", i);
-			if (memmem(request_bytes.ptr, request.head_len, number, strlen(number)) == NULL)
+			if (memmem(request_bytes.ptr, request_bytes.len, number,
+			           strlen(number)) == NULL)
 				fail_msg("%d: %.100s", i, request_bytes.ptr + 80);
 			give(200, LINK_KEEP_ALIVE, DONE);
 			count++;
