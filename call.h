@@ -28,6 +28,8 @@ enum call_question_kind {
 };
 
 #define CALL_ASKS_MAX      3
+#define CALL_ARGS_MAX      3
+#define CALL_PATH_MAX      256  /* bytes of a path, decoded; none that is longer is known */
 #define CALL_QUESTION_MAX  8192
 #define CALL_ANSWER_MAX    512
 
@@ -54,6 +56,9 @@ struct call {
 	/* Worked out before the handler runs (route.c). */
 	struct identity identity;
 	const char *allow;              /* the route's methods, as an Allow field has them */
+	struct slice arg[CALL_ARGS_MAX];        /* the path's segments that the route leaves open,
+	                                         * decoded: in the request or in `path` */
+	char path[CALL_PATH_MAX];
 	/* Handed out. */
 	struct http_response *response;
 	enum kv_status store_status;

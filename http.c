@@ -28,6 +28,7 @@ static const struct slice status_text[] = {
 	STATUS(HTTP_FORBIDDEN,            "403 Forbidden"),
 	STATUS(HTTP_NOT_FOUND,            "404 Not Found"),
 	STATUS(HTTP_METHOD_NOT_ALLOWED,   "405 Method Not Allowed"),
+	STATUS(HTTP_NOT_ACCEPTABLE,       "406 Not Acceptable"),
 	STATUS(HTTP_REQUEST_TIMEOUT,      "408 Request Timeout"),
 	STATUS(HTTP_CONFLICT,             "409 Conflict"),
 	STATUS(HTTP_PRECONDITION_FAILED,  "412 Precondition Failed"),
@@ -848,6 +849,57 @@ uint32_t http_cookie_find(const struct http_request *r, struct slice name, struc
 bool http_media_is(struct slice content_type, const char *media)
 {
 	return slice_eq_nocase(slice_trim(slice_cut(&content_type, ';')), slice_of(media));
+}
+
+/* The weight of a media range is 0: `;q=0`, `;q=0.000`. */
+static bool weight_is_zero(struct slice parameters)
+{
+	while (slice_given(parameters)) {
+		struct slice value = slice_trim(slice_cut(&parameters, ';'));
+		struct slice name = slice_trim(slice_cut(&value, '='));
+
+		if (!slice_eq_nocase(name, SLICE("q")))
+			continue;
+		value = slice_trim(value);
+		for (size_t i = 0; i < value.len; i++)
+			if (value.ptr[i] != '0' && value.ptr[i] != '.')
+				return false;
+		return value.len > 0;
+	}
+	return false;
+}
+
+/* How closely a media range names `media`: 0 not at all, 3 exactly. */
+static int range_fits(struct slice range, struct slice media)
+{
+	struct slice type = media, kind = range;
+
+	if (slice_eq_nocase(range, media))
+		return 3;
+	if (slice_eq(range, SLICE("*/*")))
+		return 1;
+	type = slice_cut(&type, '/');
+	kind = slice_cut(&kind, '/');
+	return slice_eq_nocase(kind, type) &&
+	       slice_eq(slice_skip(range, kind.len), SLICE("/*")) ? 2 : 0;
+}
+
+bool http_accepts(struct slice accept, const char *media)
+{
+	int closest = 0;
+	bool accepted = slice_trim(accept).len == 0;
+
+	while (slice_given(accept)) {
+		struct slice parameters = slice_cut(&accept, ',');
+		struct slice range = slice_trim(slice_cut(&parameters, ';'));
+		int fits = range_fits(range, slice_of(media));
+
+		if (fits > closest) {
+			closest = fits;
+			accepted = !weight_is_zero(parameters);
+		}
+	}
+	return accepted;
 }
 
 struct slice http_host_name(struct slice authority)

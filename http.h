@@ -25,6 +25,7 @@ enum http_status {
 	HTTP_FORBIDDEN            = 403,
 	HTTP_NOT_FOUND            = 404,
 	HTTP_METHOD_NOT_ALLOWED   = 405,
+	HTTP_NOT_ACCEPTABLE       = 406,
 	HTTP_REQUEST_TIMEOUT      = 408,
 	HTTP_CONFLICT             = 409,
 	HTTP_PRECONDITION_FAILED  = 412,
@@ -182,6 +183,11 @@ uint32_t http_cookie_find(const struct http_request *r, struct slice name, struc
 
 /* True where a Content-Type names this media type, whatever its parameters. */
 bool http_media_is(struct slice content_type, const char *media);
+
+/* True where an Accept field lets `media` (type/subtype, lower case) be the answer: of its
+ * ranges the most specific that matches has a weight above 0 (RFC 9110, section 12.5.1).
+ * Absent or empty: anything goes. */
+bool http_accepts(struct slice accept, const char *media);
 
 /* The host name of an authority, without the port; brackets of IPv6 are kept. */
 struct slice http_host_name(struct slice authority);

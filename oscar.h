@@ -1,26 +1,92 @@
 /* oscar.h -- the /api/ surface: oscarapi's requests and answers, byte for byte.
  *
- * Here: /api/login/ and what every other path under /api/ answers. No rule of the domain
- * lives here.
- * Source  oscarapi/views/login.py, serializers/login.py; django-rest-framework's wording.
+ * A file a resource, as the original has its views: oscar_login.c, oscar_user.c. They parse a
+ * request (oscar_form.c), call the domain, and write its answer; no rule of the domain lives
+ * in them. Where ours differs from the original, docs/oscarapi.md says why.
+ * Source  oscarapi/views, oscarapi/serializers; django-rest-framework's wording.
  */
 #ifndef OSCAR_H
 #define OSCAR_H
 
 #include "call.h"
+#include "json.h"
 
+/* Handlers (route.c). */
+enum call_result oscar_root(struct call *c);
 enum call_result oscar_login_get(struct call *c);
 enum call_result oscar_login_post(struct call *c);
 enum call_result oscar_login_delete(struct call *c);
+enum call_result oscar_user_get(struct call *c);
 
-/* The answer to a refused identity: {"reason": ...} or {"detail": ...}. */
+/* What OPTIONS tells of a path: django-rest-framework's name and description of its view. */
+struct oscar_about {
+	const char *name, *description;
+};
+
+/* What the router answers, in this surface's form. */
+enum call_result oscar_options(struct call *c, const struct oscar_about *about);
+enum call_result oscar_method_error(struct call *c);
+enum call_result oscar_unknown_path(struct call *c);
+/* A refused identity: {"reason": ...} or {"detail": ...}. */
 enum call_result oscar_refuse(struct call *c);
 
-/* Errors of the router, in this surface's form: {"detail": ...}. */
+/* For the files of this surface, and errors of the router: {"detail": ...}. */
 enum call_result oscar_error(struct call *c, enum http_status status, const char *detail);
-enum call_result oscar_method_error(struct call *c);
-
+/* 404, and 403 of what only somebody who is logged in, or somebody else, may do. */
+enum call_result oscar_not_found(struct call *c);
+enum call_result oscar_forbidden(struct call *c);
 /* 429 with Retry-After, in django-rest-framework's words. */
 enum call_result oscar_throttled(struct call *c, uint32_t wait_s);
+
+/* Status and the fields that every answer of this surface carries, with the Session-Id that
+ * came; without it for logins and logouts. */
+void oscar_begin(struct call *c, enum http_status status);
+void oscar_begin_bare(struct call *c, enum http_status status);
+
+/* Writes a URL under /api/, with the scheme and host of this request, as a JSON string. */
+__attribute__((format(printf, 2, 3)))
+void oscar_put_url(struct call *c, const char *format, ...);
+/* `2026-11-22T04:35:35.355068Z`: Django's isoformat(), which leaves out a fraction of 0. */
+void oscar_put_time(struct buf *out, uint64_t us);
+
+/* A body, JSON or urlencoded (oscar_form.c). JSON lives until the next json_parse(). */
+struct oscar_form {
+	const json_t *object;           /* NULL: urlencoded, or no body */
+	struct slice encoded;
+	const char *error;              /* NULL, or why it is no object with fields */
+};
+
+/* Reads the body of the request. False: refused with 400 or 415, and c->response says so. */
+bool oscar_form_read(struct call *c, struct oscar_form *form);
+
+/* Sentences about fields, {"name":["sentence"],...}, written as they are found. */
+struct oscar_errors {
+	struct buf *body;
+	uint32_t count;
+};
+
+void oscar_errors_add(struct oscar_errors *e, const char *field, const char *sentence);
+/* The answer, where there are any. */
+enum call_result oscar_errors_end(struct call *c, struct oscar_errors *e,
+                                  enum http_status status);
+
+#define OSCAR_REQUIRED   "This field is required."
+#define OSCAR_TEXT_MAX   150            /* characters: of a login, as the original's model has it */
+#define OSCAR_TEXT_BYTES (4 * OSCAR_TEXT_MAX)
+
+/* serializers.CharField: trimmed, not blank, not longer than `max_chars`. */
+struct oscar_text {
+	const char *name;
+	unsigned max_chars;             /* at most OSCAR_TEXT_MAX */
+	struct slice value;             /* in `bytes` */
+	char bytes[OSCAR_TEXT_BYTES];
+};
+
+/* A field that must be there; what is wrong with it goes to `e`. */
+void oscar_form_text(const struct oscar_form *form, struct oscar_text *t,
+                     struct oscar_errors *e);
+
+/* The user as GET login/ and users/<id>/ show him; 204 under expose_user_details=off. */
+enum call_result oscar_user_show(struct call *c);
 
 #endif

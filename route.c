@@ -12,13 +12,23 @@ enum place { READ, WRITE };
 /* Whose form the errors take. */
 enum surface { NATIVE, FORWARD_AUTH, OSCAR, HEALTH, PUBLIC };
 
+/* What a path answers to one set of methods. */
 struct route {
-	const char *path;
-	uint32_t methods;               /* enum http_method, ORed */
+	uint32_t methods;               /* enum http_method, ORed; 0: none */
 	enum place place;
-	enum surface surface;
 	call_handler *handler;
-	const char *allow;              /* of the path, all its lines together */
+};
+
+#define PATH_ROUTES 3
+
+struct route_path {
+	const char *path;               /* `*` stands for one segment: call.arg[] */
+	size_t len;
+	uint32_t args;                  /* how many `*` */
+	enum surface surface;
+	const char *allow;              /* of all its routes together */
+	struct oscar_about about;       /* surface OSCAR: what OPTIONS tells */
+	struct route routes[PATH_ROUTES];
 };
 
 #define READS  (HTTP_GET | HTTP_HEAD)
@@ -26,58 +36,161 @@ struct route {
 
 #define ALLOW_ANY   "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 #define ALLOW_READ  "GET, HEAD, OPTIONS"
-#define ALLOW_SESSION "GET, HEAD, DELETE, OPTIONS"
-#define ALLOW_DATA  "GET, HEAD, PATCH, OPTIONS"
-#define ALLOW_LOGIN "GET, POST, DELETE, HEAD, OPTIONS"  /* in the original's order */
 
+#define PATH(path)          (path), sizeof(path) - 1, 0
+#define PATTERN(path, args) (path), sizeof(path) - 1, (args)
+
+/* Under /api/ the methods of `allow` stand in the original's order.
+ * What a proxy asks at each request stands first. */
 /* clang-format off */
-static const struct route routes[] = {
-	{ "/resolve",       ANY,         READ,  FORWARD_AUTH, resolve_get,     ALLOW_ANY },
-	{ "/api/login/",    READS,       READ,  OSCAR,  oscar_login_get,       ALLOW_LOGIN },
-	{ "/api/login/",    HTTP_POST,   WRITE, OSCAR,  oscar_login_post,      ALLOW_LOGIN },
-	{ "/api/login/",    HTTP_DELETE, WRITE, OSCAR,  oscar_login_delete,    ALLOW_LOGIN },
-	{ "/session",       READS,       READ,  NATIVE, resolve_session_get,   ALLOW_SESSION },
-	{ "/session",       HTTP_DELETE, WRITE, NATIVE, resolve_session_delete, ALLOW_SESSION },
-	{ "/session/data",  READS,       READ,  NATIVE, resolve_data_get,      ALLOW_DATA },
-	{ "/session/data",  HTTP_PATCH,  WRITE, NATIVE, resolve_data_patch,    ALLOW_DATA },
-	{ "/session/login", HTTP_POST,   WRITE, NATIVE, resolve_session_login, "POST, OPTIONS" },
-	{ "/healthz",       READS,       READ,  HEALTH, resolve_healthz,       ALLOW_READ },
-	{ "/readyz",        READS,       READ,  HEALTH, resolve_readyz,        ALLOW_READ },
-	{ "/openapi.json",  READS,       READ,  PUBLIC, resolve_openapi,       ALLOW_READ },
+static const struct route_path paths[] = {
+	{ PATH("/resolve"), FORWARD_AUTH, ALLOW_ANY, { 0 }, {
+		{ ANY,         READ,  resolve_get } } },
+	{ PATH("/session"), NATIVE, "GET, HEAD, DELETE, OPTIONS", { 0 }, {
+		{ READS,       READ,  resolve_session_get },
+		{ HTTP_DELETE, WRITE, resolve_session_delete } } },
+	{ PATH("/session/data"), NATIVE, "GET, HEAD, PATCH, OPTIONS", { 0 }, {
+		{ READS,       READ,  resolve_data_get },
+		{ HTTP_PATCH,  WRITE, resolve_data_patch } } },
+	{ PATH("/session/login"), NATIVE, "POST, OPTIONS", { 0 }, {
+		{ HTTP_POST,   WRITE, resolve_session_login } } },
+	{ PATH("/healthz"), HEALTH, ALLOW_READ, { 0 }, {
+		{ READS,       READ,  resolve_healthz } } },
+	{ PATH("/readyz"), HEALTH, ALLOW_READ, { 0 }, {
+		{ READS,       READ,  resolve_readyz } } },
+	{ PATH("/openapi.json"), PUBLIC, ALLOW_READ, { 0 }, {
+		{ READS,       READ,  resolve_openapi } } },
+	{ PATH("/api/"), OSCAR, "GET, OPTIONS",
+	  { "Api Root", "GET:\nDisplay all available urls." }, {
+		{ READS,       READ,  oscar_root } } },
+	{ PATH("/api/login/"), OSCAR, "GET, POST, DELETE, HEAD, OPTIONS",
+	  { "Login", "Api for logging in users.\n\n"
+	    "GET:\nThe user who is logged in (setting expose_user_details).\n\n"
+	    "POST(username, password):\nLog in: what the anonymous session holds becomes the "
+	    "user's.\n\nDELETE:\nLog out." }, {
+		{ READS,       READ,  oscar_login_get },
+		{ HTTP_POST,   WRITE, oscar_login_post },
+		{ HTTP_DELETE, WRITE, oscar_login_delete } } },
+	{ PATTERN("/api/users/*/", 1), OSCAR, ALLOW_READ,
+	  { "User Detail", "GET:\nYour own details (setting expose_user_details)." }, {
+		{ READS,       READ,  oscar_user_get } } },
 };
 /* clang-format on */
-
-#define DECODED_MAX 256         /* longer than any path of the table */
 
 /* Throttle kinds of this file. */
 enum { THROTTLE_KEY = 'k', THROTTLE_LINE = 'i' };
 
-void route_find(const struct http_request *r, bool ops, struct route_match *m)
+/* The path with its segments percent-decoded: into `text` where it has any escape. */
+static bool decode_path(struct slice *path, char text[CALL_PATH_MAX])
 {
-	char bytes[DECODED_MAX];
-	struct buf decoded = BUF(bytes);
-	struct slice path = r->path;
+	struct buf decoded = { text, 0, CALL_PATH_MAX, false };
 
-	*m = (struct route_match){ .surface = NATIVE };
-	if (slice_has(path, '%')) {
-		if (!http_path_decode(path, &decoded))
-			return;
-		path = buf_slice(&decoded);
-	}
-	if (!ops && slice_starts(path, SLICE("/api/")))
-		m->surface = OSCAR;
-	for (size_t i = 0; i < COUNT_OF(routes); i++) {
-		if (!slice_eq(path, slice_of(routes[i].path)))
-			continue;
-		if (ops && routes[i].surface != HEALTH)
-			return;
-		m->path = &routes[i];
-		m->surface = (uint8_t)routes[i].surface;
-		if ((routes[i].methods & (uint32_t)r->method) != 0) {
-			m->route = &routes[i];
-			return;
+	if (!slice_has(*path, '%'))
+		return true;
+	if (!http_path_decode(*path, &decoded) || decoded.full)
+		return false;
+	*path = buf_slice(&decoded);
+	return true;
+}
+
+/* Puts the slash at the end that the table has: for `.json`, the original's format suffix, or
+ * where nothing stands (`*bare`). The path may stand in `text` already. */
+static bool complete_path(struct slice *path, char text[CALL_PATH_MAX], bool *bare)
+{
+	static const struct slice suffix = { ".json", 5 };
+	size_t len = path->len;
+
+	assert(slice_given(*path));
+	*bare = len < suffix.len || !slice_eq(slice_skip(*path, len - suffix.len), suffix);
+	len -= *bare ? 0 : suffix.len;
+	if (len == 0 || len >= CALL_PATH_MAX || path->ptr[len - 1] == '/')
+		return false;
+	memmove(text, path->ptr, len);
+	text[len] = '/';
+	*path = (struct slice){ text, len + 1 };
+	return true;
+}
+
+/* Compares segment by segment; a `*` takes one that is not empty. */
+static bool take_args(const struct route_path *p, struct slice path,
+                      struct slice args[CALL_ARGS_MAX])
+{
+	struct slice pattern = { p->path, p->len };
+	uint32_t taken = 0;
+
+	while (slice_given(pattern) && slice_given(path)) {
+		struct slice want = slice_cut(&pattern, '/'), have = slice_cut(&path, '/');
+
+		if (!slice_eq(want, SLICE("*"))) {
+			if (!slice_eq(want, have))
+				return false;
+		} else if (have.len > 0) {
+			assert(taken < CALL_ARGS_MAX);
+			args[taken++] = have;
+		} else {
+			return false;
 		}
 	}
+	return !slice_given(pattern) && !slice_given(path);
+}
+
+static bool path_is(const struct route_path *p, struct slice path)
+{
+	struct slice args[CALL_ARGS_MAX];
+
+	if (p->args > 0)
+		return take_args(p, path, args);
+	return slice_eq(path, (struct slice){ p->path, p->len });
+}
+
+static const struct route_path *find_path(struct slice path)
+{
+	for (size_t i = 0; i < COUNT_OF(paths); i++)
+		if (path_is(&paths[i], path))
+			return &paths[i];
+	return NULL;
+}
+
+/* A path that does not stand in the table as it came. */
+static const struct route_path *find_other(struct slice path, struct route_match *m)
+{
+	char text[CALL_PATH_MAX];
+	const struct route_path *found = NULL;
+	bool bare = false;
+
+	if (slice_starts(path, SLICE("/api/")) || slice_eq(path, SLICE("/api")))
+		m->surface = OSCAR;
+	if (!decode_path(&path, text))
+		return NULL;
+	if ((found = find_path(path)) == NULL && m->surface == OSCAR &&
+	    complete_path(&path, text, &bare))
+		found = find_path(path);
+	m->bare = found != NULL && bare;
+	return found;
+}
+
+void route_find(const struct http_request *r, bool ops, struct route_match *m)
+{
+	const struct route_path *p = paths, *end = paths + COUNT_OF(paths);
+
+	*m = (struct route_match){ .surface = NATIVE };
+	while (p < end && (p->args > 0 || !slice_eq(r->path, (struct slice){ p->path, p->len })))
+		p++;
+	if (p == end)
+		p = find_other(r->path, m);
+	if (ops && (p == NULL || p->surface != HEALTH)) {
+		*m = (struct route_match){ .surface = NATIVE };
+		return;
+	}
+	if (p == NULL)
+		return;
+	m->path = p;
+	m->surface = (uint8_t)p->surface;
+	for (size_t i = 0; i < PATH_ROUTES && !m->bare; i++)
+		if ((p->routes[i].methods & (uint32_t)r->method) != 0) {
+			m->route = &p->routes[i];
+			return;
+		}
 }
 
 bool route_head_only(const struct route_match *m)
@@ -87,16 +200,21 @@ bool route_head_only(const struct route_match *m)
 
 uint32_t route_number(const struct route_match *m)
 {
-	assert(m->route != NULL);
-	return (uint32_t)(m->route - routes);
+	assert(m->path != NULL && m->route != NULL);
+	return (uint32_t)((m->path - paths) * PATH_ROUTES + (m->route - m->path->routes));
 }
 
 bool route_by_number(uint32_t number, struct route_match *m)
 {
-	if (number >= COUNT_OF(routes))
+	uint32_t path = number / PATH_ROUTES;
+
+	if (path >= COUNT_OF(paths) || paths[path].routes[number % PATH_ROUTES].methods == 0)
 		return false;
-	m->route = m->path = &routes[number];
-	m->surface = (uint8_t)routes[number].surface;
+	*m = (struct route_match){
+		.path = &paths[path],
+		.route = &paths[path].routes[number % PATH_ROUTES],
+		.surface = (uint8_t)paths[path].surface,
+	};
 	return true;
 }
 
@@ -201,13 +319,27 @@ static void refuse(struct call *c, const struct route_match *m)
 		resolve_refuse(c, m->surface == FORWARD_AUTH);
 }
 
-static void answer_error(struct call *c, const struct route_match *m, enum http_status status,
-                         const char *detail)
+/* A path without its last slash: a page is sent to the right one, a change is not lost on the
+ * way (a redirected POST becomes a GET). */
+static void answer_bare(struct call *c)
 {
-	if (m->surface == OSCAR)
-		oscar_error(c, status, detail);
-	else
-		call_problem(c, status, NULL, detail);
+	struct http_response *r = c->response;
+	struct slice query = c->request->query;
+
+	c->allow = NULL;
+	if (((uint32_t)c->request->method & READS) == 0) {
+		oscar_error(c, HTTP_NOT_FOUND, "Not found: the path ends with a slash.");
+		return;
+	}
+	r->status = HTTP_MOVED_PERMANENTLY;
+	http_field_lit(r, "Content-Type: text/html; charset=utf-8");
+	buf_lit(&r->fields, "Location: ");
+	buf_put(&r->fields, c->request->path);
+	buf_char(&r->fields, '/');
+	if (slice_given(query))
+		buf_char(&r->fields, '?');
+	buf_put(&r->fields, query);
+	buf_lit(&r->fields, "\r\n");
 }
 
 /* What no handler is needed for. True where c->response is the answer. */
@@ -216,12 +348,22 @@ static bool answer_without_handler(struct call *c, const struct route_match *m)
 	enum http_method method = c->request->method;
 
 	if (m->path == NULL) {
-		answer_error(c, m, HTTP_NOT_FOUND,
-		             m->surface == OSCAR ? "Not found." : "No such path.");
+		if (m->surface == OSCAR)
+			oscar_unknown_path(c);
+		else
+			call_problem(c, HTTP_NOT_FOUND, NULL, "No such path.");
+		return true;
+	}
+	if (m->bare) {
+		answer_bare(c);
 		return true;
 	}
 	if (m->route != NULL)
 		return false;
+	if (method == HTTP_OPTIONS && m->surface == OSCAR) {
+		oscar_options(c, &m->path->about);
+		return true;
+	}
 	if (method == HTTP_OPTIONS) {
 		http_field_put(c->response, "Allow", slice_of(m->path->allow));
 		call_put_echo(c);
@@ -267,6 +409,30 @@ static bool needs_identity(const struct route_match *m)
 	       (m->path != NULL && m->surface != HEALTH && m->surface != PUBLIC);
 }
 
+/* True where the client takes no JSON, and c->response says so. */
+static bool refuse_media(struct call *c, const struct route_match *m)
+{
+	struct slice accept = c->request->field[HTTP_ACCEPT];
+
+	if (m->surface != OSCAR || m->path == NULL || m->bare ||
+	    http_accepts(accept, "application/json"))
+		return false;
+	oscar_error(c, HTTP_NOT_ACCEPTABLE, "Could not satisfy the request Accept header.");
+	return true;
+}
+
+static void find_args(struct call *c, const struct route_match *m)
+{
+	struct slice path = c->request->path;
+	bool bare;
+	bool same = decode_path(&path, c->path) &&
+	            (take_args(m->path, path, c->arg) ||
+	             (complete_path(&path, c->path, &bare) && take_args(m->path, path, c->arg)));
+
+	assert(same);
+	(void)same;
+}
+
 /* Everything in front of the handler. CALL_DONE: c->response is the answer; CALL_ASK: none
  * yet, go on; CALL_STORE: the store failed. */
 static enum call_result begin(struct call *c, const struct route_match *m)
@@ -277,11 +443,15 @@ static enum call_result begin(struct call *c, const struct route_match *m)
 	c->identity.has_sid = false;
 	c->identity.renewal_due = false;
 	c->allow = m->path != NULL ? m->path->allow : NULL;
+	if (m->path != NULL && m->route != NULL && m->path->args > 0)
+		find_args(c, m);
 	if (answer_broken(c, m) || answer_preflight(c, m))
 		return CALL_DONE;
 	if (needs_identity(m)) {
 		if ((status = resolve_identity(c)) != KV_OK)
 			return call_store(c, status);
+		if (c->identity.refusal == IDENTITY_ADMITTED && refuse_media(c, m))
+			return CALL_DONE;
 		if (c->identity.refusal == IDENTITY_ADMITTED)
 			judge_csrf(c, m);
 		if (c->identity.refusal != IDENTITY_ADMITTED) {

@@ -1,6 +1,7 @@
-/* route.h -- the one table: path, methods, where to try first, scope, handler.
+/* route.h -- the one table: path, methods, where to try first, handler.
  *
- * Also 404, 405 with Allow, OPTIONS, and the one place where identity is resolved.
+ * Also 301 for a missing slash, 404, 405 with Allow, 406, OPTIONS, and the one place where
+ * identity is resolved.
  */
 #ifndef ROUTE_H
 #define ROUTE_H
@@ -8,14 +9,17 @@
 #include "call.h"
 
 struct route;
+struct route_path;
 
 struct route_match {
 	const struct route *route;      /* NULL: no such path, or not with this method */
-	const struct route *path;       /* a line of the table with this path, or NULL */
+	const struct route_path *path;  /* the table's entry of this path, or NULL */
 	uint8_t surface;                /* whose form the errors take (route.c) */
+	bool bare;                      /* the slash at the end of the path is missing */
 };
 
-/* Finds the line of `r` in the table. On an ops listener only the health paths are there. */
+/* Finds the path of `r` in the table, and there what its method does. On an ops listener only
+ * the health paths are there. */
 void route_find(const struct http_request *r, bool ops, struct route_match *m);
 
 /* True where the route answers from the head alone: no body is waited for (F01). */

@@ -617,8 +617,14 @@ static void test_router(void **state)
 		  "Allow: GET, POST, DELETE, HEAD, OPTIONS\r\n", NULL, 0 },
 		{ "method, native", "PUT /session HTTP/1.1", NULL, 405,
 		  "Allow: GET, HEAD, DELETE, OPTIONS", NULL, 0 },
-		{ "OPTIONS", "OPTIONS /api/login/ HTTP/1.1" ANON, NULL, 204,
-		  "Allow: GET, POST, DELETE, HEAD, OPTIONS\r\nSession-Id: SID:ANON", NULL, 0 },
+		{ "OPTIONS", "OPTIONS /api/login/ HTTP/1.1" ANON, NULL, 200,
+		  "\r\n{\"name\":\"Login\",\"description\":\"Api for logging in users.\\n", NULL,
+		  0 },
+		{ "OPTIONS, renders", "OPTIONS /api/login/ HTTP/1.1" ANON, NULL, 200,
+		  "\"renders\":[\"application/json\"],\"parses\":[\"application/json\","
+		  "\"application/x-www-form-urlencoded\"]}", "text/html", 0 },
+		{ "OPTIONS, Allow", "OPTIONS /api/users/1/ HTTP/1.1" ANON, NULL, 200,
+		  "Allow: GET, HEAD, OPTIONS\r\n", NULL, 0 },
 		{ "OPTIONS *", "OPTIONS * HTTP/1.1", NULL, 204, "Allow: GET", NULL, 0 },
 		{ "TRACE", "TRACE /resolve HTTP/1.1", NULL, 405, "Allow: ", NULL, 0 },
 		{ "Upgrade", "GET /resolve?require=any HTTP/1.1|Upgrade: h2c", NULL, 501, NULL,
@@ -635,6 +641,110 @@ static void test_router(void **state)
 
 	(void)state;
 	run_script(steps, COUNT_OF(steps));
+}
+
+#define TEXT(path) "GET " path " HTTP/1.1|Accept: text/plain"
+
+static void test_oscar_paths(void **state)
+{
+	static const struct step steps[] = {
+		{ "suffix", "GET /api/login.json HTTP/1.1" ANON, NULL, 405,
+		  "{\"detail\":\"Method \\\"GET\\\" not allowed.\"}", NULL, 0 },
+		{ "suffix of a pattern", "GET /api/users/1.json HTTP/1.1" ANON, NULL, 403,
+		  "{\"detail\":\"Authentication credentials were not provided.\"}", NULL, 0 },
+		{ "suffix and slash", "GET /api/login.json/ HTTP/1.1", NULL, 404, NULL, NULL, 0 },
+		{ "suffix of nothing", "GET /api/.json HTTP/1.1", NULL, 404, NULL, NULL, 0 },
+		{ "other suffix", "GET /api/login.xml HTTP/1.1", NULL, 404, NULL, "Location", 0 },
+		{ "suffix of another surface", "GET /resolve.json HTTP/1.1", NULL, 404,
+		  "problem+json", NULL, 0 },
+		{ "no slash", "GET /api/login HTTP/1.1" ANON, NULL, 301,
+		  "Content-Type: text/html; charset=utf-8\r\nLocation: /api/login/\r\n", "Allow",
+		  0 },
+		{ "no slash, root", "GET /api HTTP/1.1", NULL, 301, "Location: /api/\r\n", NULL,
+		  0 },
+		{ "no slash, HEAD", "HEAD /api/users/7 HTTP/1.1", NULL, 301,
+		  "Location: /api/users/7/\r\n", NULL, 0 },
+		{ "no slash, escapes and query", "GET /api/%6cogin?a=%0d%0ab HTTP/1.1", NULL, 301,
+		  "Location: /api/%6cogin/?a=%0d%0ab\r\n", NULL, 0 },
+		{ "no slash, empty query", "GET /api/login? HTTP/1.1", NULL, 301,
+		  "Location: /api/login/?\r\n", NULL, 0 },
+		{ "no slash, whatever is accepted", TEXT("/api/login"), NULL, 301, NULL, NULL, 0 },
+		{ "no slash, POST", "POST /api/login HTTP/1.1" ANON JSON, ADA, 404,
+		  "{\"detail\":\"Not found: the path ends with a slash.\"}", "Location", 0 },
+		{ "no slash, unknown", "GET /api/nosuch HTTP/1.1", NULL, 404, NULL, "Location", 0 },
+		{ "no slash, bad key", "GET /api/login HTTP/1.1|X-Api-Key: bad", NULL, 403, NULL,
+		  "Location", 0 },
+		{ "two slashes", "GET /api/login// HTTP/1.1", NULL, 404, NULL, NULL, 0 },
+		{ "empty segment", "GET /api/users// HTTP/1.1", NULL, 404, NULL, "Allow", 0 },
+		{ "a segment more", "GET /api/users/1/2/ HTTP/1.1", NULL, 404, NULL, "Allow", 0 },
+		{ "a segment too few", "GET /api/users/ HTTP/1.1", NULL, 404, NULL, "Allow", 0 },
+		{ "encoded slash in a segment", "GET /api/users/1%2F2/ HTTP/1.1", NULL, 404,
+		  "{\"detail\"", "Allow", 0 },
+		{ "bad escape", "GET /api/users/%zz/ HTTP/1.1", NULL, 404, "{\"detail\"", NULL, 0 },
+		{ "the star itself", "GET /api/users/*/ HTTP/1.1" ANON, NULL, 403, NULL, NULL, 0 },
+		{ "case", "GET /API/login/ HTTP/1.1", NULL, 404, NULL, NULL, 0 },
+		{ "vouchers", "POST /api/basket/add-voucher/ HTTP/1.1" ANON JSON, "{}", 404,
+		  "{\"detail\":\"Not found: another system's work (vouchers).\"}", NULL, 0 },
+		{ "orders", "GET /api/orders/7/lines/ HTTP/1.1", NULL, 404, "(orders)", NULL, 0 },
+		{ "root", "GET /api/ HTTP/1.1" ANON, NULL, 200,
+		  "\r\n{\"login\":\"http://shop.example/api/login/\"", "orders", 0 },
+		{ "root, Allow", "GET /api/ HTTP/1.1", NULL, 200, "Allow: GET, OPTIONS\r\n", NULL,
+		  0 },
+		{ "406", TEXT("/api/login/") ANON, NULL, 406,
+		  "{\"detail\":\"Could not satisfy the request Accept header.\"}", NULL, 0 },
+		{ "406, Allow", TEXT("/api/users/1/"), NULL, 406, "Allow: GET, HEAD, OPTIONS", NULL,
+		  0 },
+		{ "406 before 405", "PUT /api/login/ HTTP/1.1|Accept: image/*", NULL, 406, NULL,
+		  NULL, 0 },
+		{ "406 after the identity", TEXT("/api/login/") AUTH, NULL, 401, NULL, NULL, 0 },
+		{ "404 before 406", TEXT("/api/nosuch/"), NULL, 404, NULL, NULL, 0 },
+		{ "a browser", "GET /api/ HTTP/1.1|Accept: text/html,*/*;q=0.8", NULL, 200,
+		  "application/json", NULL, 0 },
+		{ "native takes anything", TEXT("/session"), NULL, 200, NULL, NULL, 0 },
+	};
+
+	(void)state;
+	run_script(steps, COUNT_OF(steps));
+}
+
+static void expose_details(void)
+{
+	world.config.expose_user_details = CONFIG_ON;
+}
+
+static void test_users(void **state)
+{
+	static const struct step steps[] = {
+		{ "nobody", "GET /api/users/1/ HTTP/1.1" ANON, NULL, 403,
+		  "{\"detail\":\"Authentication credentials were not provided.\"}", NULL, 0 },
+		{ "no number", "GET /api/users/x/ HTTP/1.1" ANON, NULL, 403, NULL, NULL, 0 },
+		{ "login", LOGIN ANON JSON, ADA, 200, NULL, NULL, 0 },
+		{ "own", "GET /api/users/1/ HTTP/1.1" AUTH, NULL, 200,
+		  "{\"username\":\"ada\",\"email\":\"a@example.com\","
+		  "\"date_joined\":\"2025-11-22T04:25:35.355068Z\"}", NULL, 0 },
+		{ "own, encoded", "GET /api/users/%31.json HTTP/1.1" AUTH, NULL, 200, "\"ada\"",
+		  NULL, 0 },
+		{ "another's", "GET /api/users/2/ HTTP/1.1" AUTH, NULL, 404,
+		  "{\"detail\":\"Not found.\"}", "bob", 0 },
+		{ "nobody's", "GET /api/users/99/ HTTP/1.1" AUTH, NULL, 404,
+		  "{\"detail\":\"Not found.\"}", NULL, 0 },
+		{ "no number", "GET /api/users/-1/ HTTP/1.1" AUTH, NULL, 404, NULL, NULL, 0 },
+		{ "too large", "GET /api/users/18446744073709551617/ HTTP/1.1" AUTH, NULL, 404,
+		  NULL, NULL, 0 },
+		{ "no changes", "DELETE /api/users/1/ HTTP/1.1" AUTH, NULL, 405,
+		  "{\"detail\":\"Method \\\"DELETE\\\" not allowed.\"}", NULL, 0 },
+	};
+	static const struct step hidden[] = {
+		{ "login", LOGIN ANON JSON, ADA, 200, NULL, NULL, 0 },
+		{ "own", "GET /api/users/1/ HTTP/1.1" AUTH, NULL, 204, NULL, "ada", 0 },
+		{ "another's", "GET /api/users/2/ HTTP/1.1" AUTH, NULL, 204, NULL, "bob", 0 },
+	};
+
+	(void)state;
+	world.configure = expose_details;
+	run_script(steps, COUNT_OF(steps));
+	world.configure = NULL;
+	run_script(hidden, COUNT_OF(hidden));
 }
 
 static void test_oldest_session_goes(void **state)
@@ -971,6 +1081,8 @@ int main(void)
 		cmocka_unit_test(test_verdicts),
 		cmocka_unit_test(test_native_session),
 		cmocka_unit_test(test_router),
+		cmocka_unit_test(test_oscar_paths),
+		cmocka_unit_test(test_users),
 		cmocka_unit_test(test_oldest_session_goes),
 		cmocka_unit_test(test_cookie_login),
 		cmocka_unit_test(test_native_logout),

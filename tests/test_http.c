@@ -1390,6 +1390,41 @@ static void test_response_broken(void **state)
 	assert_false(http_response_full(&r));
 }
 
+static void test_accepts(void **state)
+{
+	static const struct {
+		const char *accept;
+		bool json;
+	} cases[] = {
+		{ "", true }, { " \t", true }, { "*/*", true }, { "application/*", true },
+		{ "application/json", true }, { "APPLICATION/Json", true },
+		{ "application/json; indent=4", true }, { "text/plain, application/json", true },
+		{ "text/html,application/xhtml+xml,*/*;q=0.8", true },
+		{ "application/json;q=0.001", true }, { "application/json ; Q = 1", true },
+		{ "application/json;q=1;q=0", true }, { "*/*;q=0, application/json", true },
+		{ "application/*;q=0, application/json;q=0.1, */*;q=0", true },
+		{ "application/json;q=", true }, { ",,application/json", true },
+		{ "application/json;profile=q", true },
+		{ "text/plain", false }, { "text/*", false }, { "application/xml", false },
+		{ "application", false }, { "application/", false }, { "/json", false },
+		{ "/*", false }, { "*", false }, { "*/json", false },
+		{ "application/jsonx", false },
+		{ "application/json+ld", false }, { "application/ *", false }, { ",", false },
+		{ ";q=1", false }, { "xapplication/json", false }, { "applicatio/*", false },
+		{ "application/json;q=0", false }, { "application/json;q=0.000", false },
+		{ "application/json; q=0", false }, { "application/json;v=1;Q=0.0", false },
+		{ "*/*;q=0", false }, { "*/*, application/json;q=0", false },
+		{ "application/json;q=0, */*", false }, { "application/*;q=0, */*", false },
+		{ "*/*, application/*;q=0", false }, { "text/html, application/json;q=0", false },
+	};
+
+	(void)state;
+	assert_true(http_accepts((struct slice){ 0 }, "application/json"));
+	for (size_t i = 0; i < COUNT_OF(cases); i++)
+		if (http_accepts(slice_of(cases[i].accept), "application/json") != cases[i].json)
+			fail_msg("Accept: %s", cases[i].accept);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -1416,6 +1451,7 @@ int main(void)
 		cmocka_unit_test(test_cookies),
 		cmocka_unit_test(test_cookie_limits),
 		cmocka_unit_test(test_host_name),
+		cmocka_unit_test(test_accepts),
 		cmocka_unit_test(test_reason),
 		cmocka_unit_test(test_date),
 		cmocka_unit_test(test_response),

@@ -26,8 +26,8 @@ COMMON = {"date", "content-length", "content-type", "connection", "cache-control
 
 # Reads fail only with the store, and what makes room is let into a full one.
 NOT_DRIVEN = {
-    ("/session", "get", "503"), ("/session/data", "get", "503"), ("/api/login/", "get", "503"),
-    ("/readyz", "get", "503"), ("/session", "delete", "507"), ("/api/login/", "delete", "507"),
+    ("/session", "get", "503"), ("/session/data", "get", "503"), ("/api/", "get", "503"),
+    ("/api/login/", "get", "503"), ("/api/users/{id}/", "get", "503"), ("/readyz", "get", "503"), ("/session", "delete", "507"), ("/api/login/", "delete", "507"),
 }
 
 
@@ -82,7 +82,7 @@ def test_head_of_the_document():
     assert DOC["openapi"].startswith("3.1.")
     assert DOC["info"]["title"] == "sidecart"
     assert DOC["info"]["version"] == (ROOT / "VERSION").read_text().strip()
-    assert len(TEXT) < 28 * 1024 and TEXT.isascii() and b"\0" not in TEXT
+    assert len(TEXT) < 31 * 1024 and TEXT.isascii() and b"\0" not in TEXT
 
 
 def test_references():
@@ -109,14 +109,17 @@ def test_members():
         "scheme": {"type", "in", "name", "description"},
     }
     for path, item in DOC["paths"].items():
-        assert path.startswith("/") and "{" not in path
+        assert path.startswith("/")
         assert set(item) <= {"summary", "description", "parameters", *METHODS}, path
     for operation, node in OPERATIONS.items():
         assert {"operationId", "responses"} <= set(node) <= known["operation"], operation
         parameters = node.get("parameters", []) + DOC["paths"][operation[0]].get("parameters", [])
+        parameters = [follow(parameter) for parameter in parameters]
         for parameter in parameters:
             assert {"name", "in", "schema"} <= set(parameter) <= known["parameter"], operation
-            assert parameter["in"] in ("query", "header"), operation
+            assert parameter["in"] in ("query", "header", "path"), operation
+        open_parts = {p["name"] for p in parameters if p["in"] == "path" and p["required"]}
+        assert open_parts == set(re.findall(r"\{(\w+)\}", operation[0])), operation
         for status, response in responses(operation).items():
             assert re.fullmatch(r"[2-5][0-9][0-9]|default", status), operation
             assert response["description"] and set(response) <= known["response"], operation
@@ -172,8 +175,16 @@ def test_every_route_is_documented():
     """The table of route.c and the document name the same paths and methods."""
     source = (ROOT / "route.c").read_text()
     sets = {"READS": {"get"}, "ANY": {"get", "post", "put", "patch", "delete", "options"}}
-    table = re.findall(r'^\t\{ "(/[^"]*)", +(\w+),', source, re.M)
-    assert len(table) == source.split("routes[] = {")[1].split("};")[0].count("{ \"")
+    source = source.split("paths[] = {")[1].split("\n};")[0]
+    table = []
+    for line in source.splitlines():
+        if "{ PATH(" in line or "{ PATTERN(" in line:
+            path = re.search(r'"(/[^"]*)"', line)[1]
+        elif re.search(r"^\t\t\{", line):
+            table.append((path, re.search(r"\{ (\w+),", line)[1]))
+    names = {re.sub(r"\{\w+\}", "*", path): path for path in DOC["paths"]}
+    table = [(names.get(path, path), methods) for path, methods in table]
+    assert len(table) == len(re.findall(r"\b(?:READ|WRITE),", source))
     routes = {(path, method) for path, methods in table
               for method in sets.get(methods, {methods.removeprefix("HTTP_").lower()})}
     assert routes == set(OPERATIONS)
@@ -252,9 +263,17 @@ def check(shop, operation, r, status):
     shop.seen.add((*operation, str(status) if str(status) in told else "default"))
 
 
-def ask(shop, operation, status, headers=(), body=None, query="", server=None):
+def fill(path, *parts):
+    """The path with its open segments filled in: 1 where nothing is said."""
+    for i, name in enumerate(re.findall(r"\{\w+\}", path)):
+        path = path.replace(name, str(parts[i]) if i < len(parts) else "1")
+    return path
+
+
+def ask(shop, operation, status, headers=(), body=None, query="", server=None, parts=()):
     """Sends a request of the operation and checks the answer."""
     path, method = operation
+    path = fill(path, *parts)
     r = (server or shop.server).request(method.upper(), path + query, headers, body)
     check(shop, operation, r, status)
     return r
@@ -287,10 +306,14 @@ def test_head_and_options(shop, path):
     if path == "/resolve":
         assert shop.server.request("HEAD", path + "?require=any").status == 204
         return
+    oscar, path = path.startswith("/api/"), fill(path)
     r = shop.server.request("OPTIONS", path)
-    assert r.status == 204, r
+    assert r.status == (200 if oscar else 204), r
+    if oscar:
+        assert set(r.json) == {"name", "description", "renders", "parses"}
     head = {"HEAD"} if "GET" in documented else set()
-    assert set(r.get("Allow").split(", ")) == documented | head | {"OPTIONS"}
+    assert set(r.get("Allow").split(", ")) - {"HEAD"} == documented | {"OPTIONS"}
+    assert path == "/api/" or ("HEAD" in r.get("Allow")) == bool(head)
     if head:
         got, head = (shop.server.request(m, path, shop.trusted) for m in ("GET", "HEAD"))
         assert head.status == got.status and head.body == b""
@@ -302,7 +325,7 @@ def test_other_methods_are_refused(shop, path):
     """What is not documented does not exist."""
     for method in METHODS:
         if (path, method) not in OPERATIONS and method not in ("head", "options"):
-            r = shop.server.request(method.upper(), path)
+            r = shop.server.request(method.upper(), fill(path))
             assert r.status == 405 and r.get("Allow"), (method, r)
 
 
@@ -333,6 +356,12 @@ def test_refusals(shop, operation, key, headers, status, resolve):
     ask(shop, operation, resolve if operation in RESOLVE else status, rows)
 
 
+@pytest.mark.parametrize("operation", OSCAR, ids=named)
+def test_no_json(shop, operation):
+    """A client that takes no JSON, whose body is not looked at."""
+    ask(shop, operation, 406, {"Accept": "text/html"})
+
+
 @pytest.mark.parametrize("operation", WRITES, ids=named)
 def test_forged(shop, operation):
     """Another site's page."""
@@ -353,7 +382,7 @@ def test_rate_limit(shop, module_store):
     server = module_store.serve(rate_limit_address="1/60s")
     for i, operation in enumerate(JUDGED):
         sender = {"X-Forwarded-For": f"192.0.2.{i}"}
-        server.request(operation[1].upper(), operation[0], sender)
+        server.request(operation[1].upper(), fill(operation[0]), sender)
         ask(shop, operation, 503 if operation in RESOLVE else 429, sender, server=server)
 
 
@@ -512,6 +541,7 @@ def test_session_login(shop):
 
 def test_oscarapi(shop, module_store):
     get, post, delete = (("/api/login/", method) for method in ("get", "post", "delete"))
+    user = "/api/users/{id}/", "get"
     form = {"Content-Type": "application/x-www-form-urlencoded"}
     anon = {**shop.trusted, "Session-Id": ANON + "oscar"}
     auth = {**shop.trusted, "Session-Id": AUTH + "oscar"}
@@ -526,8 +556,13 @@ def test_oscarapi(shop, module_store):
     assert ask(shop, post, 200, anon, good).get("Session-Id") == AUTH + "oscar"
     ask(shop, post, 405, auth, good)
     ask(shop, get, 204, auth)
-    assert ask(shop, get, 200, auth, server=module_store.serve(
-        expose_user_details="on")).json["username"] == "ada"
+    ask(shop, user, 204, auth)
+    ask(shop, user, 403, anon)
+    open_server = module_store.serve(expose_user_details="on")
+    assert ask(shop, get, 200, auth, server=open_server).json["username"] == "ada"
+    assert ask(shop, user, 200, auth, server=open_server).json["username"] == "ada"
+    ask(shop, user, 404, auth, server=open_server, parts=[2])
+    ask(shop, ("/api/", "get"), 200, auth)
     ask(shop, delete, 200, auth)
     r = ask(shop, post, 200, form, b"username=ada&password=ada")
     ask(shop, delete, 403, {"Cookie": cookies(r)["Cookie"]})

@@ -1,0 +1,162 @@
+/* oscar_login.c -- /api/login/: who is logged in, login, logout. */
+#include "oscar.h"
+#include "password.h"
+
+/* What the original's models allow, in characters (django.contrib.auth.models). */
+#define USERNAME_CHARS 150
+#define PASSWORD_CHARS 128
+
+/* Throttle kinds of this file. */
+enum { THROTTLE_LOGIN = 'l', THROTTLE_ADDRESS = 'a' };
+
+enum call_result oscar_login_get(struct call *c)
+{
+	return c->identity.kind == IDENTITY_CUSTOMER ? oscar_user_show(c)
+	                                             : oscar_method_error(c);
+}
+
+enum call_result oscar_login_delete(struct call *c)
+{
+	enum kv_status status;
+
+	oscar_begin_bare(c, HTTP_OK);
+	buf_lit(&c->response->body, "\"\"");
+	status = call_log_out(c);
+	return status == KV_OK ? CALL_DONE : call_store(c, status);
+}
+
+/* Failed logins count per (login, address) and per address. A trusted app that forwards no
+ * address stands for all its shoppers: there only the login counts. */
+struct throttle_names {
+	bool by_address;
+	struct slice login, address;
+	char bytes[sizeof(struct address) + OSCAR_TEXT_BYTES];
+};
+
+static void throttle_names(const struct call *c, struct slice login, struct throttle_names *n)
+{
+	const struct identity *id = &c->identity;
+	struct address line = address_line(&id->address);
+	struct buf name = BUF(n->bytes);
+
+	n->by_address = id->forwarded || id->client == NULL ||
+	                (id->client->scopes & SCOPE_TRUSTED) == 0;
+	if (!n->by_address)
+		line = (struct address){ { 0 } };
+	buf_put(&name, slice_bytes(line.bytes, sizeof line.bytes));
+	n->address = buf_slice(&name);
+	buf_put(&name, login);
+	n->login = buf_slice(&name);
+}
+
+static uint32_t throttle_wait(const struct call *c, const struct throttle_names *n)
+{
+	const struct config_rate *login = &c->config->login_throttle;
+	const struct config_rate *address = &c->config->login_throttle_address;
+	uint64_t now_ms = c->now_us / 1000;
+	uint32_t wait = 0, other = 0;
+
+	if (login->count > 0)
+		wait = throttle_wait_s(c->throttle, THROTTLE_LOGIN, n->login, login->count, now_ms);
+	if (n->by_address && address->count > 0)
+		other = throttle_wait_s(c->throttle, THROTTLE_ADDRESS, n->address, address->count,
+		                        now_ms);
+	return wait > other ? wait : other;
+}
+
+static void throttle_failed(struct call *c, const struct throttle_names *n)
+{
+	uint64_t now_ms = c->now_us / 1000;
+
+	throttle_bump(c->throttle, THROTTLE_LOGIN, n->login, c->config->login_throttle.window_s,
+	              now_ms);
+	if (n->by_address)
+		throttle_bump(c->throttle, THROTTLE_ADDRESS, n->address,
+		              c->config->login_throttle_address.window_s, now_ms);
+}
+
+/* Asks for the verdict on (customer, password). Nobody, a disabled customer and one without
+ * a password cost the same as a wrong password. False: not answered yet. */
+static bool check_password(struct call *c, const struct customer_record *who, bool known,
+                           struct slice password, struct slice *answer)
+{
+	call_question_begin(c, ASK_PASSWORD);
+	call_password_question_write(&c->question, c->config->password_iterations,
+	                             known ? who->id : 0,
+	                             known ? who->sealed_password : (struct slice){ 0 }, password);
+	return call_ask(c, answer);
+}
+
+/* One transaction with one outcome: ANON becomes AUTH, or a cookie session starts. */
+static enum call_result upgrade(struct call *c, struct customer_record *who,
+                                struct slice new_hash)
+{
+	struct call_login login;
+	enum kv_status status = KV_OK;
+
+	oscar_begin_bare(c, HTTP_OK);
+	call_begin_login(c, &login);
+	buf_lit(&c->response->body, "\"\"");
+	if (new_hash.len > 0) {
+		who->sealed_password = new_hash;
+		status = customer_put(c->kv, who);
+	}
+	if (status == KV_OK)
+		status = call_log_in(c, &login, who);
+	return status == KV_OK ? CALL_DONE : call_store(c, status);
+}
+
+static enum call_result invalid_login(struct call *c)
+{
+	struct oscar_errors e = { &c->response->body, 0 };
+
+	oscar_errors_add(&e, "non_field_errors", "invalid login");
+	return oscar_errors_end(c, &e, HTTP_UNAUTHORIZED);
+}
+
+static enum call_result log_in(struct call *c, struct slice username, struct slice password)
+{
+	struct customer_record who;
+	struct throttle_names names;
+	struct slice answer;
+	enum kv_status status;
+	uint32_t wait;
+
+	throttle_names(c, username, &names);
+	if ((wait = throttle_wait(c, &names)) > 0)
+		return oscar_throttled(c, wait);
+	status = customer_find(c->kv, username, &who);
+	if (status != KV_OK && status != KV_NOT_FOUND)
+		return call_store(c, status);
+	if (!check_password(c, &who, status == KV_OK && (who.flags & CUSTOMER_DISABLED) == 0,
+	                    password, &answer))
+		return CALL_ASK;
+	if (answer.len == 0 || answer.ptr[0] != PASSWORD_RIGHT) {
+		throttle_failed(c, &names);
+		return invalid_login(c);
+	}
+	if (c->identity.kind == IDENTITY_CUSTOMER)
+		return oscar_error(c, HTTP_METHOD_NOT_ALLOWED, "Session is in use, log out first");
+	throttle_clear(c->throttle, THROTTLE_LOGIN, names.login);
+	return upgrade(c, &who, slice_skip(answer, 1));
+}
+
+enum call_result oscar_login_post(struct call *c)
+{
+	struct oscar_text username = { .name = "username", .max_chars = USERNAME_CHARS };
+	struct oscar_text password = { .name = "password", .max_chars = PASSWORD_CHARS };
+	struct oscar_errors e = { &c->response->body, 0 };
+	struct oscar_form form;
+
+	if (!oscar_form_read(c, &form))
+		return CALL_DONE;
+	if (form.error != NULL) {
+		oscar_errors_add(&e, "non_field_errors", form.error);
+	} else {
+		oscar_form_text(&form, &username, &e);
+		oscar_form_text(&form, &password, &e);
+	}
+	if (e.count > 0)
+		return oscar_errors_end(c, &e, HTTP_UNAUTHORIZED);
+	return log_in(c, username.value, password.value);
+}
