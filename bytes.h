@@ -150,6 +150,50 @@ static inline int byte_hex(char c)
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
+/* The length of the UTF-8 sequence in front of `s`, which is not empty; 0 where there is
+ * none (RFC 3629, section 4). */
+static inline size_t slice_utf8_len(struct slice s)
+{
+	const unsigned char *byte = (const unsigned char *)s.ptr;
+	unsigned char low = 0x80, high = 0xbf;
+	size_t len;
+
+	if (byte[0] < 0x80)
+		return 1;
+	if (byte[0] < 0xc2 || byte[0] > 0xf4)
+		return 0;
+	len = byte[0] < 0xe0 ? 2 : byte[0] < 0xf0 ? 3 : 4;
+	if (s.len < len)
+		return 0;
+	if (byte[0] == 0xe0)
+		low = 0xa0;     /* shorter forms exist */
+	else if (byte[0] == 0xed)
+		high = 0x9f;    /* surrogates */
+	else if (byte[0] == 0xf0)
+		low = 0x90;
+	else if (byte[0] == 0xf4)
+		high = 0x8f;    /* beyond U+10FFFF */
+	if (byte[1] < low || byte[1] > high)
+		return 0;
+	for (size_t i = 2; i < len; i++)
+		if ((byte[i] & 0xc0) != 0x80)
+			return 0;
+	return len;
+}
+
+/* UTF-8 without control characters. */
+static inline bool slice_is_text(struct slice s)
+{
+	while (s.len > 0) {
+		size_t len = slice_utf8_len(s);
+
+		if (len == 0 || (unsigned char)s.ptr[0] < 0x20 || s.ptr[0] == 0x7f)
+			return false;
+		s = slice_skip(s, len);
+	}
+	return true;
+}
+
 /* Fixed-size output. A write that does not fit sets `full` and is dropped, and
  * so is every later one: write straight through, check `full` once at the end. */
 struct buf {

@@ -61,48 +61,15 @@ enum kv_status customer_next_id(struct kv *kv, uint64_t *id)
 	return record_number_read(value, id) ? KV_OK : KV_IO;
 }
 
-/* Bytes that follow a first byte of UTF-8; -1 where it cannot be one (RFC 3629). */
-static int utf8_tail(unsigned char c)
-{
-	if (c < 0x80)
-		return 0;
-	if (c >= 0xc2 && c <= 0xdf)
-		return 1;
-	if (c >= 0xe0 && c <= 0xef)
-		return 2;
-	return c >= 0xf0 && c <= 0xf4 ? 3 : -1;
-}
-
-/* UTF-8 without control characters. Surrogates and over-long forms are told by the second
- * byte alone. */
-static bool is_text(struct slice s)
-{
-	for (size_t i = 0; i < s.len; i++) {
-		unsigned char c = (unsigned char)s.ptr[i];
-		unsigned char second = i + 1 < s.len ? (unsigned char)s.ptr[i + 1] : 0;
-		int tail = utf8_tail(c);
-
-		if (c < 0x20 || c == 0x7f || tail < 0 || s.len - i <= (size_t)tail)
-			return false;
-		if ((c == 0xe0 && second < 0xa0) || (c == 0xed && second > 0x9f) ||
-		    (c == 0xf0 && second < 0x90) || (c == 0xf4 && second > 0x8f))
-			return false;
-		for (; tail > 0; tail--)
-			if (((unsigned char)s.ptr[++i] & 0xc0) != 0x80)
-				return false;
-	}
-	return true;
-}
-
 static enum customer_error judge(const struct customer_record *r)
 {
 	const struct slice texts[] = { r->email, r->first_name, r->last_name };
 
-	if (r->login.len == 0 || r->login.len > RECORD_LOGIN_MAX || !is_text(r->login) ||
+	if (r->login.len == 0 || r->login.len > RECORD_LOGIN_MAX || !slice_is_text(r->login) ||
 	    slice_eq(r->login, SLICE("-")))
 		return CUSTOMER_LOGIN_BAD;
 	for (size_t i = 0; i < COUNT_OF(texts); i++)
-		if (texts[i].len > RECORD_TEXT_MAX || !is_text(texts[i]))
+		if (texts[i].len > RECORD_TEXT_MAX || !slice_is_text(texts[i]))
 			return CUSTOMER_TEXT_BAD;
 	return CUSTOMER_OK;
 }

@@ -85,43 +85,12 @@ static void skip_blanks(struct scan *s)
 		s->at++;
 }
 
-/* The length of the UTF-8 sequence in front of `s`, which is not empty; 0 where there is
- * none (RFC 3629, section 4). */
-static size_t utf8_len(struct slice s)
-{
-	const unsigned char *byte = (const unsigned char *)s.ptr;
-	unsigned char low = 0x80, high = 0xbf;
-	size_t len;
-
-	if (byte[0] < 0x80)
-		return 1;
-	if (byte[0] < 0xc2 || byte[0] > 0xf4)
-		return 0;
-	len = byte[0] < 0xe0 ? 2 : byte[0] < 0xf0 ? 3 : 4;
-	if (s.len < len)
-		return 0;
-	if (byte[0] == 0xe0)
-		low = 0xa0;     /* shorter forms exist */
-	else if (byte[0] == 0xed)
-		high = 0x9f;    /* surrogates */
-	else if (byte[0] == 0xf0)
-		low = 0x90;
-	else if (byte[0] == 0xf4)
-		high = 0x8f;    /* beyond U+10FFFF */
-	if (byte[1] < low || byte[1] > high)
-		return 0;
-	for (size_t i = 2; i < len; i++)
-		if ((byte[i] & 0xc0) != 0x80)
-			return 0;
-	return len;
-}
-
 static bool scan_utf8(struct scan *s)
 {
 	size_t len;
 
 	for (size_t at = 0; at < s->text.len; at += len) {
-		len = utf8_len(slice_skip(s->text, at));
+		len = slice_utf8_len(slice_skip(s->text, at));
 		if (len == 0)
 			return fail(s, "Invalid UTF-8", at);
 	}
@@ -463,7 +432,7 @@ void json_put_string(struct buf *out, struct slice s)
 {
 	buf_char(out, '"');
 	while (s.len > 0) {
-		size_t len = utf8_len(s);
+		size_t len = slice_utf8_len(s);
 		unsigned char c = (unsigned char)s.ptr[0];
 
 		if (len == 0)

@@ -178,6 +178,41 @@ static void test_hex_digits(void **state)
 	}
 }
 
+/* RFC 3629, section 4: the last and the first of each range, and one beyond. */
+static void test_utf8(void **state)
+{
+	static const struct slice good[] = {
+		{ "", 0 }, { "a", 1 }, { "~", 1 }, { "caf\xc3\xa9", 5 }, { "\xc2\x80", 2 },
+		{ "\xdf\xbf", 2 }, { "\xe0\xa0\x80", 3 }, { "\xed\x9f\xbf", 3 },
+		{ "\xee\x80\x80", 3 }, { "\xef\xbf\xbf", 3 }, { "\xf0\x90\x80\x80", 4 },
+		{ "\xf4\x8f\xbf\xbf", 4 },
+	};
+	static const struct slice bad[] = {
+		{ "\x80", 1 }, { "\xbf", 1 }, { "\xc0\x80", 2 }, { "\xc1\xbf", 2 }, { "\xc2", 1 },
+		{ "\xc2\x7f", 2 }, { "\xc2\xc0", 2 }, { "\xe0\x9f\xbf", 3 }, { "\xe0\xa0", 2 },
+		{ "\xe1\x80\xc0", 3 }, { "\xed\xa0\x80", 3 }, { "\xf0\x8f\xbf\xbf", 4 },
+		{ "\xf0\x90\x80", 3 }, { "\xf1\x80\x80\x7f", 4 }, { "\xf4\x90\x80\x80", 4 },
+		{ "\xf5\x80\x80\x80", 4 }, { "\xff", 1 }, { "a\xc3", 2 }, { "\xc3" "a", 2 },
+	};
+	static const struct slice control[] = {
+		{ "\0", 1 }, { "a\n", 2 }, { "\t", 1 }, { "\x1f", 1 }, { "\x7f", 1 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(good); i++)
+		if (!slice_is_text(guarded(good[i])))
+			fail_msg("good text %zu is refused", i);
+	for (size_t i = 0; i < COUNT_OF(bad); i++)
+		if (slice_is_text(guarded(bad[i])))
+			fail_msg("bad text %zu is taken", i);
+	for (size_t i = 0; i < COUNT_OF(control); i++)
+		if (slice_is_text(guarded(control[i])))
+			fail_msg("control character %zu is taken", i);
+	assert_int_equal(slice_utf8_len(SLICE("\n")), 1);
+	assert_int_equal(slice_utf8_len(SLICE("\xf0\x9f\x90\x9f!")), 4);
+	assert_int_equal(slice_utf8_len(SLICE("\xa9")), 0);
+}
+
 static void test_buf(void **state)
 {
 	char room[32];
@@ -234,6 +269,7 @@ int main(void)
 		cmocka_unit_test(test_uint),
 		cmocka_unit_test(test_hex),
 		cmocka_unit_test(test_hex_digits),
+		cmocka_unit_test(test_utf8),
 		cmocka_unit_test(test_buf),
 		cmocka_unit_test(test_buf_full),
 	};
