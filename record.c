@@ -1,10 +1,14 @@
 /* record.c -- see record.h. */
+#include <assert.h>
 #include <endian.h>
 
 #include "record.h"
 
 /* The major version: a reader refuses another. Fields are only ever added at the end. */
-enum { SESSION_MAJOR = 1, CUSTOMER_MAJOR = 1, CLIENT_MAJOR = 1, DATA_MAJOR = 1 };
+enum {
+	SESSION_MAJOR = 1, CUSTOMER_MAJOR = 1, CLIENT_MAJOR = 1, DATA_MAJOR = 1,
+	PRODUCT_MAJOR = 1, BASKET_MAJOR = 1,
+};
 
 /* Takes fields off the front; the first that is cut short sets `bad`, which sticks. */
 struct reader {
@@ -183,6 +187,46 @@ struct slice record_meta_key(struct record_key *k, const char *name)
 	return key_slice(k);
 }
 
+/* Behind the kind stands how many digits a number has, or TEXT_ID: so numbers sort by value,
+ * before all others. */
+struct slice record_product_key(struct record_key *k, struct slice id)
+{
+	enum { TEXT_ID = 0x80 };
+	uint8_t form = (uint8_t)id.len;
+
+	static_assert(RECORD_PRODUCT_ID_MAX < TEXT_ID, "no number is taken for a text");
+	if (id.len == 0 || id.len > RECORD_PRODUCT_ID_MAX)
+		return (struct slice){ 0 };
+	for (size_t i = 0; i < id.len; i++)
+		if (id.ptr[i] < '0' || id.ptr[i] > '9' || (i > 0 && id.ptr[0] == '0'))
+			form = TEXT_ID;
+	key_start(k, RECORD_PRODUCT);
+	key_put(k, &form, 1);
+	key_put(k, id.ptr, id.len);
+	return key_slice(k);
+}
+
+struct slice record_basket_key(struct record_key *k, uint64_t id)
+{
+	key_start(k, RECORD_BASKET);
+	key_uint(k, id);
+	return key_slice(k);
+}
+
+struct slice record_baskets_of_prefix(struct record_key *k, uint64_t customer_id)
+{
+	key_start(k, RECORD_BASKETS_OF);
+	key_uint(k, customer_id);
+	return key_slice(k);
+}
+
+struct slice record_baskets_of_key(struct record_key *k, uint64_t customer_id, uint64_t id)
+{
+	record_baskets_of_prefix(k, customer_id);
+	key_uint(k, id);
+	return key_slice(k);
+}
+
 bool record_owner_key_read(struct slice key, uint64_t *customer_id, uint64_t *created_s,
                            const uint8_t **session_key)
 {
@@ -200,6 +244,23 @@ bool record_sweep_key_read(struct slice key, uint64_t *due_s, struct slice *of)
 		return false;
 	*due_s = key_uint_read(key.ptr + 1);
 	*of = slice_skip(key, 9);
+	return true;
+}
+
+bool record_basket_key_read(struct slice key, uint64_t *id)
+{
+	if (key.len != 1 + 8 || key.ptr[0] != RECORD_BASKET)
+		return false;
+	*id = key_uint_read(key.ptr + 1);
+	return true;
+}
+
+bool record_baskets_of_key_read(struct slice key, uint64_t *customer_id, uint64_t *id)
+{
+	if (key.len != 1 + 8 + 8 || key.ptr[0] != RECORD_BASKETS_OF)
+		return false;
+	*customer_id = key_uint_read(key.ptr + 1);
+	*id = key_uint_read(key.ptr + 9);
 	return true;
 }
 
@@ -328,6 +389,226 @@ bool record_data_read(struct slice in, struct slice *json)
 
 	*json = get_string(&from);
 	return !from.bad;
+}
+
+static bool product_valid(const struct product_record *r)
+{
+	bool for_sale = r->price_e4 >= 0;
+
+	return r->id.len > 0 && r->id.len <= RECORD_PRODUCT_ID_MAX &&
+	       r->name.len <= RECORD_TEXT_MAX && r->stockrecord.len <= RECORD_PRODUCT_ID_MAX &&
+	       r->options.len <= RECORD_OPTIONS_MAX && r->price_e4 >= -1 &&
+	       r->price_e4 <= MONEY_PRICE_MAX_E4 && r->tax_rate_e6 <= MONEY_RATE_MAX_E6 &&
+	       (money_currency_valid(r->currency) || (!for_sale && r->currency.len == 0));
+}
+
+bool record_product_write(struct buf *out, const struct product_record *r)
+{
+	put_uint(out, RECORD_PRODUCT, 1);
+	put_uint(out, PRODUCT_MAJOR, 1);
+	put_uint(out, (uint64_t)r->price_e4, 8);
+	put_uint(out, r->updated_us, 8);
+	put_uint(out, r->tax_rate_e6, 4);
+	put_uint(out, r->stock, 4);
+	put_uint(out, r->max_quantity, 4);
+	put_string(out, r->id);
+	put_string(out, r->name);
+	put_string(out, r->currency);
+	put_string(out, r->stockrecord);
+	put_string(out, r->options);
+	return !out->full && product_valid(r);
+}
+
+bool record_product_read(struct slice in, struct product_record *r)
+{
+	struct reader from = reader_begin(in, RECORD_PRODUCT, PRODUCT_MAJOR);
+
+	r->price_e4     = (int64_t)get_uint(&from, 8);
+	r->updated_us   = get_uint(&from, 8);
+	r->tax_rate_e6  = (uint32_t)get_uint(&from, 4);
+	r->stock        = (uint32_t)get_uint(&from, 4);
+	r->max_quantity = (uint32_t)get_uint(&from, 4);
+	r->id           = get_string(&from);
+	r->name         = get_string(&from);
+	r->currency     = get_string(&from);
+	r->stockrecord  = get_string(&from);
+	r->options      = get_string(&from);
+	return !from.bad && product_valid(r);
+}
+
+/* A basket is a head, then each line with its options behind it. What a later version keeps of
+ * each line stands behind them all, where this one skips it. */
+#define BASKET_HEAD  (2 + 2 + 4 + 2 * 8 + RECORD_SESSION_KEY_LEN + 6 * 8 + 2)
+#define LINE_HEAD    (3 * 8 + 2 * 4 + 1 + 2 + 2)
+#define PRICED_HEAD  (2 * 8 + 2 + 2)
+#define OPTION_HEAD  (8 + 2 + 2)
+
+static bool line_valid(const struct basket_line *l)
+{
+	if (l->quantity == 0 || l->product.len == 0 || l->product.len > RECORD_PRODUCT_ID_MAX)
+		return false;
+	return !l->priced || (l->price_e4 >= 0 && l->price_e4 <= MONEY_PRICE_MAX_E4 &&
+	                      l->discount_cents >= 0 && l->discount_cents <= MONEY_CENTS_MAX &&
+	                      l->name.len <= RECORD_TEXT_MAX && money_currency_valid(l->currency));
+}
+
+static bool options_valid(const struct basket *b)
+{
+	for (uint32_t i = 0; i < b->option_count; i++)
+		if (b->options[i].option.len == 0 || b->options[i].option.len > RECORD_OPTION_MAX ||
+		    b->options[i].value.len > RECORD_OPTION_MAX)
+			return false;
+	return true;
+}
+
+/* What holds for every basket (record.h): written and read alike. */
+static bool basket_valid(const struct basket *b)
+{
+	uint32_t options = 0, quantity = 0;
+
+	if (b->line_count > BASKET_LINES_MAX || b->option_count > BASKET_OPTIONS_MAX ||
+	    b->status >= BASKET_STATUSES)
+		return false;
+	for (uint32_t i = 0; i < b->line_count; i++) {
+		const struct basket_line *l = &b->lines[i];
+
+		if (!line_valid(l) || (i > 0 && l->id <= l[-1].id) || l->first_option != options ||
+		    l->option_count > b->option_count - options ||
+		    l->quantity > MONEY_QUANTITY_MAX - quantity)
+			return false;
+		options += l->option_count;
+		quantity += l->quantity;
+	}
+	return options == b->option_count && options_valid(b);
+}
+
+static void put_line(struct buf *out, const struct basket *b, const struct basket_line *l)
+{
+	const struct basket_option *o = &b->options[l->first_option];
+
+	put_uint(out, l->id, 8);
+	put_uint(out, l->created_us, 8);
+	put_uint(out, l->updated_us, 8);
+	put_uint(out, l->version, 4);
+	put_uint(out, l->quantity, 4);
+	put_uint(out, l->priced, 1);
+	put_uint(out, l->option_count, 2);
+	put_string(out, l->product);
+	if (l->priced) {
+		put_uint(out, (uint64_t)l->price_e4, 8);
+		put_uint(out, (uint64_t)l->discount_cents, 8);
+		put_string(out, l->name);
+		put_string(out, l->currency);
+	}
+	for (uint32_t i = 0; i < l->option_count; i++) {
+		put_uint(out, o[i].id, 8);
+		put_string(out, o[i].option);
+		put_string(out, o[i].value);
+	}
+}
+
+bool record_basket_write(struct buf *out, const struct basket *b)
+{
+	if (!basket_valid(b))
+		return false;
+	put_uint(out, RECORD_BASKET, 1);
+	put_uint(out, BASKET_MAJOR, 1);
+	put_uint(out, b->status, 1);
+	put_uint(out, b->carried, 1);
+	put_uint(out, b->version, 4);
+	put_uint(out, b->id, 8);
+	put_uint(out, b->customer_id, 8);
+	buf_put(out, slice_bytes(b->guest, sizeof b->guest));
+	put_uint(out, b->created_us, 8);
+	put_uint(out, b->updated_us, 8);
+	put_uint(out, b->merged_us, 8);
+	put_uint(out, b->submitted_us, 8);
+	put_uint(out, b->expires_s, 8);
+	put_uint(out, b->due_s, 8);
+	put_uint(out, b->line_count, 2);
+	for (uint32_t i = 0; i < b->line_count; i++)
+		put_line(out, b, &b->lines[i]);
+	return !out->full;
+}
+
+static bool get_bool(struct reader *from)
+{
+	uint64_t n = get_uint(from, 1);
+
+	if (n > 1)
+		from->bad = true;
+	return n == 1;
+}
+
+static void get_line(struct reader *from, struct basket *b, struct basket_line *l)
+{
+	*l = (struct basket_line){ .first_option = b->option_count };
+	l->id           = get_uint(from, 8);
+	l->created_us   = get_uint(from, 8);
+	l->updated_us   = get_uint(from, 8);
+	l->version      = (uint32_t)get_uint(from, 4);
+	l->quantity     = (uint32_t)get_uint(from, 4);
+	l->priced       = get_bool(from);
+	l->option_count = (uint32_t)get_uint(from, 2);
+	l->product      = get_string(from);
+	if (l->priced) {
+		l->price_e4       = (int64_t)get_uint(from, 8);
+		l->discount_cents = (int64_t)get_uint(from, 8);
+		l->name           = get_string(from);
+		l->currency       = get_string(from);
+	}
+	if (l->option_count > BASKET_OPTIONS_MAX - b->option_count)
+		from->bad = true;
+	for (uint32_t i = 0; i < l->option_count && !from->bad; i++) {
+		struct basket_option *o = &b->options[b->option_count++];
+
+		o->id     = get_uint(from, 8);
+		o->option = get_string(from);
+		o->value  = get_string(from);
+	}
+}
+
+bool record_basket_read(struct slice in, struct basket *b)
+{
+	struct reader from = reader_begin(in, RECORD_BASKET, BASKET_MAJOR);
+
+	b->status       = (uint8_t)get_uint(&from, 1);
+	b->carried      = get_bool(&from);
+	b->version      = (uint32_t)get_uint(&from, 4);
+	b->id           = get_uint(&from, 8);
+	b->customer_id  = get_uint(&from, 8);
+	for (size_t i = 0; i < sizeof b->guest; i++)
+		b->guest[i] = (uint8_t)get_uint(&from, 1);
+	b->created_us   = get_uint(&from, 8);
+	b->updated_us   = get_uint(&from, 8);
+	b->merged_us    = get_uint(&from, 8);
+	b->submitted_us = get_uint(&from, 8);
+	b->expires_s    = get_uint(&from, 8);
+	b->due_s        = get_uint(&from, 8);
+	b->line_count   = (uint32_t)get_uint(&from, 2);
+	b->option_count = 0;
+	if (b->line_count > BASKET_LINES_MAX)
+		return false;
+	for (uint32_t i = 0; i < b->line_count && !from.bad; i++)
+		get_line(&from, b, &b->lines[i]);
+	return !from.bad && basket_valid(b);
+}
+
+size_t record_basket_bytes(const struct basket *b)
+{
+	size_t bytes = BASKET_HEAD + (size_t)b->line_count * LINE_HEAD +
+	               (size_t)b->option_count * OPTION_HEAD;
+
+	for (uint32_t i = 0; i < b->line_count; i++) {
+		const struct basket_line *l = &b->lines[i];
+
+		bytes += l->product.len;
+		if (l->priced)
+			bytes += PRICED_HEAD + l->name.len + l->currency.len;
+	}
+	for (uint32_t i = 0; i < b->option_count; i++)
+		bytes += b->options[i].option.len + b->options[i].value.len;
+	return bytes;
 }
 
 void record_number_write(struct buf *out, uint64_t n)

@@ -14,6 +14,7 @@
 
 #include "address.h"
 #include "bytes.h"
+#include "money.h"
 
 #define RECORD_DIGEST_LEN 32            /* SHA-256 of an API key */
 #define RECORD_SESSION_KEY_LEN 20       /* SHA-1 of a Session-Id */
@@ -29,6 +30,9 @@ enum record_kind {
 	RECORD_OWNER      = 'O',        /* + customer id, 8, created s, 8, session key -> empty */
 	RECORD_SWEEP      = 'X',        /* + due s, 8, key of the record -> empty */
 	RECORD_META       = 'M',        /* + name -> number, 8 */
+	RECORD_PRODUCT    = 'P',        /* + product id, see record_product_key() */
+	RECORD_BASKET     = 'B',        /* + basket id, 8 */
+	RECORD_BASKETS_OF = 'A',        /* + customer id, 8, basket id, 8 -> empty */
 };
 
 #define RECORD_KEY_MAX 511              /* LMDB's default limit */
@@ -51,11 +55,19 @@ struct slice record_owner_key(struct record_key *k, uint64_t customer_id, uint64
                               const uint8_t key[RECORD_SESSION_KEY_LEN]);
 struct slice record_sweep_key(struct record_key *k, uint64_t due_s, struct slice of);
 struct slice record_meta_key(struct record_key *k, const char *name);
+/* Absent where the id is empty or longer than RECORD_PRODUCT_ID_MAX. An id that is a number
+ * without leading zeros sorts by its value, before all others. */
+struct slice record_product_key(struct record_key *k, struct slice id);
+struct slice record_basket_key(struct record_key *k, uint64_t id);
+struct slice record_baskets_of_prefix(struct record_key *k, uint64_t customer_id);
+struct slice record_baskets_of_key(struct record_key *k, uint64_t customer_id, uint64_t id);
 
-/* Takes an owner or sweep key apart; false where it is none. */
+/* Takes a key apart; false where it is none of the kind. */
 bool record_owner_key_read(struct slice key, uint64_t *customer_id, uint64_t *created_s,
                            const uint8_t **session_key);
 bool record_sweep_key_read(struct slice key, uint64_t *due_s, struct slice *of);
+bool record_basket_key_read(struct slice key, uint64_t *id);
+bool record_baskets_of_key_read(struct slice key, uint64_t *customer_id, uint64_t *id);
 
 /* How a session's owner shows it. */
 enum record_via {
@@ -118,7 +130,72 @@ struct client_record {
 	struct slice name, owner;
 };
 
-#define RECORD_VALUE_MAX 2048           /* bytes; no record of today is longer */
+#define RECORD_VALUE_MAX 2048           /* bytes; no record but a basket is longer */
+
+#define RECORD_PRODUCT_ID_MAX 100       /* bytes; OCAPI's product_id has 100 characters */
+#define RECORD_OPTION_MAX     254       /* bytes of an option's code or its value */
+#define RECORD_OPTIONS_MAX    1024      /* bytes of the codes of a product's options */
+
+/* A line of the price book. */
+struct product_record {
+	int64_t price_e4;               /* one unit, without tax (money.h); -1: not for sale */
+	uint64_t updated_us;
+	uint32_t tax_rate_e6;
+	uint32_t stock;                 /* UINT32_MAX: not counted */
+	uint32_t max_quantity;          /* UINT32_MAX: no bound of its own */
+	struct slice id, name, currency;
+	struct slice stockrecord;       /* its id in URLs; empty: as the product's */
+	struct slice options;           /* codes of its options, joined by commas */
+};
+
+enum basket_status {
+	BASKET_OPEN, BASKET_SAVED, BASKET_FROZEN, BASKET_SUBMITTED, BASKET_MERGED,
+	BASKET_STATUSES
+};
+
+#define BASKET_LINES_MAX   1000         /* of one basket; the setting max_lines is below */
+#define BASKET_OPTIONS_MAX 1000         /* of all its lines together */
+
+/* An option that was chosen for a line; oscarapi calls it an attribute. */
+struct basket_option {
+	uint64_t id;                    /* counts up over all baskets */
+	struct slice option;            /* as it came: oscarapi's URL path, OCAPI's option id */
+	struct slice value;
+};
+
+struct basket_line {
+	uint64_t id;                    /* counts up over all baskets */
+	uint64_t created_us, updated_us;
+	uint32_t version;               /* counts the line's changes */
+	uint32_t quantity;              /* never 0 in a record */
+	uint32_t first_option, option_count;    /* in basket.options */
+	struct slice product;           /* its id in the price book */
+	bool priced;                    /* price_source=client gave what follows: */
+	int64_t price_e4, discount_cents;       /* one unit; off the whole line */
+	struct slice name, currency;
+};
+
+#define RECORD_BASKET_MAX 262144        /* bytes */
+
+/* A basket with its lines: one record, read and written whole. 400 KB: keep it on the stack,
+ * do not copy it, do not clear it.
+ * Lines stand by id, options in the order of their lines; the quantities of all lines are at
+ * most MONEY_QUANTITY_MAX together. */
+struct basket {
+	uint64_t id;                    /* counts up from 1; never given twice */
+	uint64_t customer_id;           /* 0: a guest's */
+	uint8_t guest[RECORD_SESSION_KEY_LEN];  /* of a guest's: his session's key, or zeroes */
+	uint8_t status;                 /* enum basket_status */
+	bool carried;                   /* a basket cookie was given out for it */
+	uint32_t version;               /* counts the changes of the basket and its lines */
+	uint64_t created_us, updated_us;
+	uint64_t merged_us, submitted_us;       /* 0: not so */
+	uint64_t expires_s, due_s;      /* as session_record's */
+	uint32_t line_count, option_count;
+	struct basket_line lines[BASKET_LINES_MAX];
+	struct basket_option options[BASKET_OPTIONS_MAX];
+	char text[RECORD_BASKET_MAX];   /* basket.h: where the strings of a loaded one stand */
+};
 
 bool record_session_write(struct buf *out, const struct session_record *r);
 bool record_session_read(struct slice in, struct session_record *r);
@@ -130,6 +207,15 @@ bool record_client_read(struct slice in, struct client_record *r);
 /* The JSON of a session. */
 bool record_data_write(struct buf *out, struct slice json);
 bool record_data_read(struct slice in, struct slice *json);
+
+/* Written as it is read: false for what no reader would take. */
+bool record_product_write(struct buf *out, const struct product_record *r);
+bool record_product_read(struct slice in, struct product_record *r);
+/* Leaves `text` alone. */
+bool record_basket_write(struct buf *out, const struct basket *b);
+bool record_basket_read(struct slice in, struct basket *b);
+/* How long the record is. */
+size_t record_basket_bytes(const struct basket *b);
 
 /* A number alone: meta values, and the id under a login. */
 void record_number_write(struct buf *out, uint64_t n);
