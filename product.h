@@ -1,0 +1,48 @@
+/* product.h -- the price book: what a product costs, and how many there are.
+ *
+ * Products come from `product import` and `import oscar`; no request changes them. Every
+ * change of the book counts up one number, which is a part of every ETag that a price is in.
+ */
+#ifndef PRODUCT_H
+#define PRODUCT_H
+
+#include "kv.h"
+#include "record.h"
+
+enum product_error {
+	PRODUCT_OK,
+	PRODUCT_ID_BAD,         /* id or stockrecord: see product_id_valid() */
+	PRODUCT_NAME_BAD,       /* over RECORD_TEXT_MAX, control bytes, not UTF-8 */
+	PRODUCT_PRICE_BAD,
+	PRODUCT_CURRENCY_BAD,
+	PRODUCT_RATE_BAD,
+	PRODUCT_LIMIT_BAD,      /* stock or max_quantity */
+	PRODUCT_OPTIONS_BAD,    /* an empty or too long code, or all too long together */
+	PRODUCT_STORE,          /* see `*status` */
+};
+
+const char *product_error_text(enum product_error e);
+
+/* 1 to RECORD_PRODUCT_ID_MAX of A-Z a-z 0-9 . _ ~ - : as it is in a URL. Not `.` or `..`. */
+bool product_id_valid(struct slice id);
+
+/* Strings of `*r` point into the store: good until the next put. */
+enum kv_status product_get(struct kv *kv, struct slice id, struct product_record *r);
+
+/* Checks and puts a product, new or changed, and counts the book's number up. */
+enum product_error product_put(struct kv *kv, const struct product_record *r,
+                               enum kv_status *status);
+/* Counts the number up too. KV_NOT_FOUND where there is none. */
+enum kv_status product_delete(struct kv *kv, struct slice id);
+
+/* Steps through all products in the order of their ids, numeric ones by number first;
+ * `after` starts zeroed. */
+enum kv_status product_next(struct kv *kv, struct record_key *after, struct product_record *r);
+
+/* The book's number; 0: nothing was ever put. */
+enum kv_status product_book(struct kv *kv, uint64_t *number);
+
+/* How many of it can be bought at once, stock and max_quantity together; UINT32_MAX: no bound. */
+uint32_t product_available(const struct product_record *r);
+
+#endif
