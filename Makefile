@@ -1,7 +1,7 @@
 # sidecart -- one static binary. `make help` lists what you can do.
 
 # Left to right: a file may include only headers of modules to its left (`make tidy`).
-MODULES := bytes memory log address proxy throttle config json http sid signing password secret money \
+MODULES := bytes memory log address proxy throttle config json http sid signing jwt password secret money \
            record kv client customer product session identity call \
            oscar oscar_form oscar_login oscar_user openapi resolve route \
            link seccomp writer hasher server supervisor print command command_key \

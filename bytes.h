@@ -272,6 +272,39 @@ static inline void buf_base64url(struct buf *b, const uint8_t *bytes, size_t len
 	}
 }
 
+/* The value of one digit of base64url, or -1. */
+static inline int byte_base64url(char c)
+{
+	if (c >= 'A' && c <= 'Z')
+		return c - 'A';
+	if (c >= 'a' && c <= 'z')
+		return c - 'a' + 26;
+	if (c >= '0' && c <= '9')
+		return c - '0' + 52;
+	return c == '-' ? 62 : c == '_' ? 63 : -1;
+}
+
+/* Decodes base64url without padding behind `out`; false for any other text, and where it does
+ * not fit. Bits of the last digit that no byte needs must be 0: bytes have one text. */
+static inline bool base64url_decode(struct slice text, struct buf *out)
+{
+	unsigned bits = 0, count = 0;
+
+	for (size_t i = 0; i < text.len; i++) {
+		int digit = byte_base64url(text.ptr[i]);
+
+		if (digit < 0)
+			return false;
+		bits = (bits << 6 | (unsigned)digit) & 0xfff;
+		count += 6;
+		if (count >= 8) {
+			count -= 8;
+			buf_char(out, (char)(bits >> count & 0xff));
+		}
+	}
+	return count < 6 && (bits & ((1u << count) - 1)) == 0 && !out->full;
+}
+
 static inline struct slice buf_slice(const struct buf *b)
 {
 	return (struct slice){ b->ptr, b->len };

@@ -9,10 +9,11 @@
 
 #include "bytes.h"
 #include "client.h"
+#include "jwt.h"
 #include "password.h"
 #include "sid.h"
 
-static char api_key[37], password[11], session_secret[32], stored[37];
+static char api_key[37], password[11], session_secret[32], stored[37], token_secret[32];
 static uint8_t seal_key[PASSWORD_SEAL_KEY_LEN];
 
 #define TAINT(memory)   VALGRIND_MAKE_MEM_UNDEFINED(&(memory), sizeof(memory))
@@ -74,6 +75,21 @@ static uint8_t seal(void)
 	return (uint8_t)out[sealed.len - 1];
 }
 
+/* The secret and so the MAC that a token's is compared with (requirement J02). */
+static bool token_mac(void)
+{
+	static struct jwt t;
+	bool equal;
+
+	if (jwt_open(&t, SLICE("eyJhbGciOiJIUzI1NiJ9.e30.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+	"AAAA"))
+	    != JWT_GOOD)
+		return false;
+	equal = jwt_check_hs256(slice_bytes(token_secret, sizeof token_secret), &t);
+	UNTAINT(equal);
+	return !equal;
+}
+
 int main(int argc, char **argv)
 {
 	(void)argv;
@@ -81,8 +97,10 @@ int main(int argc, char **argv)
 	TAINT(password);
 	TAINT(session_secret);
 	TAINT(seal_key);
+	TAINT(token_secret);
 	if (argc > 1)
 		return leak();
-	printf("%d %u %u %u %u\n", compare(), digest(), session_key(), password_digest(), seal());
+	printf("%d %u %u %u %u %d\n", compare(), digest(), session_key(), password_digest(), seal(),
+	       token_mac());
 	return 0;
 }

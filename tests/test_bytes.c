@@ -213,6 +213,60 @@ static void test_utf8(void **state)
 	assert_int_equal(slice_utf8_len(SLICE("\xa9")), 0);
 }
 
+/* RFC 4648, section 10, without the padding; and every text that has no bytes, or not one of
+ * its own. */
+static void test_base64url(void **state)
+{
+	static const struct {
+		const char *bytes, *text;
+	} cases[] = {
+		{ "", "" }, { "f", "Zg" }, { "fo", "Zm8" }, { "foo", "Zm9v" }, { "foob", "Zm9vYg" },
+		{ "fooba", "Zm9vYmE" }, { "foobar", "Zm9vYmFy" }, { "\xff\xef\xbe", "_---" },
+	};
+	static const char *const invalid[] = {
+		"A", "Zm9vY", "Zg=", "Zg==", "Zh", "Zm9", "Zm-", "Zm+v", "Zm/v", "Zm v", "Zm9v\n",
+		"Zm9v.", "\xc3\xa4zz", "=", "====",
+	};
+	char room[8];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		struct slice bytes = slice_of(cases[i].bytes), text = slice_of(cases[i].text);
+		struct buf out = BUF(room);
+
+		assert_true(base64url_decode(guarded(text), &out));
+		assert_true(slice_eq(buf_slice(&out), bytes));
+		out.len = 0;
+		buf_base64url(&out, (const uint8_t *)bytes.ptr, bytes.len, text.len);
+		assert_true(slice_eq(buf_slice(&out), text));
+	}
+	for (size_t i = 0; i < COUNT_OF(invalid); i++) {
+		struct buf out = BUF(room);
+
+		if (base64url_decode(guarded(slice_of(invalid[i])), &out))
+			fail_msg("\"%s\"", invalid[i]);
+	}
+	for (size_t cap = 0; cap <= 3; cap++) {
+		struct buf out = { room, 0, cap, false };
+
+		assert_int_equal(base64url_decode(SLICE("Zm9v"), &out), cap == 3);
+		assert_int_equal(out.full, cap < 3);
+	}
+}
+
+static void test_base64url_digits(void **state)
+{
+	static const char digits[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+	(void)state;
+	for (int c = 0; c < 256; c++) {
+		const char *hit = memchr(digits, c, 64);
+
+		assert_int_equal(byte_base64url((char)c), hit != NULL ? hit - digits : -1);
+	}
+}
+
 static void test_buf(void **state)
 {
 	char room[32];
@@ -270,6 +324,8 @@ int main(void)
 		cmocka_unit_test(test_hex),
 		cmocka_unit_test(test_hex_digits),
 		cmocka_unit_test(test_utf8),
+		cmocka_unit_test(test_base64url),
+		cmocka_unit_test(test_base64url_digits),
 		cmocka_unit_test(test_buf),
 		cmocka_unit_test(test_buf_full),
 	};
