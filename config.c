@@ -780,15 +780,30 @@ bool config_read_environment(struct config *c, char *const *environment,
 	return true;
 }
 
+/* True for `prefix` in any case of letters: browsers know it so, while a server compares names
+ * byte for byte (requirement K05). */
+static bool has_prefix(const char *name, struct slice prefix)
+{
+	struct slice s = slice_of(name);
+
+	return s.len >= prefix.len && slice_eq_nocase((struct slice){ s.ptr, prefix.len }, prefix);
+}
+
 /* What browsers refuse is refused here (requirements K02, K03). */
 static bool cookies_fit(const struct config *c, char error[CONFIG_ERROR_MAX])
 {
 	const char *const names[] = { c->cookie_name, c->csrf_cookie_name };
 
 	for (size_t i = 0; i < COUNT_OF(names); i++) {
-		bool host = slice_starts(slice_of(names[i]), SLICE("__Host-"));
-		bool secure = host || slice_starts(slice_of(names[i]), SLICE("__Secure-"));
+		bool host = has_prefix(names[i], SLICE("__Host-"));
+		bool secure = host || has_prefix(names[i], SLICE("__Secure-"));
 
+		if (secure && !slice_starts(slice_of(names[i]), SLICE("__Host-")) &&
+		    !slice_starts(slice_of(names[i]), SLICE("__Secure-"))) {
+			snprintf(error, CONFIG_ERROR_MAX, "%s: the prefix is spelled %s", names[i],
+			         host ? "__Host-" : "__Secure-");
+			return false;
+		}
 		if ((host && c->cookie_domain[0] != '\0') ||
 		    (secure && c->cookie_secure != COOKIE_SECURE_ON)) {
 			snprintf(error, CONFIG_ERROR_MAX, "%s: browsers take this name with "

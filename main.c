@@ -32,10 +32,12 @@ static int serve(struct command_line *l)
 	const struct config *c = &l->config;
 	char error[SECRET_ERROR_MAX];
 	size_t sid_secret_len;
+	int code;
 
 	log_open((enum log_level)c->log_level, "supervisor");
-	if (!supervisor_make_data(c))
-		return COMMAND_SYSTEM;
+	code = supervisor_make_data(c);
+	if (code != COMMAND_DONE)
+		return code;
 	if (!secret_create(c->data, c->sid_secret_file, error))
 		return command_fail(COMMAND_SYSTEM, "%s", error);
 	if (!read_secrets(c, &sid_secret_len, error))

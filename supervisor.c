@@ -39,6 +39,7 @@
 #define DEATHS_MS    10000
 #define PAUSE_MS     1000
 #define DRAIN_MS     10000
+#define EXIT_SETTING 100
 #define EXIT_SYSTEM  111
 
 enum kind { WRITER, FRONT, HASHER, KINDS };
@@ -680,17 +681,23 @@ static void add_children(struct supervisor *s, enum kind kind, uint32_t count)
 			(struct child){ .kind = kind, .number = i, .control = -1 };
 }
 
-bool supervisor_make_data(const struct config *config)
+int supervisor_make_data(const struct config *config)
 {
 	bool give = geteuid() == 0 && config->user[0] != '\0';
 	struct account a;
 
-	if (give && !find_account(config->user, &a))
-		return complain("user", config->user, "no such account in /etc/passwd");
-	if (mkdir(config->data, S_IRWXU) != 0)
-		return errno == EEXIST || complain("data", config->data, strerror(errno));
-	return !give || chown(config->data, a.user, a.group) == 0 ||
-	       complain("data", config->data, strerror(errno));
+	if (give && !find_account(config->user, &a)) {
+		complain("user", config->user, "no such account in /etc/passwd");
+		return EXIT_SETTING;
+	}
+	if (mkdir(config->data, S_IRWXU) != 0) {
+		if (errno == EEXIST)
+			return 0;
+	} else if (!give || chown(config->data, a.user, a.group) == 0) {
+		return 0;
+	}
+	complain("data", config->data, strerror(errno));
+	return EXIT_SYSTEM;
 }
 
 int supervisor_run(const struct config *config)

@@ -10,8 +10,9 @@
 #include "config.h"
 
 /* Makes the store's directory where there is none; as root, for the account that is to
- * serve. False: one line on standard error says why not. */
-bool supervisor_make_data(const struct config *config);
+ * serve. Returns 0; 100 where that account is unknown, 111 where the system failed: then one
+ * line on standard error says so. */
+int supervisor_make_data(const struct config *config);
 
 /* Serves until it is told to stop; returns the exit status: 0, 100 where a setting is wrong,
  * 111 where the system failed. */

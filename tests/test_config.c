@@ -493,6 +493,12 @@ static void cookies_that_browsers_refuse(void **state)
 		{ "__Host-sid", "on", "shop.test", "Lax", false },
 		{ "__Secure-sid", "on", "shop.test", "Lax", true },
 		{ "__Secure-sid", "auto", "", "Lax", false },
+		{ "__host-sid", "on", "", "Lax", false },       /* K05 */
+		{ "__HoSt-sid", "auto", "", "Lax", false },
+		{ "__HOST-", "on", "", "Lax", false },
+		{ "__secure-sid", "on", "", "Lax", false },
+		{ "__hos-sid", "auto", "", "Lax", true },
+		{ "__Host", "auto", "", "Lax", true },
 	};
 
 	(void)state;

@@ -139,6 +139,7 @@ REFUSED = {
     "K02 auto": {"cookie_name": "__Host-a"},
     "K02 off": {"csrf_cookie_name": "__Host-a", "cookie_secure": "off"},
     "__Secure-": {"cookie_name": "__Secure-a", "cookie_secure": "off"},
+    "K05": {"cookie_name": "__HoSt-a", "cookie_secure": "on"},
     "K03": {"cookie_samesite": "None"},
     "one name": {"cookie_name": "a", "csrf_cookie_name": "a"},
     "blank": {"cookie_name": "a b"},
