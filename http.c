@@ -56,8 +56,8 @@ static const struct {
 	METHOD(OPTIONS), METHOD(TRACE), METHOD(CONNECT),
 };
 
-/* What a second line of a field means: it is refused (H35), ignored, or taken instead. */
-enum repeat { REFUSE, FIRST, LAST };
+/* What a second line of a field means: it is refused (H35), or left to who wants all. */
+enum repeat { REFUSE, FIRST };
 
 struct known_field {
 	const char *name;               /* lower case; NULL ends the row */
@@ -81,11 +81,15 @@ static const struct known_field known_fields[][5] = {
 	[12] = { { "content-type",      HTTP_CONTENT_TYPE,      REFUSE } },
 	[13] = { { "authorization",     HTTP_AUTHORIZATION,     REFUSE } },
 	[14] = { { "content-length",    HTTP_CONTENT_LENGTH,    REFUSE },
-	         { "sec-fetch-site",    HTTP_SEC_FETCH_SITE,    REFUSE } },
-	[15] = { { "x-forwarded-for",   HTTP_X_FORWARDED_FOR,   LAST   } },
+	         { "sec-fetch-site",    HTTP_SEC_FETCH_SITE,    REFUSE },
+	         { "x-original-uri",    HTTP_X_ORIGINAL_URI,    REFUSE },
+	         { "x-original-url",    HTTP_X_ORIGINAL_URL,    REFUSE } },
+	[15] = { { "x-forwarded-for",   HTTP_X_FORWARDED_FOR,   FIRST  },
+	         { "x-forwarded-uri",   HTTP_X_FORWARDED_URI,   REFUSE } },
 	[16] = { { "x-forwarded-host",  HTTP_X_FORWARDED_HOST,  REFUSE } },
 	[17] = { { "x-forwarded-proto", HTTP_X_FORWARDED_PROTO, REFUSE },
 	         { "transfer-encoding", HTTP_TRANSFER_ENCODING, REFUSE } },
+	[18] = { { "x-forwarded-method", HTTP_X_FORWARDED_METHOD, REFUSE } },
 	[29] = { { "access-control-request-method", HTTP_ACCESS_CONTROL_REQUEST_METHOD, FIRST } },
 };
 
@@ -219,8 +223,8 @@ static bool host_valid(struct slice host)
 	return host.len > 0 && (!numeric || address_parse(host, &a));
 }
 
-/* A host and perhaps a port; user information is refused (RFC 9110, section 4.2.4). */
-static bool authority_valid(struct slice authority)
+/* User information is refused (RFC 9110, section 4.2.4). */
+bool http_is_authority(struct slice authority)
 {
 	struct slice host = http_host_name(authority), port = slice_skip(authority, host.len);
 	struct address a;
@@ -233,6 +237,11 @@ static bool authority_valid(struct slice authority)
 	if (host.len > 0 && host.ptr[0] == '[')
 		return address_parse(host, &a);
 	return host_valid(host);
+}
+
+bool http_is_token(struct slice s)
+{
+	return s.len > 0 && skip(s.ptr, s.ptr + s.len, IN_TOKEN) == s.ptr + s.len;
 }
 
 static enum http_result take_crlf(struct cursor *c, const char *otherwise)
@@ -292,48 +301,44 @@ static enum http_method method_find(struct slice name)
 	return HTTP_OTHER;
 }
 
-/* Without its scheme, if it is one of ours. */
-static bool cut_scheme(struct slice *target)
+/* Takes `SCHEME://AUTHORITY`, if the scheme is one of ours, off the target. */
+static bool cut_authority(struct slice *target, struct slice *scheme, struct slice *authority)
 {
 	static const char *const schemes[] = { "http://", "https://" };
+	struct slice rest = { 0 };
 
-	for (size_t i = 0; i < COUNT_OF(schemes); i++) {
-		struct slice scheme = slice_of(schemes[i]);
-
-		if (target->len < scheme.len)
-			continue;
-		if (slice_eq_nocase((struct slice){ target->ptr, scheme.len }, scheme)) {
-			*target = slice_skip(*target, scheme.len);
-			return true;
-		}
+	for (size_t i = 0; i < COUNT_OF(schemes) && !slice_given(rest); i++) {
+		*scheme = (struct slice){ target->ptr, strlen(schemes[i]) };
+		if (target->len >= scheme->len && slice_eq_nocase(*scheme, slice_of(schemes[i])))
+			rest = slice_skip(*target, scheme->len);
 	}
-	return false;
+	if (!slice_given(rest))
+		return false;
+	scheme->len -= sizeof("://") - 1;
+	*authority = rest;
+	while (rest.len > 0 && rest.ptr[0] != '/' && rest.ptr[0] != '?')
+		rest = slice_skip(rest, 1);
+	authority->len -= rest.len;
+	*target = rest;
+	return http_is_authority(*authority);
 }
 
 /* The four forms of a request target (RFC 9112, section 3.2). A method that nobody here
  * knows may have the asterisk too: what is wrong with it is said by its 501. */
 static bool judge_target(struct http_request *r)
 {
-	struct slice rest = r->target;
+	struct slice rest = r->target, scheme;
 
 	if (r->method == HTTP_CONNECT) {
 		r->host = rest;
-		return authority_valid(rest);
+		return http_is_authority(rest);
 	}
 	if (slice_eq(rest, SLICE("*"))) {
 		r->path = rest;
 		return r->method & (HTTP_OPTIONS | HTTP_OTHER);
 	}
-	if (rest.ptr[0] != '/') {
-		if (!cut_scheme(&rest))
-			return false;
-		r->host = rest;
-		while (rest.len > 0 && rest.ptr[0] != '/' && rest.ptr[0] != '?')
-			rest = slice_skip(rest, 1);
-		r->host.len -= rest.len;
-		if (!authority_valid(r->host))
-			return false;
-	}
+	if (rest.ptr[0] != '/' && !cut_authority(&rest, &scheme, &r->host))
+		return false;
 	r->query = rest;
 	r->path = slice_cut(&r->query, '?');
 	if (r->path.len == 0)
@@ -446,7 +451,7 @@ static enum http_result judge_field(struct http_request *r, enum http_field fiel
 {
 	switch (field) {
 	case HTTP_HOST:
-		if (!authority_valid(value))
+		if (!http_is_authority(value))
 			return refuse_bad(refusal, "Host is not a host name and perhaps a port.");
 		break;
 	case HTTP_CONTENT_LENGTH:
@@ -461,6 +466,12 @@ static enum http_result judge_field(struct http_request *r, enum http_field fiel
 			return refuse(refusal, HTTP_FIELDS_TOO_LARGE, "Too many Cookie lines.");
 		r->cookies[r->cookie_lines++] = value;
 		break;
+	case HTTP_X_FORWARDED_FOR:
+		if (r->forwarded_lines == HTTP_FORWARDED_LINES_MAX)
+			return refuse(refusal, HTTP_FIELDS_TOO_LARGE,
+			              "Too many X-Forwarded-For lines.");
+		r->forwarded[r->forwarded_lines++] = value;
+		break;
 	case HTTP_EXPECT:
 	case HTTP_UPGRADE:
 	case HTTP_CONTENT_TYPE:
@@ -468,9 +479,12 @@ static enum http_result judge_field(struct http_request *r, enum http_field fiel
 	case HTTP_AUTHORIZATION:
 	case HTTP_X_API_KEY:
 	case HTTP_SESSION_ID:
-	case HTTP_X_FORWARDED_FOR:
 	case HTTP_X_FORWARDED_HOST:
 	case HTTP_X_FORWARDED_PROTO:
+	case HTTP_X_FORWARDED_METHOD:
+	case HTTP_X_FORWARDED_URI:
+	case HTTP_X_ORIGINAL_URI:
+	case HTTP_X_ORIGINAL_URL:
 	case HTTP_ORIGIN:
 	case HTTP_SEC_FETCH_SITE:
 	case HTTP_X_CSRFTOKEN:
@@ -497,7 +511,7 @@ static enum http_result keep_field(struct http_request *r, struct slice name,
 	field = &r->field[known->field];
 	if (slice_given(*field) && known->repeat == REFUSE)
 		return refuse_bad(refusal, "A field that stands alone is there twice.");
-	if (!slice_given(*field) || known->repeat == LAST)
+	if (!slice_given(*field))
 		*field = value;
 	return judge_field(r, known->field, value, refusal);
 }
@@ -797,6 +811,17 @@ bool http_path_decode(struct slice path, struct buf *out)
 			return false;
 	}
 	return !out->full;
+}
+
+bool http_target_split(struct slice target, struct http_target *t)
+{
+	*t = (struct http_target){ .uri = target };
+	if (skip(target.ptr, target.ptr + target.len, IN_TARGET) != target.ptr + target.len)
+		return false;
+	if (target.len > 0 && target.ptr[0] != '/' &&
+	    !cut_authority(&t->uri, &t->scheme, &t->authority))
+		return false;
+	return t->uri.len > 0 && t->uri.ptr[0] == '/';
 }
 
 bool http_form_next(struct slice *rest, struct slice *name, struct slice *value)

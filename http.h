@@ -75,9 +75,13 @@ enum http_field {
 	HTTP_AUTHORIZATION,
 	HTTP_X_API_KEY,
 	HTTP_SESSION_ID,
-	HTTP_X_FORWARDED_FOR,       /* of several lines, the last */
+	HTTP_X_FORWARDED_FOR,       /* the first line; all stand in `forwarded` */
 	HTTP_X_FORWARDED_HOST,
 	HTTP_X_FORWARDED_PROTO,
+	HTTP_X_FORWARDED_METHOD,
+	HTTP_X_FORWARDED_URI,
+	HTTP_X_ORIGINAL_URI,
+	HTTP_X_ORIGINAL_URL,
 	HTTP_COOKIE,                /* the first line; all stand in `cookies` */
 	HTTP_ORIGIN,
 	HTTP_SEC_FETCH_SITE,
@@ -88,6 +92,7 @@ enum http_field {
 };
 
 #define HTTP_COOKIE_LINES_MAX 8         /* one more is 431 */
+#define HTTP_FORWARDED_LINES_MAX 8      /* of X-Forwarded-For; one more is 431 */
 #define HTTP_COOKIE_PAIRS_MAX 50        /* of one request; with more, none is found */
 
 struct http_limits {
@@ -107,7 +112,7 @@ struct http_request {
 	                                 * CONNECT, else of Host (H17); may hold a port; absent
 	                                 * where HTTP/1.0 sent none */
 	struct slice field[HTTP_FIELDS];        /* trimmed; absent where not sent */
-	uint32_t cookie_lines;
+	uint32_t cookie_lines, forwarded_lines;
 	int minor;                      /* HTTP/1.minor, 0 or 1 */
 	bool keep_alive;                /* what the client allows (RFC 9112, section 9.3) */
 	bool chunked;
@@ -124,7 +129,8 @@ struct http_request {
 		bool head_done;         /* the empty line behind the fields was seen */
 		bool close, keep_alive; /* options of all Connection lines */
 	} parser;
-	struct slice cookies[HTTP_COOKIE_LINES_MAX];    /* the first cookie_lines are set */
+	/* The first cookie_lines and forwarded_lines are set. */
+	struct slice cookies[HTTP_COOKIE_LINES_MAX], forwarded[HTTP_FORWARDED_LINES_MAX];
 };
 
 enum http_result { HTTP_MORE, HTTP_READY, HTTP_REFUSED };
@@ -167,6 +173,19 @@ enum http_result http_chunked_feed(struct http_chunked *c, struct slice *in, str
  * bad escape, an encoded "/" or NUL, a "." or ".." segment, or an empty segment other
  * than the last. */
 bool http_path_decode(struct slice path, struct buf *out);
+
+/* A target that a proxy tells of, of origin-form or absolute-form (RFC 9112, sections 3.2.1
+ * and 3.2.2): path and query as sent, and of the latter scheme and authority, else absent.
+ * False for what is neither, or has no path. */
+struct http_target {
+	struct slice scheme, authority, uri;
+};
+bool http_target_split(struct slice target, struct http_target *t);
+
+/* A host and perhaps a port, as Host has it. */
+bool http_is_authority(struct slice s);
+/* RFC 9110, section 5.6.2. */
+bool http_is_token(struct slice s);
 
 /* The next `name=value` of a query or of an urlencoded form; false at the end. Both are
  * still encoded: see http_form_decode(). The value is absent where there is no `=`. */

@@ -43,26 +43,75 @@ static struct slice cut_last(struct slice *list)
 	return slice_trim(last);
 }
 
-/* The client's address: of X-Forwarded-For the rightmost that is no trusted proxy, from a
- * trusted peer only; what is no address there leaves the peer's (requirement F07). */
+/* The client's address: of X-Forwarded-For, its lines taken for one list, the rightmost that
+ * is no trusted proxy, from a trusted peer only; what is no address there leaves the peer's
+ * (requirement F07). */
 static void find_address(const struct identity_question *q, struct identity *id)
 {
-	struct slice list = q->request->field[HTTP_X_FORWARDED_FOR];
-	struct address hop;
+	uint32_t lines = id->trusted ? q->request->forwarded_lines : 0;
+	struct slice list = { 0 };
+	struct address hop = *q->peer;
 
-	id->address = *q->peer;
+	id->address = hop;
 	id->forwarded = false;
-	if (!id->trusted || !slice_given(list))
-		return;
-	do {
-		if (!address_parse(cut_last(&list), &hop)) {
-			id->address = *q->peer;
-			id->forwarded = false;
+	while ((slice_given(list) || lines > 0) && identity_peer_trusted(q->config, &hop)) {
+		if (!slice_given(list))
+			list = q->request->forwarded[--lines];
+		id->forwarded = address_parse(cut_last(&list), &hop);
+		id->address = id->forwarded ? hop : *q->peer;
+		if (!id->forwarded)
 			return;
-		}
-		id->address = hop;
-		id->forwarded = true;
-	} while (slice_given(list) && identity_peer_trusted(q->config, &hop));
+	}
+}
+
+/* Two fields that differ say nothing: a proxy sets one, and may pass on the client's other. */
+static void take_equal(struct slice *known, struct slice said)
+{
+	if (!slice_given(said))
+		return;
+	if (!slice_given(*known))
+		*known = said;
+	else if (!slice_eq(*known, said))
+		*known = SLICE("");
+}
+
+static void take_target(struct identity_original *o, struct slice text)
+{
+	struct http_target t;
+
+	if (!slice_given(text))
+		return;
+	if (!http_target_split(text, &t))
+		t = (struct http_target){ .uri = SLICE("") };
+	take_equal(&o->uri, t.uri);
+	take_equal(&o->scheme, t.scheme);
+	take_equal(&o->host, t.authority);
+}
+
+/* What is said, or empty where it is said badly. */
+static struct slice said_well(struct slice said, bool well)
+{
+	return !slice_given(said) || well ? said : SLICE("");
+}
+
+/* What a trusted peer says that it was asked for. */
+static void find_original(const struct identity_question *q, struct identity *id)
+{
+	const struct slice *field = q->request->field;
+	struct slice method = field[HTTP_X_FORWARDED_METHOD];
+	struct slice scheme = field[HTTP_X_FORWARDED_PROTO];
+	struct slice host = field[HTTP_X_FORWARDED_HOST];
+	struct identity_original *o = &id->original;
+
+	if (!id->trusted)
+		return;
+	o->method = said_well(method, http_is_token(method));
+	o->scheme = said_well(scheme, slice_eq(scheme, SLICE("http")) ||
+	                              slice_eq(scheme, SLICE("https")));
+	o->host = said_well(host, http_is_authority(host));
+	take_target(o, field[HTTP_X_FORWARDED_URI]);
+	take_target(o, field[HTTP_X_ORIGINAL_URI]);
+	take_target(o, field[HTTP_X_ORIGINAL_URL]);
 }
 
 /* Which host and scheme the client addressed, as a trusted proxy says or as it came. */
@@ -330,9 +379,13 @@ static enum kv_status find_cookie_session(const struct identity_question *q, str
 	struct slice value, name = slice_of(q->config->cookie_name);
 	struct identity_seen *seen;
 	enum kv_status status;
+	uint32_t found;
 
-	if (q->request->cookie_lines == 0 || http_cookie_find(q->request, name, &value) != 1 ||
-	    value.len != SESSION_ID_CHARS)
+	if (q->request->cookie_lines == 0)
+		return KV_OK;
+	found = http_cookie_find(q->request, name, &value);
+	id->cookie_doubled = found > 1;
+	if (found != 1 || value.len != SESSION_ID_CHARS)
 		return KV_OK;
 	seen = seen_place(q->memo, value);
 	if (!recall_key(seen, value, id->session_key)) {
@@ -355,6 +408,13 @@ static void forget(struct identity *id)
 	id->recorded = id->renewal_due = false;
 }
 
+void identity_clear(struct identity *id)
+{
+	forget(id);
+	id->has_sid = id->cookie_doubled = false;
+	id->original = (struct identity_original){ 0 };
+}
+
 enum kv_status identify(const struct identity_question *q, struct identity *id)
 {
 	struct slice key = q->request->field[HTTP_AUTHORIZATION];
@@ -364,13 +424,13 @@ enum kv_status identify(const struct identity_question *q, struct identity *id)
 	id->refusal = IDENTITY_ADMITTED;
 	id->sid_error = SID_OK;
 	id->client = NULL;
-	id->has_sid = false;
 	id->trusted = identity_peer_trusted(q->config, q->peer);
-	forget(id);
+	identity_clear(id);
 	if (slice_given(key))
 		key = authorization_key(key, &bearer);
 	find_address(q, id);
 	find_authority(q, id);
+	find_original(q, id);
 	status = find_client(q, key, id);
 	if (status == KV_OK && id->refusal == IDENTITY_ADMITTED)
 		status = find_session(q, id);

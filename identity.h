@@ -59,6 +59,12 @@ struct identity_memo {
 	struct identity_seen seen[1 << IDENTITY_SEEN_BITS];
 };
 
+/* What the client asked the proxy for, as far as one that is trusted tells of it (requirement
+ * F06); empty where nothing does, or two fields differ. Nothing of it is decoded. */
+struct identity_original {
+	struct slice method, scheme, host, uri;
+};
+
 struct identity {
 	enum identity_refusal refusal;
 	enum identity_kind kind;
@@ -69,10 +75,12 @@ struct identity {
 	struct client_record client_found;              /* where `client` points without a memo */
 	uint8_t client_digest[RECORD_DIGEST_LEN];
 	bool has_sid;                   /* a valid Session-Id came: it is echoed */
+	bool cookie_doubled;            /* the session's cookie came twice: it is none (K06) */
 	enum sid_error sid_error;
 	struct sid sid;
 	bool trusted;                   /* the peer's X-Forwarded-* fields are believed */
 	bool https;                     /* as far as is known */
+	struct identity_original original;
 	struct slice authority;         /* host and port as the client addressed them */
 	struct slice host;              /* host name that the realm was compared with */
 	uint8_t session_key[RECORD_SESSION_KEY_LEN];    /* kind guest and customer */
@@ -91,6 +99,9 @@ struct identity_question {
 	uint64_t now_s;
 	struct identity_memo *memo;     /* or NULL */
 };
+
+/* Before identify(), or in its place: nobody. */
+void identity_clear(struct identity *id);
 
 /* Fills `*id` in place. KV_OK also for a refusal; anything else: the store failed, and
  * nothing may be concluded (requirement S16). */

@@ -81,6 +81,15 @@ void log_event(enum log_level level, const char *event, const char *fmt, ...)
 	errno = saved;
 }
 
+const char *log_key(char out[LOG_KEY_LEN], const uint8_t *key)
+{
+	struct buf hex = { out, 0, LOG_KEY_LEN - 1, false };
+
+	buf_hex(&hex, slice_bytes(key, (LOG_KEY_LEN - 1) / 2));
+	out[hex.len] = '\0';
+	return out;
+}
+
 const char *log_quote(char *out, size_t cap, struct slice s)
 {
 	static const char digit[] = "0123456789abcdef";

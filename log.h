@@ -29,4 +29,9 @@ void log_event(enum log_level level, const char *event, const char *fmt, ...)
  * quotes and bytes >= 0x7f as \xNN; cut to what fits. Returns `out`. */
 const char *log_quote(char *out, size_t cap, struct slice s);
 
+/* A session in a log: the first 8 hex digits of its key, which is a keyed hash. They tell
+ * sessions apart and open none (requirement S11). Returns `out`. */
+#define LOG_KEY_LEN 9
+const char *log_key(char out[LOG_KEY_LEN], const uint8_t *key);
+
 #endif

@@ -440,8 +440,7 @@ static enum call_result begin(struct call *c, const struct route_match *m)
 	enum kv_status status;
 
 	http_response_reset(c->response);
-	c->identity.has_sid = false;
-	c->identity.renewal_due = false;
+	identity_clear(&c->identity);
 	c->allow = m->path != NULL ? m->path->allow : NULL;
 	if (m->path != NULL && m->route != NULL && m->path->args > 0)
 		find_args(c, m);

@@ -67,6 +67,7 @@ struct pool {
 struct input {
 	struct http_request request;    /* the one at `start` */
 	uint32_t start, next, end;      /* its first byte, the first behind it, what has come */
+	char note[4 * LOGGED_PATH_MAX + 32];    /* what its log line says besides */
 	char bytes[];
 };
 
@@ -145,7 +146,7 @@ struct server {
 	struct buf output;              /* answers of the connection at hand */
 	struct throttle throttle;
 	uint32_t requests;              /* for the sample that is logged */
-	uint64_t forwarded_ms, refused_ms;      /* not logged again before */
+	uint64_t forwarded_ms, refused_ms, doubled_ms;  /* not logged again before */
 	uint32_t random_used;
 	uint8_t random[RANDOM_BYTES];
 	char sid_secret[SECRET_MAX];
@@ -315,17 +316,39 @@ static void flush_kept(struct server *s, struct conn *c)
 	enter(s, c, (enum conn_state)c->state);
 }
 
+/* A path of `out`'s, without its query, which may hold what is nobody else's to know. */
+static const char *quote_path(char out[4 * LOGGED_PATH_MAX + 3], struct slice uri)
+{
+	struct slice path = slice_cut(&uri, '?');
+
+	path.len = path.len < LOGGED_PATH_MAX ? path.len : LOGGED_PATH_MAX;
+	return log_quote(out, 4 * LOGGED_PATH_MAX + 3, path);
+}
+
+/* Whose request it is, and what a proxy asks for, while the call still knows. */
+static void note_identity(struct server *s, struct conn *c)
+{
+	const struct identity *id = &s->call.identity;
+	char key[LOG_KEY_LEN] = "-", quoted[4 * LOGGED_PATH_MAX + 3] = "";
+	bool asked_for = id->original.uri.len > 0;
+
+	if (id->kind != IDENTITY_NONE)
+		log_key(key, id->session_key);
+	if (asked_for)
+		quote_path(quoted, id->original.uri);
+	snprintf(c->input->note, sizeof c->input->note, " session=%s%s%s", key,
+	         asked_for ? " uri=" : "", quoted);
+}
+
 static void log_request(const struct conn *c, uint32_t status)
 {
 	const struct http_request *r = &c->input->request;
-	struct slice path = r->path;
 	char method[4 * HTTP_METHOD_MAX + 3], quoted[4 * LOGGED_PATH_MAX + 3];
 
-	path.len = path.len < LOGGED_PATH_MAX ? path.len : LOGGED_PATH_MAX;
-	log_event(LOG_INFO, "request", "method=%s path=%s status=%u us=%llu",
-	          log_quote(method, sizeof method, r->method_name),
-	          log_quote(quoted, sizeof quoted, path), status,
-	          (unsigned long long)(clock_us(CLOCK_MONOTONIC) - c->started_us));
+	log_event(LOG_INFO, "request", "method=%s path=%s status=%u us=%llu%s",
+	          log_quote(method, sizeof method, r->method_name), quote_path(quoted, r->path),
+	          status, (unsigned long long)(clock_us(CLOCK_MONOTONIC) - c->started_us),
+	          c->input->note);
 }
 
 /* The request at hand was answered: on to the next, or to the end. */
@@ -371,7 +394,7 @@ static void prepare_call(struct server *s, const struct conn *c)
 	s->call.peer = c->peer;
 	s->call.store_status = KV_OK;
 	s->call.not_ready = s->link.fd < 0 ? "The writer is away." : NULL;
-	s->call.identity.has_sid = false;       /* of the request before */
+	identity_clear(&s->call.identity);      /* of the request before */
 }
 
 /* Works out again what every answer carries of the request's identity, whatever else the
@@ -532,6 +555,20 @@ static void store_failed(struct server *s, struct conn *c, const struct route_ma
 		fail(s, c, m, HTTP_SERVICE_UNAVAILABLE, "The store failed.");
 }
 
+/* Logs what a peer did that a setting speaks of, once a minute. */
+static void log_peer(struct server *s, const struct conn *c, uint64_t *again_ms,
+                     const char *event, const char *setting)
+{
+	char text[ADDRESS_TEXT_MAX];
+	struct buf peer = BUF(text);
+
+	if (s->now_ms < *again_ms)
+		return;
+	*again_ms = s->now_ms + MINUTE_MS;
+	address_write(&peer, &c->peer);
+	log_event(LOG_INFO, event, "setting=%s peer=%.*s", setting, (int)peer.len, peer.ptr);
+}
+
 /* The request is whole. */
 static void answer(struct server *s, struct conn *c, const struct route_match *m)
 {
@@ -542,6 +579,10 @@ static void answer(struct server *s, struct conn *c, const struct route_match *m
 		result = route_call(&s->call, m);
 	else
 		result = call_store(&s->call, s->snapshot);
+	if (c->started_us != 0)
+		note_identity(s, c);
+	if (s->call.identity.cookie_doubled)
+		log_peer(s, c, &s->doubled_ms, "cookie_doubled", "cookie_name");
 	if (result == CALL_DONE) {
 		if (s->call.identity.renewal_due)
 			send_touch(s, c, m);
@@ -682,20 +723,6 @@ static bool take_body(struct server *s, struct conn *c)
 	return true;
 }
 
-/* Logs what a peer did that a setting speaks of, once a minute. */
-static void log_peer(struct server *s, const struct conn *c, uint64_t *again_ms,
-                     const char *event, const char *setting)
-{
-	char text[ADDRESS_TEXT_MAX];
-	struct buf peer = BUF(text);
-
-	if (s->now_ms < *again_ms)
-		return;
-	*again_ms = s->now_ms + MINUTE_MS;
-	address_write(&peer, &c->peer);
-	log_event(LOG_INFO, event, "setting=%s peer=%.*s", setting, (int)peer.len, peer.ptr);
-}
-
 /* identify() ignores such fields of a peer that is no trusted proxy; its owner may wonder. */
 static void log_forwarded(struct server *s, const struct conn *c)
 {
@@ -703,7 +730,9 @@ static void log_forwarded(struct server *s, const struct conn *c)
 
 	if ((slice_given(field[HTTP_X_FORWARDED_FOR]) ||
 	     slice_given(field[HTTP_X_FORWARDED_HOST]) ||
-	     slice_given(field[HTTP_X_FORWARDED_PROTO])) &&
+	     slice_given(field[HTTP_X_FORWARDED_PROTO]) ||
+	     slice_given(field[HTTP_X_FORWARDED_METHOD]) ||
+	     slice_given(field[HTTP_X_FORWARDED_URI])) &&
 	    !identity_peer_trusted(s->config, &c->peer))
 		log_peer(s, c, &s->forwarded_ms, "forwarded_ignored", "trusted_proxies");
 }
@@ -758,6 +787,7 @@ static bool take_head(struct server *s, struct conn *c)
 		break;
 	}
 	in->next = in->start + (uint32_t)in->request.head_len;
+	in->note[0] = '\0';
 	if (to_be_logged(s))
 		c->started_us = clock_us(CLOCK_MONOTONIC);
 	log_forwarded(s, c);

@@ -317,15 +317,17 @@ static enum kv_status copy_data(struct kv *kv, const uint8_t key[RECORD_SESSION_
 
 /* The guest's data under that of the customer; where both are too long together, the
  * customer's alone. */
-static struct slice merge_data(struct slice guest, struct slice own, struct buf *out)
+static struct slice merge_data(struct slice guest, struct slice own, struct buf *out,
+                               const uint8_t key[RECORD_SESSION_KEY_LEN])
 {
-	char error[JSON_ERROR_MAX];
+	char error[JSON_ERROR_MAX], text[LOG_KEY_LEN];
 
 	if (guest.len == 0 || own.len == 0)
 		return own.len > 0 ? own : guest;
 	if (json_merge_patch(out, guest, own, error) && !out->full)
 		return buf_slice(out);
-	log_event(LOG_INFO, "session_data_dropped", "of=guest reason=\"too long together\"");
+	log_event(LOG_INFO, "session_data_dropped", "session=%s of=guest "
+	          "reason=\"too long together\"", log_key(text, key));
 	return own;
 }
 
@@ -373,7 +375,7 @@ enum kv_status session_log_in(struct kv *kv, const struct config *config,
 		status = copy_data(kv, guest, now_s, &guest_data);
 	if (status == KV_OK)
 		status = session_start(kv, config, key, &who, via, now_s);
-	data = merge_data(buf_slice(&guest_data), buf_slice(&own_data), &both);
+	data = merge_data(buf_slice(&guest_data), buf_slice(&own_data), &both, key);
 	if (status == KV_OK && data.len > 0)
 		status = session_put_data(kv, key, data);
 	if (status == KV_OK && guest != NULL)
@@ -404,10 +406,12 @@ static enum kv_status sweep_one(struct kv *kv, const uint8_t key[RECORD_SESSION_
 {
 	struct session_record s;
 	struct record_key k;
+	char text[LOG_KEY_LEN];
 	enum kv_status status = get_session(kv, key, &s);
 
 	if (status == KV_IO)
-		log_event(LOG_ERROR, "session_unreadable", "due=%llu", (unsigned long long)due_s);
+		log_event(LOG_ERROR, "session_unreadable", "session=%s due=%llu",
+		          log_key(text, key), (unsigned long long)due_s);
 	if (status != KV_OK || s.due_s != due_s)
 		return del_if_there(kv, sweep_key(&k, key, due_s));
 	if (s.expires_s <= now_s)

@@ -324,6 +324,45 @@ def test_doubtful_cookies_are_none(server, cookies):
                           ).get("X-Session-Kind") == "customer"
 
 
+def test_doubled_cookie_is_logged(store):
+    """K06: once a minute, with whence it came and the setting, and nothing of the cookies."""
+    server = store.serve()
+    with server.wire() as wire:
+        for cookies, logged in (("{n}=first", False), ("{n}x=first; {n}=x", False),
+                                ("{n}=value1; {n}=value2", True),
+                                ("{n}=value1; a=b; {n}=value1", True), ("{n}=; {n}=", True)):
+            wire.send(request_bytes("GET", "/resolve?require=any",
+                                    {"Cookie": cookies.format(n=COOKIE)}))
+            assert wire.response().get("X-Session-Kind") == "none"
+            assert ("cookie_doubled" in server.log()) == logged
+    line, = [line for line in server.log().splitlines() if "cookie_doubled" in line]
+    assert line.endswith("level=info process=front event=cookie_doubled setting=cookie_name "
+                         "peer=127.0.0.1")
+    assert "value" not in server.log()
+
+
+def test_sessions_in_the_log(store):
+    """S11: of a session the first 8 hex digits of its keyed hash, and no more of it."""
+    key = {"X-Api-Key": store.key("app", "trusted")}
+    store.customer("ada")
+    server = store.serve(log_requests="all", log_level="debug")
+    browser = Browser(server)
+    browser.login("ada")
+    keys = [server.resolve(headers).get("X-Session-Key") for headers in (
+        browser.headers(), {**key, "Session-Id": ANON + "someshopper"})]
+    assert server.get("/resolve?require=any", {"X-Forwarded-Uri": "/cart/?token=hidden"})
+    server.get("/healthz")
+    lines = [line for line in server.log().splitlines() if "event=request" in line]
+    found = [re.search(r" status=(\d+) us=\d+ session=(\S+)( uri=\S+)?$", line).groups()
+             for line in lines]
+    assert found == [("200", "-", None), ("204", keys[0][:8], None), ("204", keys[1][:8], None),
+                     ("204", "-", ' uri="/cart/"'), ("200", "-", None)]
+    server.stop()
+    for secret in [*(k[:10] for k in keys), browser.id[:8], browser.jar[CSRF][:8],
+                   "someshopper", key["X-Api-Key"][:10], "hidden"]:
+        assert secret not in server.log(), secret
+
+
 def test_explicit_proof_wins(server, browser):
     """S04: beside a Session-Id or a Bearer the cookie is not looked at."""
     browser.login("ada")

@@ -574,9 +574,13 @@ static const struct {
 	{ "Authorization",     HTTP_AUTHORIZATION,     "key",          "Bearer x",     NULL },
 	{ "X-API-Key",         HTTP_X_API_KEY,         "",             "key",          NULL },
 	{ "session-id",        HTTP_SESSION_ID,        "SID:ANON:a:b", "SID:ANON:a:b", NULL },
-	{ "X-Forwarded-For",   HTTP_X_FORWARDED_FOR,   "::1",          "::2",          "::2" },
+	{ "X-Forwarded-For",   HTTP_X_FORWARDED_FOR,   "::1",          "::2",          "::1" },
 	{ "X-Forwarded-Host",  HTTP_X_FORWARDED_HOST,  "b",            "c",            NULL },
 	{ "X-Forwarded-Proto", HTTP_X_FORWARDED_PROTO, "https",        "http",         NULL },
+	{ "X-Forwarded-Method", HTTP_X_FORWARDED_METHOD, "PUT",        "PUT",          NULL },
+	{ "X-Forwarded-Uri",   HTTP_X_FORWARDED_URI,   "/a",           "/b",           NULL },
+	{ "x-original-uri",    HTTP_X_ORIGINAL_URI,    "/a",           "/a",           NULL },
+	{ "X-Original-URL",    HTTP_X_ORIGINAL_URL,    "http://a/",    "/a",           NULL },
 	{ "COOKIE",            HTTP_COOKIE,            "a=1",          "b=2",          "a=1" },
 	{ "Origin",            HTTP_ORIGIN,            "http://a",     "http://b",     NULL },
 	{ "sec-fetch-site",    HTTP_SEC_FETCH_SITE,    "none",         "none",         NULL },
@@ -635,7 +639,7 @@ static void test_underscore(void **state)
 			check_refused(name, slice_of(text), 400);
 		}
 	}
-	assert_int_equal(tried, 19);
+	assert_int_equal(tried, 27);
 	snprintf(text, sizeof text, GET "x_y: z\r\n_session-id: a\r\nsession__id: b\r\n\r\n");
 	assert_int_equal(parsed("others", slice_of(text)).result, HTTP_READY);
 }
@@ -1224,6 +1228,78 @@ static void test_cookie_limits(void **state)
 	check_refused("Cookie lines", slice_of(text), 431);
 }
 
+/* All lines are kept, in their order; one more than there may be is refused. */
+static void test_forwarded_lines(void **state)
+{
+	char text[1024], value[8];
+	size_t len = (size_t)snprintf(text, sizeof text, GET);
+	struct outcome o;
+
+	(void)state;
+	for (uint32_t lines = 1; lines <= HTTP_FORWARDED_LINES_MAX; lines++) {
+		snprintf(value, sizeof value, "::%u", lines);
+		len += (size_t)snprintf(text + len, sizeof text - len, "x-forwarded-for: %s\r\n",
+		                        value);
+		snprintf(text + len, sizeof text - len, "\r\n");
+		o = parsed(value, slice_of(text));
+		assert_int_equal(o.request.forwarded_lines, lines);
+		check_slice(value, "first", o.request.forwarded[0], "::1");
+		check_slice(value, "last", o.request.forwarded[lines - 1], value);
+	}
+	snprintf(text + len, sizeof text - len, "X-Forwarded-For: ::\r\n");
+	check_refused("one more", slice_of(text), 431);
+}
+
+static void test_target_split(void **state)
+{
+	static const struct {
+		const char *in, *scheme, *authority, *uri;      /* uri NULL: none */
+	} cases[] = {
+		{ "/",                 NULL,    NULL,     "/" },
+		{ "//a/../b?c=/&d",    NULL,    NULL,     "//a/../b?c=/&d" },
+		{ "http://a/",         "http",  "a",      "/" },
+		{ "HTTPS://a.b:1/c?d", "HTTPS", "a.b:1",  "/c?d" },
+		{ "http://[::1]/",     "http",  "[::1]",  "/" },
+		{ "",                  NULL,    NULL,     NULL },
+		{ "*",                 NULL,    NULL,     NULL },
+		{ "a",                 NULL,    NULL,     NULL },
+		{ "?a",                NULL,    NULL,     NULL },
+		{ "a:80",              NULL,    NULL,     NULL },
+		{ "http:/a/",          NULL,    NULL,     NULL },
+		{ "http:///a",         NULL,    NULL,     NULL },
+		{ "http://a",          NULL,    NULL,     NULL },
+		{ "http://a?b",        NULL,    NULL,     NULL },
+		{ "http://a b/",       NULL,    NULL,     NULL },
+		{ "http://u@a/",       NULL,    NULL,     NULL },
+		{ "ws://a/",           NULL,    NULL,     NULL },
+		{ "/a b",              NULL,    NULL,     NULL },
+		{ "/a\tb",             NULL,    NULL,     NULL },
+		{ "/a#b",              NULL,    NULL,     NULL },
+		{ "/\x80",             NULL,    NULL,     NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		struct http_target t;
+		bool split = http_target_split(slice_of(cases[i].in), &t);
+
+		if (split != (cases[i].uri != NULL))
+			fail_msg("%s", cases[i].in);
+		if (!split)
+			continue;
+		check_slice(cases[i].in, "scheme", t.scheme, cases[i].scheme);
+		check_slice(cases[i].in, "authority", t.authority, cases[i].authority);
+		check_slice(cases[i].in, "uri", t.uri, cases[i].uri);
+	}
+	assert_false(http_target_split((struct slice){ 0 }, &(struct http_target){ 0 }));
+	assert_true(http_is_token(SLICE("M-SEARCH")));
+	assert_false(http_is_token(SLICE("")) || http_is_token(SLICE("a b")) ||
+	             http_is_token(SLICE("a:")));
+	assert_true(http_is_authority(SLICE("a.test:80")));
+	assert_false(http_is_authority(SLICE("")) || http_is_authority(SLICE("a, b")) ||
+	             http_is_authority(SLICE("a..b")));
+}
+
 static void test_host_name(void **state)
 {
 	static const char *const cases[][2] = {
@@ -1450,6 +1526,8 @@ int main(void)
 		cmocka_unit_test(test_form),
 		cmocka_unit_test(test_cookies),
 		cmocka_unit_test(test_cookie_limits),
+		cmocka_unit_test(test_forwarded_lines),
+		cmocka_unit_test(test_target_split),
 		cmocka_unit_test(test_host_name),
 		cmocka_unit_test(test_accepts),
 		cmocka_unit_test(test_reason),

@@ -402,6 +402,21 @@ static void test_addresses(void **state)
 		  false },
 		{ "two lines, the last empty", "127.0.0.1",
 		  FORWARDED_FOR("203.0.113.7") FORWARDED_FOR(""), "127.0.0.1", false },
+		{ "a line of ours behind", "127.0.0.1",
+		  FORWARDED_FOR("198.51.100.1, 203.0.113.7") FORWARDED_FOR("127.0.0.2"),
+		  "203.0.113.7", true },
+		{ "three lines, two of ours", "127.0.0.1",
+		  FORWARDED_FOR("203.0.113.7") FORWARDED_FOR("127.0.0.3, ::1")
+		  FORWARDED_FOR("127.0.0.2"), "203.0.113.7", true },
+		{ "lines of ours alone", "127.0.0.1",
+		  FORWARDED_FOR("127.0.0.3") FORWARDED_FOR("127.0.0.2"), "127.0.0.3", true },
+		{ "garbage in the line before", "127.0.0.1",
+		  FORWARDED_FOR("203.0.113.7, x") FORWARDED_FOR("127.0.0.2"), "127.0.0.1", false },
+		{ "an empty line between", "127.0.0.1",
+		  FORWARDED_FOR("203.0.113.7") FORWARDED_FOR("") FORWARDED_FOR("127.0.0.2"),
+		  "127.0.0.1", false },
+		{ "lines of a stranger's", "192.0.2.1",
+		  FORWARDED_FOR("203.0.113.7") FORWARDED_FOR("127.0.0.2"), "192.0.2.1", false },
 		{ "untrusted", "192.0.2.1", FORWARDED_FOR("203.0.113.7"), "192.0.2.1", false },
 		{ "untrusted IPv6", "2001:db8::1", FORWARDED_FOR("203.0.113.7"), "2001:db8::1",
 		  false },
@@ -431,6 +446,72 @@ static void test_addresses(void **state)
 	assert_int_equal(ask(FORWARDED_FOR("203.0.113.7"), "127.0.0.1"), KV_OK);
 	assert_false(id.forwarded);
 	assert_false(identity_peer_trusted(&config, &peer));
+}
+
+/* F06: "" is what nobody tells, or two fields tell differently. */
+static void test_original(void **state)
+{
+	static const struct {
+		const char *name, *fields, *method, *scheme, *host, *uri;
+	} cases[] = {
+		{ "nothing", "", "", "", "", "" },
+		{ "nginx, Caddy, Traefik, HAProxy",
+		  "X-Forwarded-Method: PATCH\r\nX-Forwarded-Proto: https\r\n"
+		  "X-Forwarded-Host: shop.test:8443\r\nX-Forwarded-Uri: /a%2fb/?c=d&e\r\n",
+		  "PATCH", "https", "shop.test:8443", "/a%2fb/?c=d&e" },
+		{ "X-Original-URI", "X-Original-URI: /a?b\r\n", "", "", "", "/a?b" },
+		{ "X-Original-URL", "X-Original-URL: https://shop.test/a?b\r\n",
+		  "", "https", "shop.test", "/a?b" },
+		{ "X-Original-URL, a path", "X-Original-URL: /a\r\n", "", "", "", "/a" },
+		{ "absolute-form, IPv6", "X-Forwarded-Uri: http://[2001:db8::7]:80/\r\n",
+		  "", "http", "[2001:db8::7]:80", "/" },
+		{ "all agree", "X-Original-URL: http://a.test/b\r\nX-Original-URI: /b\r\n"
+		  "X-Forwarded-Uri: /b\r\nX-Forwarded-Host: a.test\r\n"
+		  "X-Forwarded-Proto: http\r\n", "", "http", "a.test", "/b" },
+		{ "the client's other field", "X-Forwarded-Uri: /account/\r\n"
+		  "X-Original-URI: /\r\n", "", "", "", "" },
+		{ "and a third", "X-Forwarded-Uri: /account/\r\nX-Original-URI: /\r\n"
+		  "X-Original-URL: /account/\r\n", "", "", "", "" },
+		{ "another host", "X-Forwarded-Host: a.test\r\n"
+		  "X-Original-URL: http://b.test/\r\n", "", "http", "", "/" },
+		{ "another scheme", "X-Forwarded-Proto: https\r\n"
+		  "X-Original-URL: http://b.test/\r\n", "", "", "b.test", "/" },
+		{ "garbage beside a good one", "X-Forwarded-Uri: /a\r\nX-Original-URI: a\r\n",
+		  "", "", "", "" },
+		{ "empty beside a good one", "X-Forwarded-Uri: /a\r\nX-Original-URI:\r\n",
+		  "", "", "", "" },
+		{ "no path", "X-Original-URL: http://a.test\r\n", "", "", "", "" },
+		{ "a query alone", "X-Original-URL: http://a.test?b\r\n", "", "", "", "" },
+		{ "another scheme's", "X-Original-URL: ftp://a.test/\r\n", "", "", "", "" },
+		{ "user information", "X-Original-URL: http://u@a.test/\r\n", "", "", "", "" },
+		{ "a relative one", "X-Original-URI: a/b\r\n", "", "", "", "" },
+		{ "asterisk", "X-Forwarded-Uri: *\r\n", "", "", "", "" },
+		{ "a blank", "X-Forwarded-Uri: /a b\r\n", "", "", "", "" },
+		{ "a fragment", "X-Forwarded-Uri: /a#b\r\n", "", "", "", "" },
+		{ "beyond ASCII", "X-Forwarded-Uri: /\xc3\xa4\r\n", "", "", "", "" },
+		{ "empty", "X-Forwarded-Uri:\r\nX-Forwarded-Method:\r\n"
+		  "X-Forwarded-Host:\r\nX-Forwarded-Proto:\r\n", "", "", "", "" },
+		{ "no token", "X-Forwarded-Method: GET POST\r\n", "", "", "", "" },
+		{ "lists", "X-Forwarded-Host: a.test, b.test\r\n"
+		  "X-Forwarded-Proto: https, http\r\n", "", "", "", "" },
+		{ "a host that is none", "X-Forwarded-Host: a..test\r\n", "", "", "", "" },
+	};
+
+	(void)state;
+	set_config("");
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		const struct identity_original *o = &id.original;
+
+		assert_int_equal(ask(cases[i].fields, "127.0.0.1"), KV_OK);
+		if (!slice_eq(o->method, slice_of(cases[i].method)) ||
+		    !slice_eq(o->scheme, slice_of(cases[i].scheme)) ||
+		    !slice_eq(o->host, slice_of(cases[i].host)) ||
+		    !slice_eq(o->uri, slice_of(cases[i].uri)))
+			fail_msg("%s", cases[i].name);
+		assert_int_equal(ask(cases[i].fields, "192.0.2.1"), KV_OK);
+		if (o->method.len + o->scheme.len + o->host.len + o->uri.len > 0)
+			fail_msg("%s, from a stranger", cases[i].name);
+	}
 }
 
 #define ANY      "sid_trust=any"
@@ -1162,6 +1243,7 @@ int main(void)
 		IN_A_STORE(test_memo_forgets_no_rule),
 		IN_A_STORE(test_memo_over_a_new_store),
 		IN_A_STORE(test_addresses),
+		IN_A_STORE(test_original),
 		IN_A_STORE(test_realms),
 		IN_A_STORE(test_hosts_that_no_realm_equals),
 		IN_A_STORE(test_sessions),

@@ -393,7 +393,9 @@ def test_forwarded_for(store, keys, peer, hops, address):
     assert ("event=forwarded_ignored" in server.log()) == (peer == CLIENT)
 
 
-@pytest.mark.parametrize("field", ["X-Forwarded-For", "x-forwarded-host", "X-Forwarded-Proto"])
+@pytest.mark.parametrize("field", [
+    "X-Forwarded-For", "x-forwarded-host", "X-Forwarded-Proto", "X-Forwarded-Method",
+    "X-Forwarded-Uri"])
 def test_ignored_fields_are_logged(store, field):
     """F06: once a minute, with the name of the setting; never what was believed."""
     server = store.serve(listen="proxy:127.0.0.1:0", ops_listen="", trusted_proxies=PROXY)

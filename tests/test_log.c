@@ -183,6 +183,16 @@ static void test_quote(void **state)
 	assert_ptr_equal(log_quote(NULL, 0, SLICE("a")), NULL);
 }
 
+static void test_key(void **state)
+{
+	static const uint8_t key[20] = { 0x00, 0x1a, 0xb2, 0xff, 0xcc, 0xcc };
+	char out[LOG_KEY_LEN];
+
+	(void)state;
+	assert_ptr_equal(log_key(out, key), out);
+	assert_string_equal(out, "001ab2ff");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -191,6 +201,7 @@ int main(void)
 		cmocka_unit_test(test_long_line),
 		cmocka_unit_test(test_errno),
 		cmocka_unit_test(test_quote),
+		cmocka_unit_test(test_key),
 	};
 
 	return cmocka_run_group_tests_name("log", tests, NULL, NULL);
