@@ -359,85 +359,85 @@ static void test_memo_over_a_new_store(void **state)
 		assert_int_equal(refusal_of(fields[i]), IDENTITY_KEY_BAD);
 }
 
+static const struct {
+	const char *name, *from, *fields, *address;
+	bool forwarded;
+} addresses[] = {
+	{ "none", "127.0.0.1", "", "127.0.0.1", false },
+	{ "one", "127.0.0.1", FORWARDED_FOR("203.0.113.7"), "203.0.113.7", true },
+	{ "from IPv6", "::1", FORWARDED_FOR("203.0.113.7"), "203.0.113.7", true },
+	{ "IPv6", "127.0.0.1", FORWARDED_FOR("2001:db8::7"), "2001:db8::7", true },
+	{ "IPv6 in brackets", "127.0.0.1", FORWARDED_FOR("[2001:db8::7]"), "2001:db8::7",
+	  true },
+	{ "the rightmost", "127.0.0.1",
+	  FORWARDED_FOR("198.51.100.1, 10.0.0.1, 203.0.113.7"), "203.0.113.7", true },
+	{ "no blanks", "127.0.0.1", FORWARDED_FOR("198.51.100.1,203.0.113.7"),
+	  "203.0.113.7", true },
+	{ "garbage in front", "127.0.0.1", FORWARDED_FOR("unknown, ,;\", 203.0.113.7"),
+	  "203.0.113.7", true },
+	{ "several lines", "127.0.0.1",
+	  FORWARDED_FOR("198.51.100.1") FORWARDED_FOR("203.0.113.7"), "203.0.113.7", true },
+	{ "a proxy of ours in it", "127.0.0.1", FORWARDED_FOR("203.0.113.7, 127.0.0.1"),
+	  "203.0.113.7", true },
+	{ "forged in front of it", "127.0.0.1",
+	  FORWARDED_FOR("198.51.100.1, 203.0.113.7, 127.0.0.9, 127.0.0.1"),
+	  "203.0.113.7", true },
+	{ "proxies of ours alone", "127.0.0.1", FORWARDED_FOR("127.0.0.3, 127.0.0.2"),
+	  "127.0.0.3", true },
+	{ "garbage behind one of ours", "127.0.0.1",
+	  FORWARDED_FOR("203.0.113.7, unknown, 127.0.0.2"), "127.0.0.1", false },
+	{ "garbage", "127.0.0.1", FORWARDED_FOR("unknown"), "127.0.0.1", false },
+	{ "garbage at the right", "127.0.0.1", FORWARDED_FOR("203.0.113.7, unknown"),
+	  "127.0.0.1", false },
+	{ "a host name", "127.0.0.1", FORWARDED_FOR("localhost"), "127.0.0.1", false },
+	{ "with a port", "127.0.0.1", FORWARDED_FOR("203.0.113.7:80"), "127.0.0.1", false },
+	{ "four and a half", "127.0.0.1", FORWARDED_FOR("203.0.113.7.1"), "127.0.0.1",
+	  false },
+	{ "octal", "127.0.0.1", FORWARDED_FOR("0203.0.113.7"), "127.0.0.1", false },
+	{ "empty", "127.0.0.1", FORWARDED_FOR(""), "127.0.0.1", false },
+	{ "a comma", "127.0.0.1", FORWARDED_FOR(","), "127.0.0.1", false },
+	{ "a comma at the right", "127.0.0.1", FORWARDED_FOR("203.0.113.7,"), "127.0.0.1",
+	  false },
+	{ "two lines, the last empty", "127.0.0.1",
+	  FORWARDED_FOR("203.0.113.7") FORWARDED_FOR(""), "127.0.0.1", false },
+	{ "a line of ours behind", "127.0.0.1",
+	  FORWARDED_FOR("198.51.100.1, 203.0.113.7") FORWARDED_FOR("127.0.0.2"),
+	  "203.0.113.7", true },
+	{ "three lines, two of ours", "127.0.0.1",
+	  FORWARDED_FOR("203.0.113.7") FORWARDED_FOR("127.0.0.3, ::1")
+	  FORWARDED_FOR("127.0.0.2"), "203.0.113.7", true },
+	{ "lines of ours alone", "127.0.0.1",
+	  FORWARDED_FOR("127.0.0.3") FORWARDED_FOR("127.0.0.2"), "127.0.0.3", true },
+	{ "garbage in the line before", "127.0.0.1",
+	  FORWARDED_FOR("203.0.113.7, x") FORWARDED_FOR("127.0.0.2"), "127.0.0.1", false },
+	{ "an empty line between", "127.0.0.1",
+	  FORWARDED_FOR("203.0.113.7") FORWARDED_FOR("") FORWARDED_FOR("127.0.0.2"),
+	  "127.0.0.1", false },
+	{ "lines of a stranger's", "192.0.2.1",
+	  FORWARDED_FOR("203.0.113.7") FORWARDED_FOR("127.0.0.2"), "192.0.2.1", false },
+	{ "untrusted", "192.0.2.1", FORWARDED_FOR("203.0.113.7"), "192.0.2.1", false },
+	{ "untrusted IPv6", "2001:db8::1", FORWARDED_FOR("203.0.113.7"), "2001:db8::1",
+	  false },
+	{ "one beside the trusted", "128.0.0.0", FORWARDED_FOR("127.0.0.1"), "128.0.0.0",
+	  false },
+	{ "trusted, mapped", "::ffff:127.0.0.9", FORWARDED_FOR("203.0.113.7"),
+	  "203.0.113.7", true },
+	{ "a Unix socket's", "::", FORWARDED_FOR("203.0.113.7"), "203.0.113.7", true },
+	{ "beside it", "::2", FORWARDED_FOR("203.0.113.7"), "::2", false },
+};
+
 static void test_addresses(void **state)
 {
-	static const struct {
-		const char *name, *from, *fields, *address;
-		bool forwarded;
-	} cases[] = {
-		{ "none", "127.0.0.1", "", "127.0.0.1", false },
-		{ "one", "127.0.0.1", FORWARDED_FOR("203.0.113.7"), "203.0.113.7", true },
-		{ "from IPv6", "::1", FORWARDED_FOR("203.0.113.7"), "203.0.113.7", true },
-		{ "IPv6", "127.0.0.1", FORWARDED_FOR("2001:db8::7"), "2001:db8::7", true },
-		{ "IPv6 in brackets", "127.0.0.1", FORWARDED_FOR("[2001:db8::7]"), "2001:db8::7",
-		  true },
-		{ "the rightmost", "127.0.0.1",
-		  FORWARDED_FOR("198.51.100.1, 10.0.0.1, 203.0.113.7"), "203.0.113.7", true },
-		{ "no blanks", "127.0.0.1", FORWARDED_FOR("198.51.100.1,203.0.113.7"),
-		  "203.0.113.7", true },
-		{ "garbage in front", "127.0.0.1", FORWARDED_FOR("unknown, ,;\", 203.0.113.7"),
-		  "203.0.113.7", true },
-		{ "several lines", "127.0.0.1",
-		  FORWARDED_FOR("198.51.100.1") FORWARDED_FOR("203.0.113.7"), "203.0.113.7", true },
-		{ "a proxy of ours in it", "127.0.0.1", FORWARDED_FOR("203.0.113.7, 127.0.0.1"),
-		  "203.0.113.7", true },
-		{ "forged in front of it", "127.0.0.1",
-		  FORWARDED_FOR("198.51.100.1, 203.0.113.7, 127.0.0.9, 127.0.0.1"),
-		  "203.0.113.7", true },
-		{ "proxies of ours alone", "127.0.0.1", FORWARDED_FOR("127.0.0.3, 127.0.0.2"),
-		  "127.0.0.3", true },
-		{ "garbage behind one of ours", "127.0.0.1",
-		  FORWARDED_FOR("203.0.113.7, unknown, 127.0.0.2"), "127.0.0.1", false },
-		{ "garbage", "127.0.0.1", FORWARDED_FOR("unknown"), "127.0.0.1", false },
-		{ "garbage at the right", "127.0.0.1", FORWARDED_FOR("203.0.113.7, unknown"),
-		  "127.0.0.1", false },
-		{ "a host name", "127.0.0.1", FORWARDED_FOR("localhost"), "127.0.0.1", false },
-		{ "with a port", "127.0.0.1", FORWARDED_FOR("203.0.113.7:80"), "127.0.0.1", false },
-		{ "four and a half", "127.0.0.1", FORWARDED_FOR("203.0.113.7.1"), "127.0.0.1",
-		  false },
-		{ "octal", "127.0.0.1", FORWARDED_FOR("0203.0.113.7"), "127.0.0.1", false },
-		{ "empty", "127.0.0.1", FORWARDED_FOR(""), "127.0.0.1", false },
-		{ "a comma", "127.0.0.1", FORWARDED_FOR(","), "127.0.0.1", false },
-		{ "a comma at the right", "127.0.0.1", FORWARDED_FOR("203.0.113.7,"), "127.0.0.1",
-		  false },
-		{ "two lines, the last empty", "127.0.0.1",
-		  FORWARDED_FOR("203.0.113.7") FORWARDED_FOR(""), "127.0.0.1", false },
-		{ "a line of ours behind", "127.0.0.1",
-		  FORWARDED_FOR("198.51.100.1, 203.0.113.7") FORWARDED_FOR("127.0.0.2"),
-		  "203.0.113.7", true },
-		{ "three lines, two of ours", "127.0.0.1",
-		  FORWARDED_FOR("203.0.113.7") FORWARDED_FOR("127.0.0.3, ::1")
-		  FORWARDED_FOR("127.0.0.2"), "203.0.113.7", true },
-		{ "lines of ours alone", "127.0.0.1",
-		  FORWARDED_FOR("127.0.0.3") FORWARDED_FOR("127.0.0.2"), "127.0.0.3", true },
-		{ "garbage in the line before", "127.0.0.1",
-		  FORWARDED_FOR("203.0.113.7, x") FORWARDED_FOR("127.0.0.2"), "127.0.0.1", false },
-		{ "an empty line between", "127.0.0.1",
-		  FORWARDED_FOR("203.0.113.7") FORWARDED_FOR("") FORWARDED_FOR("127.0.0.2"),
-		  "127.0.0.1", false },
-		{ "lines of a stranger's", "192.0.2.1",
-		  FORWARDED_FOR("203.0.113.7") FORWARDED_FOR("127.0.0.2"), "192.0.2.1", false },
-		{ "untrusted", "192.0.2.1", FORWARDED_FOR("203.0.113.7"), "192.0.2.1", false },
-		{ "untrusted IPv6", "2001:db8::1", FORWARDED_FOR("203.0.113.7"), "2001:db8::1",
-		  false },
-		{ "one beside the trusted", "128.0.0.0", FORWARDED_FOR("127.0.0.1"), "128.0.0.0",
-		  false },
-		{ "trusted, mapped", "::ffff:127.0.0.9", FORWARDED_FOR("203.0.113.7"),
-		  "203.0.113.7", true },
-		{ "a Unix socket's", "::", FORWARDED_FOR("203.0.113.7"), "203.0.113.7", true },
-		{ "beside it", "::2", FORWARDED_FOR("203.0.113.7"), "::2", false },
-	};
-
 	(void)state;
 	set_config("");
-	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+	for (size_t i = 0; i < COUNT_OF(addresses); i++) {
 		struct address want;
 
-		assert_int_equal(ask(cases[i].fields, cases[i].from), KV_OK);
-		assert_true(address_parse(slice_of(cases[i].address), &want));
+		assert_int_equal(ask(addresses[i].fields, addresses[i].from), KV_OK);
+		assert_true(address_parse(slice_of(addresses[i].address), &want));
 		if (memcmp(&id.address, &want, sizeof want) != 0 ||
-		    id.forwarded != cases[i].forwarded)
-			fail_msg("%s", cases[i].name);
+		    id.forwarded != addresses[i].forwarded)
+			fail_msg("%s", addresses[i].name);
 	}
 	set_config("trusted_proxies=127.0.0.1,::1");
 	assert_int_equal(ask(FORWARDED_FOR("203.0.113.7"), "::"), KV_OK);
@@ -449,68 +449,68 @@ static void test_addresses(void **state)
 }
 
 /* F06: "" is what nobody tells, or two fields tell differently. */
+static const struct {
+	const char *name, *fields, *method, *scheme, *host, *uri;
+} originals[] = {
+	{ "nothing", "", "", "", "", "" },
+	{ "nginx, Caddy, Traefik, HAProxy",
+	  "X-Forwarded-Method: PATCH\r\nX-Forwarded-Proto: https\r\n"
+	  "X-Forwarded-Host: shop.test:8443\r\nX-Forwarded-Uri: /a%2fb/?c=d&e\r\n",
+	  "PATCH", "https", "shop.test:8443", "/a%2fb/?c=d&e" },
+	{ "X-Original-URI", "X-Original-URI: /a?b\r\n", "", "", "", "/a?b" },
+	{ "X-Original-URL", "X-Original-URL: https://shop.test/a?b\r\n",
+	  "", "https", "shop.test", "/a?b" },
+	{ "X-Original-URL, a path", "X-Original-URL: /a\r\n", "", "", "", "/a" },
+	{ "absolute-form, IPv6", "X-Forwarded-Uri: http://[2001:db8::7]:80/\r\n",
+	  "", "http", "[2001:db8::7]:80", "/" },
+	{ "all agree", "X-Original-URL: http://a.test/b\r\nX-Original-URI: /b\r\n"
+	  "X-Forwarded-Uri: /b\r\nX-Forwarded-Host: a.test\r\n"
+	  "X-Forwarded-Proto: http\r\n", "", "http", "a.test", "/b" },
+	{ "the client's other field", "X-Forwarded-Uri: /account/\r\n"
+	  "X-Original-URI: /\r\n", "", "", "", "" },
+	{ "and a third", "X-Forwarded-Uri: /account/\r\nX-Original-URI: /\r\n"
+	  "X-Original-URL: /account/\r\n", "", "", "", "" },
+	{ "another host", "X-Forwarded-Host: a.test\r\n"
+	  "X-Original-URL: http://b.test/\r\n", "", "http", "", "/" },
+	{ "another scheme", "X-Forwarded-Proto: https\r\n"
+	  "X-Original-URL: http://b.test/\r\n", "", "", "b.test", "/" },
+	{ "garbage beside a good one", "X-Forwarded-Uri: /a\r\nX-Original-URI: a\r\n",
+	  "", "", "", "" },
+	{ "empty beside a good one", "X-Forwarded-Uri: /a\r\nX-Original-URI:\r\n",
+	  "", "", "", "" },
+	{ "no path", "X-Original-URL: http://a.test\r\n", "", "", "", "" },
+	{ "a query alone", "X-Original-URL: http://a.test?b\r\n", "", "", "", "" },
+	{ "another scheme's", "X-Original-URL: ftp://a.test/\r\n", "", "", "", "" },
+	{ "user information", "X-Original-URL: http://u@a.test/\r\n", "", "", "", "" },
+	{ "a relative one", "X-Original-URI: a/b\r\n", "", "", "", "" },
+	{ "asterisk", "X-Forwarded-Uri: *\r\n", "", "", "", "" },
+	{ "a blank", "X-Forwarded-Uri: /a b\r\n", "", "", "", "" },
+	{ "a fragment", "X-Forwarded-Uri: /a#b\r\n", "", "", "", "" },
+	{ "beyond ASCII", "X-Forwarded-Uri: /\xc3\xa4\r\n", "", "", "", "" },
+	{ "empty", "X-Forwarded-Uri:\r\nX-Forwarded-Method:\r\n"
+	  "X-Forwarded-Host:\r\nX-Forwarded-Proto:\r\n", "", "", "", "" },
+	{ "no token", "X-Forwarded-Method: GET POST\r\n", "", "", "", "" },
+	{ "lists", "X-Forwarded-Host: a.test, b.test\r\n"
+	  "X-Forwarded-Proto: https, http\r\n", "", "", "", "" },
+	{ "a host that is none", "X-Forwarded-Host: a..test\r\n", "", "", "", "" },
+};
+
 static void test_original(void **state)
 {
-	static const struct {
-		const char *name, *fields, *method, *scheme, *host, *uri;
-	} cases[] = {
-		{ "nothing", "", "", "", "", "" },
-		{ "nginx, Caddy, Traefik, HAProxy",
-		  "X-Forwarded-Method: PATCH\r\nX-Forwarded-Proto: https\r\n"
-		  "X-Forwarded-Host: shop.test:8443\r\nX-Forwarded-Uri: /a%2fb/?c=d&e\r\n",
-		  "PATCH", "https", "shop.test:8443", "/a%2fb/?c=d&e" },
-		{ "X-Original-URI", "X-Original-URI: /a?b\r\n", "", "", "", "/a?b" },
-		{ "X-Original-URL", "X-Original-URL: https://shop.test/a?b\r\n",
-		  "", "https", "shop.test", "/a?b" },
-		{ "X-Original-URL, a path", "X-Original-URL: /a\r\n", "", "", "", "/a" },
-		{ "absolute-form, IPv6", "X-Forwarded-Uri: http://[2001:db8::7]:80/\r\n",
-		  "", "http", "[2001:db8::7]:80", "/" },
-		{ "all agree", "X-Original-URL: http://a.test/b\r\nX-Original-URI: /b\r\n"
-		  "X-Forwarded-Uri: /b\r\nX-Forwarded-Host: a.test\r\n"
-		  "X-Forwarded-Proto: http\r\n", "", "http", "a.test", "/b" },
-		{ "the client's other field", "X-Forwarded-Uri: /account/\r\n"
-		  "X-Original-URI: /\r\n", "", "", "", "" },
-		{ "and a third", "X-Forwarded-Uri: /account/\r\nX-Original-URI: /\r\n"
-		  "X-Original-URL: /account/\r\n", "", "", "", "" },
-		{ "another host", "X-Forwarded-Host: a.test\r\n"
-		  "X-Original-URL: http://b.test/\r\n", "", "http", "", "/" },
-		{ "another scheme", "X-Forwarded-Proto: https\r\n"
-		  "X-Original-URL: http://b.test/\r\n", "", "", "b.test", "/" },
-		{ "garbage beside a good one", "X-Forwarded-Uri: /a\r\nX-Original-URI: a\r\n",
-		  "", "", "", "" },
-		{ "empty beside a good one", "X-Forwarded-Uri: /a\r\nX-Original-URI:\r\n",
-		  "", "", "", "" },
-		{ "no path", "X-Original-URL: http://a.test\r\n", "", "", "", "" },
-		{ "a query alone", "X-Original-URL: http://a.test?b\r\n", "", "", "", "" },
-		{ "another scheme's", "X-Original-URL: ftp://a.test/\r\n", "", "", "", "" },
-		{ "user information", "X-Original-URL: http://u@a.test/\r\n", "", "", "", "" },
-		{ "a relative one", "X-Original-URI: a/b\r\n", "", "", "", "" },
-		{ "asterisk", "X-Forwarded-Uri: *\r\n", "", "", "", "" },
-		{ "a blank", "X-Forwarded-Uri: /a b\r\n", "", "", "", "" },
-		{ "a fragment", "X-Forwarded-Uri: /a#b\r\n", "", "", "", "" },
-		{ "beyond ASCII", "X-Forwarded-Uri: /\xc3\xa4\r\n", "", "", "", "" },
-		{ "empty", "X-Forwarded-Uri:\r\nX-Forwarded-Method:\r\n"
-		  "X-Forwarded-Host:\r\nX-Forwarded-Proto:\r\n", "", "", "", "" },
-		{ "no token", "X-Forwarded-Method: GET POST\r\n", "", "", "", "" },
-		{ "lists", "X-Forwarded-Host: a.test, b.test\r\n"
-		  "X-Forwarded-Proto: https, http\r\n", "", "", "", "" },
-		{ "a host that is none", "X-Forwarded-Host: a..test\r\n", "", "", "", "" },
-	};
-
 	(void)state;
 	set_config("");
-	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+	for (size_t i = 0; i < COUNT_OF(originals); i++) {
 		const struct identity_original *o = &id.original;
 
-		assert_int_equal(ask(cases[i].fields, "127.0.0.1"), KV_OK);
-		if (!slice_eq(o->method, slice_of(cases[i].method)) ||
-		    !slice_eq(o->scheme, slice_of(cases[i].scheme)) ||
-		    !slice_eq(o->host, slice_of(cases[i].host)) ||
-		    !slice_eq(o->uri, slice_of(cases[i].uri)))
-			fail_msg("%s", cases[i].name);
-		assert_int_equal(ask(cases[i].fields, "192.0.2.1"), KV_OK);
+		assert_int_equal(ask(originals[i].fields, "127.0.0.1"), KV_OK);
+		if (!slice_eq(o->method, slice_of(originals[i].method)) ||
+		    !slice_eq(o->scheme, slice_of(originals[i].scheme)) ||
+		    !slice_eq(o->host, slice_of(originals[i].host)) ||
+		    !slice_eq(o->uri, slice_of(originals[i].uri)))
+			fail_msg("%s", originals[i].name);
+		assert_int_equal(ask(originals[i].fields, "192.0.2.1"), KV_OK);
 		if (o->method.len + o->scheme.len + o->host.len + o->uri.len > 0)
-			fail_msg("%s, from a stranger", cases[i].name);
+			fail_msg("%s, from a stranger", originals[i].name);
 	}
 }
 

@@ -160,6 +160,12 @@ def test_bad_requirements(server, query):
     assert server.get(f"/resolve?{query}").status in (400, 401, 403)
 
 
+@pytest.mark.parametrize("path", ["/", "/account/", "/account/?require=any", "//", "/%2e%2e/"])
+def test_the_path_is_the_proxys(server, path):
+    """F06, F09: what a proxy appends of the client's own admits nobody."""
+    assert server.get("/resolve" + path).status == 404
+
+
 def test_foreign_parameters_are_not_ours(server):
     """A proxy may pass on the client's own query."""
     assert server.get("/resolve?require=any&utm_source=x&a&=&b=%zz").status == 204
