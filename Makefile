@@ -2,7 +2,7 @@
 
 # Left to right: a file may include only headers of modules to its left (`make tidy`).
 MODULES := bytes memory log address proxy throttle config json http sid signing jwt password secret money \
-           record kv client customer product session identity call \
+           record kv clock client customer product session identity call \
            oscar oscar_form oscar_login oscar_user openapi resolve route \
            link seccomp writer hasher server supervisor print command command_key \
            command_customer command_session command_store main

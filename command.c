@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "command.h"
 #include "json.h"
 #include "print.h"
@@ -415,6 +416,21 @@ static void hold_signals(int how)
 	sigprocmask(how, &set, NULL);
 }
 
+/* Judges by the time that the store's sessions are judged by. A snapshot for reading stays. */
+static enum kv_status read_clock(struct command_line *l, enum kv_mode mode)
+{
+	struct clock clock = { .now_us = l->now_us };
+	enum kv_status status = mode == KV_READ ? kv_begin_read(l->kv) : command_begin(l);
+
+	if (status != KV_OK)
+		return status;
+	status = clock_follow(&clock, l->kv);
+	l->now_us = clock.now_us;
+	if (mode != KV_READ)
+		command_abort(l);
+	return status;
+}
+
 int command_open(struct command_line *l, enum kv_mode mode)
 {
 	struct kv_options o = {
@@ -443,9 +459,7 @@ int command_open(struct command_line *l, enum kv_mode mode)
 	hold_signals(SIG_UNBLOCK);
 	if (l->kv == NULL)
 		return command_fail(COMMAND_SYSTEM, "%s", error);
-	if (mode != KV_READ)
-		return COMMAND_DONE;
-	status = kv_begin_read(l->kv);
+	status = read_clock(l, mode);
 	return status == KV_OK ? COMMAND_DONE : command_store(l, status);
 }
 

@@ -1,4 +1,7 @@
 /* command_session.c -- sidecart session and sidecart sid: sessions listed, shown, revoked. */
+#include <time.h>
+
+#include "clock.h"
 #include "command.h"
 #include "identity.h"
 #include "print.h"
@@ -260,6 +263,28 @@ static enum kv_status revoke_some(struct command_line *l, struct record_key *aft
 	return status;
 }
 
+/* No session is left that could live again: the store's clock may be the wall clock again. */
+static enum kv_status set_clock_back(struct command_line *l)
+{
+	uint64_t wall_s = (uint64_t)time(NULL);
+	enum kv_status status = KV_OK;
+
+	if (wall_s >= now_s(l))
+		return KV_OK;
+	if ((status = command_begin(l)) != KV_OK)
+		return status;
+	kv_use_reserve(l->kv);
+	status = clock_set(l->kv, wall_s);
+	if (status == KV_OK)
+		status = command_commit(l);
+	else
+		command_abort(l);
+	if (status == KV_OK)
+		command_say("the store's clock was set back by %llu s",
+		            (unsigned long long)(now_s(l) - wall_s));
+	return status;
+}
+
 static int revoke_all(struct command_line *l)
 {
 	struct record_key after = { .len = 0 };
@@ -280,7 +305,9 @@ static int revoke_all(struct command_line *l)
 		if (committed != KV_OK)
 			status = committed;
 	}
-	if (status != KV_NOT_FOUND)
+	if (status == KV_NOT_FOUND)
+		status = set_clock_back(l);
+	if (status != KV_OK)
 		return command_store(l, status);
 	command_say("sessions ended: %llu", (unsigned long long)ended);
 	return COMMAND_DONE;

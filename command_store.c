@@ -383,15 +383,16 @@ static enum kv_status count(struct command_line *l, uint64_t counts[KINDS])
 	return status == KV_NOT_FOUND ? KV_OK : status;
 }
 
-static void print_stat(const struct config *config, const struct kv_stat *s,
+static void print_stat(const struct command_line *l, const struct kv_stat *s,
                        const uint64_t counts[KINDS])
 {
+	uint64_t wall_s = (uint64_t)time(NULL), now_s = l->now_us / 1000000;
 	uint64_t in_use = (s->used_bytes - s->free_bytes) * 1000 / s->map_bytes;
 	uint64_t behind = s->oldest_reader > 0 ? s->last_snapshot - s->oldest_reader : 0;
-	uint32_t rounds = config->password_iterations;
+	uint32_t rounds = l->config.password_iterations;
 	const struct print_cell others[] = {
 		{ "entries", PRINT_NUMBER, { 0 }, s->entries },
-		{ "data", PRINT_TEXT, slice_of(config->data), 0 },
+		{ "data", PRINT_TEXT, slice_of(l->config.data), 0 },
 		{ "map_bytes", PRINT_BYTES, { 0 }, s->map_bytes },
 		{ "used_bytes", PRINT_BYTES, { 0 }, s->used_bytes },
 		{ "free_bytes", PRINT_BYTES, { 0 }, s->free_bytes },
@@ -402,6 +403,7 @@ static void print_stat(const struct config *config, const struct kv_stat *s,
 		{ "readers", PRINT_NUMBER, { 0 }, s->readers },
 		{ "readers_max", PRINT_NUMBER, { 0 }, s->readers_max },
 		{ "oldest_reader_behind", PRINT_NUMBER, { 0 }, behind },
+		{ "clock_ahead_s", PRINT_NUMBER, { 0 }, now_s > wall_s ? now_s - wall_s : 0 },
 		{ "password_iterations", PRINT_NUMBER, { 0 }, rounds },
 		{ "password_checks_per_second", PRINT_TENTHS, { 0 }, password_speed(rounds) },
 	};
@@ -429,6 +431,6 @@ int command_stat(struct command_line *l)
 	if (status != KV_OK)
 		return command_store(l, status);
 	kv_reset(l->kv);
-	print_stat(&l->config, &s, counts);
+	print_stat(l, &s, counts);
 	return COMMAND_DONE;
 }

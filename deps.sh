@@ -19,6 +19,7 @@ packages() {
 	test  python3-django             : end-to-end tests of contrib/django
 	test  chromium chromium-driver   : end-to-end tests of cookies in a real browser
 	test  python3-jsonschema         : end-to-end tests of docs/openapi.json
+	test  python3-lmdb               : end-to-end tests that look into the store
 	check clang                      : second compiler, other warnings
 	check clang-tidy cppcheck        : static analysis
 	check clang-format               : advice on layout

@@ -23,6 +23,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "link.h"
 #include "log.h"
 #include "memory.h"
@@ -127,6 +128,7 @@ struct server {
 	bool accepting, draining, ended, swept; /* swept: since the last connection closed */
 	uint32_t knocked;               /* listeners that somebody waits at, as bits */
 	uint64_t now_ms, sweep_ms;      /* monotonic */
+	struct clock clock;
 	uint64_t date_s;
 	char date[HTTP_DATE_LEN];
 	struct pool conns, inputs, bodies, outputs;
@@ -211,11 +213,14 @@ static uint64_t clock_us(clockid_t clock)
 /* Once a turn. */
 static void read_clocks(struct server *s)
 {
-	s->call.now_us = clock_us(CLOCK_REALTIME);
-	s->now_ms = clock_us(CLOCK_MONOTONIC_COARSE) / 1000;
-	if (call_now_s(&s->call) == s->date_s)
+	uint64_t wall_us = clock_us(CLOCK_REALTIME), ran_us = clock_us(CLOCK_MONOTONIC_COARSE);
+
+	clock_move(&s->clock, wall_us, ran_us);
+	s->call.now_us = s->clock.now_us;
+	s->now_ms = ran_us / 1000;
+	if (wall_us / 1000000 == s->date_s)
 		return;
-	s->date_s = call_now_s(&s->call);
+	s->date_s = wall_us / 1000000;
 	http_date(s->date, s->date_s);
 }
 
@@ -809,13 +814,24 @@ static bool take_step(struct server *s, struct conn *c)
 	return c->state == CONN_BODY ? take_body(s, c) : take_head(s, c);
 }
 
+/* The newest data, and a time that is not behind what it was judged by. */
+static enum kv_status renew_snapshot(struct server *s)
+{
+	enum kv_status status = kv_refresh(s->call.kv);
+
+	if (status == KV_OK)
+		status = clock_follow(&s->clock, s->call.kv);
+	s->call.now_us = s->clock.now_us;
+	return status;
+}
+
 /* Answers what the input holds, up to max_pipeline steps, and writes the answers. */
 static void serve(struct server *s, struct conn *c)
 {
 	uint32_t steps = 0;
 
 	assert(s->output.len == 0);                     /* (6) */
-	s->snapshot = kv_refresh(s->call.kv);           /* (1) */
+	s->snapshot = renew_snapshot(s);                /* (1) */
 	while (serving(c) && c->input->start < c->input->end) {
 		if (steps++ == s->config->max_pipeline) {
 			list_ready(s, c);

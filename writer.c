@@ -21,6 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "json.h"
 #include "link.h"
 #include "log.h"
@@ -40,6 +41,9 @@
 #define STUCK_MS           2000         /* without a packet taken: it is in everybody's way */
 #define SENTENCE_MAX       64           /* of a failure: shorter than any response */
 #define SWEEP_MAX          256          /* entries a second, and at once again where that many */
+#define KEEP_BUSY_S        5            /* the clock goes along with a commit so often, */
+#define KEEP_IDLE_S        60           /* and has one of its own where there was none */
+#define CLOCK_STEP_S       3600         /* of the wall clock: told of */
 #define THROTTLE_ENTRIES   16384
 #define QUESTION_TRIES     3            /* hashers that may die over one question */
 #define NOBODY             UINT32_MAX
@@ -113,6 +117,7 @@ struct writer {
 	uint32_t next_ticket, waiting;  /* parked requests that are not free */
 	bool hasher_wanted;             /* one was asked for and has not come yet */
 	bool draining, sweep_again;
+	struct clock clock;             /* moved once a second: requests bring their own time */
 	uint64_t tick_ms;               /* when the next once-a-second work is due */
 	uint64_t date_s;
 	char date[HTTP_DATE_LEN];
@@ -497,8 +502,10 @@ static void run_batch(struct writer *w)
 		bytes += (size_t)work.head.head_len + work.head.body_len;
 		batch_one(w, &work, &status);
 	}
-	if (kv_writing(w->call.kv))
+	if (kv_writing(w->call.kv)) {
+		clock_keep(&w->clock, w->call.kv, KEEP_BUSY_S); /* the commit tells of failures */
 		status = kv_commit(w->call.kv);
+	}
 	if (status != KV_OK)
 		fail_answers(w, first, first_byte, status);
 }
@@ -682,8 +689,23 @@ static bool obey(struct writer *w)
 	return result != LINK_GONE;
 }
 
-/* One step of the sweep, in a transaction of its own: it may use the store's reserve. */
-static void sweep(struct writer *w)
+/* A step forward ends sessions before their time, one back has this clock go slowly: whoever
+ * set the wall clock should know. While no server ran, it may go on by any time. */
+static void move_clock(struct writer *w)
+{
+	bool first = w->clock.wall_us == 0;
+	int64_t by_s = clock_move(&w->clock, clock_ms(CLOCK_REALTIME) * 1000,
+	                          clock_ms(CLOCK_BOOTTIME) * 1000);
+
+	if (by_s <= -CLOCK_STEP_S || by_s >= CLOCK_STEP_S)
+		log_event(first && by_s > 0 ? LOG_INFO : LOG_WARN, "clock_step",
+		          "by_s=%lld since=%s", (long long)by_s,
+		          first ? "last_run" : "last_look");
+}
+
+/* One step of the sweep, in a transaction of its own: it may use the store's reserve. What it
+ * deletes cannot live again, whatever the clock says later; all else needs the time kept. */
+static void sweep(struct writer *w, uint64_t keep_s)
 {
 	struct kv *kv = w->call.kv;
 	uint32_t seen = 0;
@@ -691,7 +713,12 @@ static void sweep(struct writer *w)
 
 	if (status == KV_OK) {
 		kv_use_reserve(kv);
-		status = session_sweep(kv, clock_ms(CLOCK_REALTIME) / 1000, SWEEP_MAX, &seen);
+		status = clock_follow(&w->clock, kv);
+		move_clock(w);
+		if (status == KV_OK)
+			status = session_sweep(kv, clock_now_s(&w->clock), SWEEP_MAX, &seen);
+		if (status == KV_OK)
+			status = clock_keep(&w->clock, kv, seen > 0 ? KEEP_BUSY_S : keep_s);
 		if (status == KV_OK)
 			status = kv_commit(kv);
 		else
@@ -716,7 +743,7 @@ static void tick(struct writer *w)
 
 	if (now_ms < w->tick_ms && !w->sweep_again)
 		return;
-	sweep(w);
+	sweep(w, KEEP_IDLE_S);
 	if (now_ms < w->tick_ms)
 		return;
 	kv_check_readers(w->call.kv);
@@ -865,6 +892,7 @@ int writer_run(const struct config *config, int control)
 		return 111;
 	link_send_order(control, &ready, -1);
 	serve(&w);
+	sweep(&w, 1);
 	kv_close(w.call.kv);
 	return 0;
 }

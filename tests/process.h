@@ -14,6 +14,7 @@
 #include "customer.h"
 #include "link.h"
 #include "secret.h"
+#include "session.h"
 #include "store.h"
 
 #define PROCESS_WAIT_MS 10000
@@ -131,6 +132,24 @@ static inline void process_clean(void)
 	unlink(store_path("sid.secret"));
 	unlink(store_path("seal.key"));
 	store_remove();
+}
+
+/* A session of ada's under a cookie, begun at `now_s`; `id` is the cookie's value. */
+static inline void process_add_session(struct slice id, uint64_t now_s)
+{
+	char text[SECRET_MAX], error[SECRET_ERROR_MAX];
+	uint8_t key[RECORD_SESSION_KEY_LEN];
+	struct buf secret = BUF(text);
+	struct customer_record ada;
+
+	must(secret_read(config.sid_secret_file, &secret, error), error);
+	session_cookie_key(buf_slice(&secret), id, key);
+	store_open(KV_WRITE);
+	assert_int_equal(kv_begin(store), KV_OK);
+	assert_int_equal(customer_find(store, SLICE("ada"), &ada), KV_OK);
+	assert_int_equal(session_start(store, &config, key, &ada, VIA_COOKIE, now_s), KV_OK);
+	assert_int_equal(kv_commit(store), KV_OK);
+	kv_close(store);
 }
 
 /* Ends it as the supervisor's death does. */

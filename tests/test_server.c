@@ -9,10 +9,12 @@
 #include <sys/resource.h>
 #include <time.h>
 
+#include "clock.h"
 #include "identity.h"
 #include "process.h"
 #include "route.h"
 #include "server.h"
+#include "wall.h"               /* __wrap_clock_gettime */
 
 #define HOST "Host: shop.example.com\r\nX-Api-Key: k\r\n"
 #define SID  "Session-Id: SID:ANON:shop.example.com:a\r\n"
@@ -666,6 +668,76 @@ static void test_drain(void **state)
 	process_clean();
 }
 
+#define COOKIE "0123456789012345678901234567890123456789abc"
+#define SHOW   "GET /resolve HTTP/1.1\r\n" HOST "Cookie: sidecart_session=" COOKIE "\r\n\r\n"
+
+/* On a connection of its own. */
+static long verdict(void)
+{
+	int fd = client();
+	long status;
+
+	say(fd, SHOW);
+	status = hear(fd);
+	close(fd);
+	return status;
+}
+
+/* Plays the writer, which keeps the time. */
+static void keep(uint64_t now_s)
+{
+	store_open(KV_WRITE);
+	assert_int_equal(kv_begin(store), KV_OK);
+	assert_int_equal(clock_set(store, now_s), KV_OK);
+	assert_int_equal(kv_commit(store), KV_OK);
+	kv_close(store);
+}
+
+/* S07: whatever becomes of the wall clock, what has expired stays so, in a new front too. */
+static void test_clock(void **state)
+{
+	static const long steps_s[] = { -10000, 0, -1000000, 50, 89 };
+	uint64_t now_s = (uint64_t)time(NULL);
+
+	(void)state;
+	wall_prepare();
+	process_prepare();
+	config.session_ttl_s = 100;
+	process_add_session(SLICE(COOKIE), now_s);
+	begin();
+	for (size_t i = 0; i < COUNT_OF(steps_s); i++) {
+		*wall_by_s = steps_s[i];
+		assert_int_equal(verdict(), 204);
+	}
+	*wall_by_s = 200;
+	assert_int_equal(verdict(), 401);
+	for (size_t i = 0; i < COUNT_OF(steps_s); i++) {
+		*wall_by_s = steps_s[i];
+		assert_int_equal(verdict(), 401);
+	}
+	link_leave(&writer);
+	close(control);
+	assert_int_equal(waitpid(process_pid, NULL, 0), process_pid);
+
+	*wall_by_s = 0;
+	begin();
+	assert_int_equal(verdict(), 204);       /* nobody has kept the time: it knows no better */
+	keep(now_s + 99);
+	assert_int_equal(verdict(), 204);
+	keep(now_s + 100);
+	assert_int_equal(verdict(), 401);
+	keep(now_s);
+	assert_int_equal(verdict(), 401);
+	keep(now_s + 1000);
+	link_leave(&writer);
+	close(control);
+	assert_int_equal(waitpid(process_pid, NULL, 0), process_pid);
+	*wall_by_s = -500;
+	begin();
+	assert_int_equal(verdict(), 401);
+	*wall_by_s = 0;
+}
+
 #define SERVING(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -687,6 +759,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_slow_writer, tear_down),
 		cmocka_unit_test_teardown(test_no_descriptors, tear_down),
 		cmocka_unit_test(test_drain),
+		cmocka_unit_test_teardown(test_clock, tear_down),
 	};
 
 	if (!link_open(&writer))

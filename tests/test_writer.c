@@ -5,9 +5,11 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "clock.h"
 #include "password.h"
 #include "process.h"
 #include "route.h"
+#include "wall.h"               /* __wrap_clock_gettime */
 #include "writer.h"
 
 #define NOW_US 1800000000000000u
@@ -17,8 +19,12 @@ static struct link links[8];
 static struct slice response;
 static struct link_answer answer;
 
+static int log_fd = -1;        /* where the process writes its log, where not -1 */
+
 static int run(int its_control)
 {
+	if (log_fd >= 0)
+		dup2(log_fd, STDERR_FILENO);
 	return writer_run(&config, its_control);
 }
 
@@ -499,6 +505,96 @@ static void test_odd_orders(void **state)
 	link_leave(other);
 }
 
+/* What the store says of the time, and whether the session of test_clock() stands. */
+static uint64_t kept(bool *session)
+{
+	struct record_key k;
+	struct clock c = { 0 };
+	struct slice key, value;
+	static const char kind = RECORD_SESSION;
+
+	store_open(KV_READ);
+	assert_int_equal(kv_begin_read(store), KV_OK);
+	assert_int_equal(clock_follow(&c, store), KV_OK);
+	*session = kv_scan(store, (struct slice){ &kind, 1 }, slice_bytes(k.bytes, 0), &key,
+	                   &value) == KV_OK;
+	kv_close(store);
+	return clock_now_s(&c);
+}
+
+/* Waits for the writer to have kept this time, or a later one. */
+static void wait_kept(uint64_t from_s)
+{
+	bool stands;
+
+	for (int i = 0; kept(&stands) < from_s && i < PROCESS_WAIT_MS / 10; i++)
+		usleep(10000);
+	assert_true(kept(&stands) >= from_s);
+}
+
+/* Ends it in order: the last that it keeps, what it did with the session, what it logged. */
+static void expect_kept(uint64_t from_s, bool session, const char *logged)
+{
+	char log[4096];
+	ssize_t len;
+	bool stands;
+
+	wait_kept(from_s);
+	process_order(ORDER_DRAIN, 0, -1);
+	assert_int_equal(process_status(), 0);
+	assert_true(kept(&stands) >= from_s);
+	assert_int_equal(stands, session);
+	len = pread(log_fd, log, sizeof log - 1, 0);
+	assert_true(len >= 0);
+	log[len] = '\0';
+	if (logged == NULL ? len > 0 : strstr(log, logged) == NULL)
+		fail_msg("%s", log);
+	assert_int_equal(ftruncate(log_fd, 0), 0);
+	lseek(log_fd, 0, SEEK_SET);
+}
+
+/* S07: the time is kept, also as the writer's last deed, and once more in the next life; steps
+ * of an hour are told of; what has expired is deleted by this time. */
+static void test_clock(void **state)
+{
+	uint64_t now_s = (uint64_t)time(NULL);
+	FILE *log = tmpfile();
+
+	(void)state;
+	wall_prepare();
+	process_prepare();
+	config.log_level = LOG_INFO;
+	config.session_ttl_s = 5000;
+	log_fd = fileno(log);
+	process_add_session(SLICE("0123456789012345678901234567890123456789abc"), now_s);
+
+	process_start(run);
+	expect_kept(now_s, true, NULL);
+	*wall_by_s = 3500;
+	process_start(run);
+	expect_kept(now_s + 3500, true, NULL);
+	*wall_by_s = 0;                 /* back by less than an hour: nothing to tell */
+	process_start(run);
+	expect_kept(now_s + 3500, true, NULL);
+	*wall_by_s = -3600;
+	process_start(run);
+	expect_kept(now_s + 3500, true, "level=warn process=sidecart event=clock_step by_s=-7");
+
+	*wall_by_s = 3600;
+	process_start(run);
+	wait_kept(now_s + 3600);
+	*wall_by_s = 7205;
+	expect_kept(now_s + 7205, false, "level=warn process=sidecart event=clock_step by_s=360");
+	process_add_session(SLICE("0123456789012345678901234567890123456789abc"), now_s + 7205);
+	*wall_by_s = 20000;
+	process_start(run);
+	expect_kept(now_s + 20000, false, "level=info process=sidecart event=clock_step by_s=1");
+	*wall_by_s = 0;
+	fclose(log);
+	log_fd = -1;
+	process_clean();
+}
+
 #define SERVING(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -510,7 +606,7 @@ int main(void)
 		SERVING(test_waiting_passwords), SERVING(test_dying_hashers),
 		SERVING(test_mad_hasher),    SERVING(test_dead_front),
 		SERVING(test_stuck_front),   cmocka_unit_test(test_drain),
-		SERVING(test_odd_orders),
+		SERVING(test_odd_orders),    cmocka_unit_test(test_clock),
 	};
 
 	return cmocka_run_group_tests_name("writer", tests, NULL, NULL);
