@@ -1156,6 +1156,18 @@ static void deliver_failure(struct server *s, struct conn *c, enum http_status s
 	answer_for_writer(s, c, status, detail);
 }
 
+/* The writer did not know that the connection ends with this answer (RFC 9112, section 9.6). */
+static void put_closing(struct server *s, struct conn *c, struct slice response)
+{
+	struct slice rest = response, status_line = slice_cut(&rest, '\n');
+
+	assert(s->output.len == 0 && slice_given(rest));
+	buf_put(&s->output, status_line);
+	buf_lit(&s->output, "\nConnection: close\r\n");
+	flush(s, c);
+	put_answers(s, c, rest);
+}
+
 /* The writer's answer. */
 static void deliver(struct server *s, const struct link_answer *a, struct slice response)
 {
@@ -1167,7 +1179,10 @@ static void deliver(struct server *s, const struct link_answer *a, struct slice 
 	if ((a->flags & LINK_FAILED) != 0) {
 		deliver_failure(s, c, (enum http_status)a->status, response);
 	} else {
-		put_answers(s, c, response);
+		if (s->draining && (a->flags & LINK_KEEP_ALIVE) != 0)
+			put_closing(s, c, response);
+		else
+			put_answers(s, c, response);
 		if (c->state != CONN_BROKEN)
 			finish(s, c, (a->flags & LINK_KEEP_ALIVE) != 0, a->status);
 	}

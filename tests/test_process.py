@@ -372,7 +372,7 @@ def test_sigterm_drains(slow_store):
         server.process.send_signal(signal.SIGTERM)
         assert idle.ended()
         r = wire.response()
-        assert r.status == 200 and wire.ended()
+        assert r.status == 200 and r.get("Connection") == "close" and wire.ended()
     server.stop()
     again = slow_store.serve(**OPEN)
     assert again.resolve({"Session-Id": AUTH + "d"}).status == 204

@@ -662,6 +662,8 @@ static void test_drain(void **state)
 	expect_end(half);
 	give(200, LINK_KEEP_ALIVE, DONE);
 	assert_int_equal(hear(asked), 200);
+	assert_string_equal(text, "HTTP/1.1 200 OK\r\nConnection: close\r\n"
+	                    "Content-Length: 2\r\n\r\nhi");
 	expect_end(asked);
 	assert_int_equal(process_status(), 0);
 	link_leave(&writer);
