@@ -1,7 +1,9 @@
 /* main.c -- the table of commands, and `serve`. */
+#include <sys/prctl.h>
 #include <sys/resource.h>
 
 #include "command.h"
+#include "memory.h"
 #include "secret.h"
 #include "supervisor.h"
 
@@ -144,6 +146,10 @@ int main(int argc, char **argv)
 {
 	const struct rlimit none = { 0, 0 };
 
-	setrlimit(RLIMIT_CORE, &none);  /* a core file would hold keys and passwords */
+	/* A core dump would hold keys and passwords. Down a pipe it goes without limit (core(5)),
+	 * and who changes the account may be dumped again (prctl(2)). */
+	setrlimit(RLIMIT_CORE, &none);
+	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	memory_hide();
 	return command_run(commands, COUNT_OF(commands), argc, argv);
 }

@@ -1,8 +1,10 @@
 /* memory.c -- see memory.h. */
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "memory.h"
 
+#define STACK_BYTES (1u << 20)  /* more than is mapped of it at the start */
 #define PAGE 4096u      /* of both processors that this is made for; a larger one keeps more */
 
 void *memory_map(size_t bytes)
@@ -10,7 +12,30 @@ void *memory_map(size_t bytes)
 	void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
 	                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
-	return memory == MAP_FAILED ? NULL : memory;
+	if (memory == MAP_FAILED)
+		return NULL;
+	madvise(memory, bytes, MADV_DONTDUMP);
+	return memory;
+}
+
+/* Whole pages; what is not mapped between them does not matter. */
+static void hide(uintptr_t from, uintptr_t to)
+{
+	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+
+	from &= ~(page - 1);
+	madvise((void *)from, to - from, MADV_DONTDUMP);
+}
+
+/* Static memory that starts as zeros lies between two places that the linker knows (end(3)).
+ * The stack grows downwards, and what it grows by is as its lowest page is. */
+void memory_hide(void)
+{
+	extern char edata, end;
+	char here;
+
+	hide((uintptr_t)&edata, (uintptr_t)&end);
+	hide((uintptr_t)&here - STACK_BYTES, (uintptr_t)&here);
 }
 
 void memory_trim(void *memory, size_t bytes, size_t keep)

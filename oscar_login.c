@@ -147,6 +147,7 @@ enum call_result oscar_login_post(struct call *c)
 	struct oscar_text password = { .name = "password", .max_chars = PASSWORD_CHARS };
 	struct oscar_errors e = { &c->response->body, 0 };
 	struct oscar_form form;
+	enum call_result result;
 
 	if (!oscar_form_read(c, &form))
 		return CALL_DONE;
@@ -158,5 +159,7 @@ enum call_result oscar_login_post(struct call *c)
 	}
 	if (e.count > 0)
 		return oscar_errors_end(c, &e, HTTP_UNAUTHORIZED);
-	return log_in(c, username.value, password.value);
+	result = log_in(c, username.value, password.value);
+	explicit_bzero(&password, sizeof password);
+	return result;
 }

@@ -4,7 +4,11 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "memory.h"
 
@@ -60,6 +64,65 @@ static void test_trim(void **state)
 	munmap(memory, 64 * PAGE);
 }
 
+static char of_this_program[PAGE];
+
+/* True where a core dump would leave out the byte: `dd` among the flags of its mapping. */
+static bool hidden(const void *byte)
+{
+	FILE *maps = fopen("/proc/self/smaps", "r");
+	char line[512];
+	bool mine = false, found = false, hides = false;
+
+	assert_non_null(maps);
+	while (fgets(line, sizeof line, maps) != NULL) {
+		uintptr_t from, to;
+
+		if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " ", &from, &to) == 2)
+			mine = from <= (uintptr_t)byte && (uintptr_t)byte < to;
+		else if (mine && strncmp(line, "VmFlags:", 8) == 0) {
+			found = true;
+			hides = strstr(line, " dd") != NULL;
+		}
+	}
+	fclose(maps);
+	assert_true(found);
+	return hides;
+}
+
+/* Far down where it has not been yet. */
+static bool stack_is_hidden(void)
+{
+	char large[500000];
+
+	memset(large, 1, sizeof large);
+	return hidden(large) && hidden(large + sizeof large / 2);
+}
+
+/* S11: of what holds requests and secrets nothing goes into a core dump. */
+static void test_hidden(void **state)
+{
+	char *memory = memory_map(3 * PAGE), on_the_stack = 0;
+	int status;
+	pid_t pid;
+
+	(void)state;
+	assert_non_null(memory);
+	assert_true(hidden(memory) && hidden(memory + 3 * PAGE - 1));
+	memory_trim(memory, 3 * PAGE, PAGE);
+	assert_true(hidden(memory) && hidden(memory + 2 * PAGE));
+	munmap(memory, 3 * PAGE);
+	assert_false(hidden(of_this_program) || hidden(&on_the_stack));
+	memory_hide();
+	assert_true(hidden(of_this_program));
+	assert_true(hidden(of_this_program + sizeof of_this_program - 1));
+	assert_true(stack_is_hidden());
+	pid = fork();
+	if (pid == 0)
+		_exit(!hidden(of_this_program) || !stack_is_hidden());
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
 static void test_none(void **state)
 {
 	(void)state;
@@ -71,6 +134,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_pages),
 		cmocka_unit_test(test_trim),
+		cmocka_unit_test(test_hidden),
 		cmocka_unit_test(test_none),
 	};
 

@@ -5,6 +5,7 @@ import contextlib
 import os
 import pathlib
 import pwd
+import re
 import resource
 import signal
 import subprocess
@@ -589,3 +590,48 @@ def test_called_wrongly(arguments):
     done = subprocess.run([BIN, *arguments], capture_output=True, text=True, check=False,
                           stdin=subprocess.DEVNULL)
     assert done.returncode == 100 and done.stdout == "" and done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or SANITIZED, reason="reads the memory of processes")
+def test_what_a_core_dump_would_hold(tmp_path):
+    """S11: neither secret, password, key nor cookie, of any process."""
+    secret, password = "a-secret-of-this-very-test-0123456789", "a-password-of-this-very-test"
+    store = Store(tmp_path / "store", secret.encode())
+    key = store.key("app", "trusted")
+    store.customer("ada", password)
+    server = store.serve(workers=2)
+    with contextlib.closing(store), server.wire() as wire:
+        r = server.login(ANON + "a", "ada", password, {"X-Api-Key": key})
+        assert r.status == 200
+        browser = server.request("POST", "/api/login/", (), {"username": "ada",
+                                                             "password": password})
+        cookie = browser.cookies["sidecart_session"][0]
+        seal_key = (store.path / "seal.key").read_text()[:32]
+        # One whose request is still there when the processes are looked at.
+        wire.send(f"POST /api/login/ HTTP/1.1\r\nHost: a\r\nX-Api-Key: {key}\r\n"
+                  f"Cookie: sidecart_session={cookie}\r\n")
+        server.resolve({"X-Api-Key": key, "Session-Id": AUTH + "a"})
+        secrets = {"secret": secret, "password": password, "API key": key, "cookie": cookie}
+        secrets = {name: text.encode() for name, text in secrets.items()}
+        secrets["seal key"] = bytes.fromhex(seal_key)
+        dumped, hidden = set(), set()
+        for pid, kind in server.children().items():
+            for shown, memory in writable_memory(pid):
+                found = {(name, kind) for name, text in secrets.items() if text in memory}
+                (dumped if shown else hidden).update(found)
+        assert dumped == set()
+        assert {name for name, _ in hidden} == set(secrets), "the test looks at the right places"
+
+
+def writable_memory(pid):
+    """Of each private writable mapping: would a core dump show it, and its bytes."""
+    mappings = re.split(r"(?m)^(?=[0-9a-f]+-[0-9a-f]+ )",
+                        pathlib.Path(f"/proc/{pid}/smaps").read_text())
+    with open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
+        for mapping in mappings[1:]:
+            first, last, mode = re.match(r"(\w+)-(\w+) (\S+)", mapping).groups()
+            if mode[1] != "w" or mode[3] != "p" or "Rss:                   0 kB" in mapping:
+                continue
+            memory.seek(int(first, 16))
+            flags = re.search(r"VmFlags: (.*)", mapping).group(1).split()
+            yield "dd" not in flags, memory.read(int(last, 16) - int(first, 16))
