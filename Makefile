@@ -1,11 +1,11 @@
 # sidecart -- one static binary. `make help` lists what you can do.
 
 # Left to right: a file may include only headers of modules to its left (`make tidy`).
-MODULES := bytes memory log address proxy throttle config json http sid signing jwt password secret money \
-           record kv clock client customer product session identity call \
+MODULES := bytes memory log life address proxy throttle config json http sid signing jwt \
+           password secret money record kv clock client customer product session identity call \
            oscar oscar_form oscar_login oscar_user openapi resolve route \
-           link seccomp writer hasher server supervisor print command command_key \
-           command_customer command_session command_store main
+           link seccomp writer hasher server systemd listener supervisor \
+           print command command_key command_customer command_session command_store main
 
 VERSION  := $(shell cat VERSION)
 COMMIT   := $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
@@ -58,7 +58,7 @@ test: deps-build+test            ## unit tests under ASan and UBSan, end-to-end 
 
 check: deps-build+test+check     ## what must pass before a commit
 	@+MAKE='$(MAKE)' tests/run.sh check tidy warn-gcc warn-clang clang-tidy cppcheck \
-	  manual layout taint units size end-to-end-san
+	  manual service layout taint units size end-to-end-san
 
 bench: deps-build+bench          ## CPU per request, beside a server that does nothing
 	@$(MAKE) build/sidecart build/bench/null build/bench/fill
@@ -90,6 +90,13 @@ taint:                           ## no branch depends on a secret, by valgrind
 	@+$(call sub,valgrind,-O2 -g) run-taint
 manual:                          ## lint of the man page
 	@for m in $(MANUALS); do mandoc -T lint -W warning $$m || exit 1; done
+service: build/sidecart          ## the systemd units: no finding, exposure of 1.5 at most
+	@mkdir -p build/units && for unit in sidecart.service sidecart.socket; do \
+	  sed 's,/usr/bin/sidecart,$(CURDIR)/build/sidecart,' deploy/$$unit >build/units/$$unit; done
+	@systemd-analyze verify --man=no build/units/sidecart.service build/units/sidecart.socket
+	@systemd-analyze security --offline=true --threshold=15 --no-pager deploy/sidecart.service \
+	  >build/units/exposure || { cat build/units/exposure; exit 1; }
+	@tail -1 build/units/exposure
 layout:                          ## what clang-format would change: advice, never a failure
 	@{ for f in $(C_FILES) $(H_FILES); do clang-format --dry-run $$f 2>&1; done; } 2>/dev/null \
 	  | grep -c warning: | sed 's/$$/ places that clang-format would lay out otherwise/'
@@ -161,7 +168,7 @@ run-fuzzers: $(FUZZERS)
 	  $$f -max_total_time=$(FUZZ_S) -timeout=5 build/corpus/$${f##*/fuzz_}; done
 
 .PHONY: all run test check bench units end-to-end end-to-end-san tidy warn-gcc warn-clang \
-        clang-tidy cppcheck taint manual layout size cover fuzz clean help \
+        clang-tidy cppcheck taint manual service layout size cover fuzz clean help \
         objects run-units run-taint run-fuzzers
 .SECONDARY:
 -include $(wildcard $(O)/*.d $(O)/tests/*.d)

@@ -275,16 +275,18 @@ static int judge(const struct command_line *l)
 	return COMMAND_DONE;
 }
 
-static bool read_settings(struct command_line *l, char error[CONFIG_ERROR_MAX])
+bool command_read_settings(const struct command_line *l, struct config *c,
+                           char error[CONFIG_ERROR_MAX])
 {
-	if (!config_read_file(&l->config, l->option[OPTION_CONFIG], error) ||
-	    !config_read_environment(&l->config, environ, error))
+	config_defaults(c);
+	if (!config_read_file(c, l->option[OPTION_CONFIG], error) ||
+	    !config_read_environment(c, environ, error))
 		return false;
 	for (size_t i = 0; i < l->setting_count; i++)
-		if (!config_set(&l->config, l->settings[i].name, l->settings[i].value,
+		if (!config_set(c, l->settings[i].name, l->settings[i].value,
 		                "command line", error))
 			return false;
-	return config_finish(&l->config, error);
+	return config_finish(c, error);
 }
 
 static int run(struct command_line *l)
@@ -295,7 +297,7 @@ static int run(struct command_line *l)
 
 	if (code != COMMAND_DONE)
 		return code;
-	if (!read_settings(l, error))
+	if (!command_read_settings(l, &l->config, error))
 		return command_wrong("%s", error);
 	log_open(l->config.log_level, "command");
 	clock_gettime(CLOCK_REALTIME, &now);
@@ -342,7 +344,7 @@ int command_run(const struct command *table, size_t count, int argc, char **argv
 	const char *noun;
 	int code;
 
-	config_defaults(&l->config);
+	l->argv = argv;
 	code = read_words(l, argv + (argc > 0));
 	if (code != COMMAND_DONE)
 		return code;

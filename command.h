@@ -73,6 +73,7 @@ struct command_line {
 	size_t argument_count;
 	struct kv *kv;
 	uint64_t now_us;                /* Unix time when the command began */
+	char *const *argv;              /* of the process */
 };
 
 /* Prints `sidecart: ` and the text, and returns `code`. */
@@ -86,6 +87,10 @@ void command_say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* Finds the command in `table`, reads its options and settings, runs it; its exit code. */
 int command_run(const struct command *table, size_t count, int argc, char **argv);
+
+/* The settings of this call, each time from their sources. */
+bool command_read_settings(const struct command_line *l, struct config *c,
+                           char error[CONFIG_ERROR_MAX]);
 
 bool command_has(const struct command_line *l, enum command_option o);
 

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "config.h"
@@ -850,6 +851,96 @@ bool config_finish(struct config *c, char error[CONFIG_ERROR_MAX])
 		         c->max_target, c->max_head);
 		return false;
 	}
+	return true;
+}
+
+/* What buffers were sized by, files opened for, processes started for; and the limits of a
+ * head, which two processes must judge alike. */
+static const char *const fixed[] = {
+	"listen", "ops_listen", "data", "user", "workers", "hashers", "durability", "map_size",
+	"sid_secret_file", "max_head", "max_target", "max_headers", "max_body",
+	"max_connections", "max_waiting_writes", "max_waiting_passwords", "seccomp",
+};
+
+static bool same_listeners(const struct config *a, const struct config *b, bool ops)
+{
+	uint32_t j = 0;
+
+	for (uint32_t i = 0; i < a->listener_count; i++) {
+		const struct config_listener *l = &a->listeners[i], *m;
+
+		if (l->ops != ops)
+			continue;
+		while (j < b->listener_count && b->listeners[j].ops != ops)
+			j++;
+		if (j == b->listener_count)
+			return false;
+		m = &b->listeners[j++];
+		if (l->port != m->port || l->proxy != m->proxy ||
+		    strcmp(l->path, m->path) != 0 ||
+		    !slice_eq(slice_bytes(&l->address, sizeof l->address),
+		              slice_bytes(&m->address, sizeof m->address)))
+			return false;
+	}
+	while (j < b->listener_count && b->listeners[j].ops != ops)
+		j++;
+	return j == b->listener_count;
+}
+
+/* Bytes of a setting that is fixed and no list. */
+static size_t width(const struct setting *s)
+{
+	if (s->kind == NAME || s->kind == PATH)
+		return s->max + 1;
+	return s->kind == BIG_SIZE ? sizeof(uint64_t) : sizeof(uint32_t);
+}
+
+static bool keep(struct config *fresh, const struct config *now, const struct setting *s)
+{
+	char *to = (char *)fresh + s->offset;
+	const char *from = (const char *)now + s->offset;
+	bool same;
+
+	if (s->kind == LISTENERS || s->kind == OPS_LISTENERS)
+		return same_listeners(fresh, now, s->kind == OPS_LISTENERS);
+	same = s->kind == NAME || s->kind == PATH ? strcmp(to, from) == 0 :
+	       slice_eq(slice_bytes(to, width(s)), slice_bytes(from, width(s)));
+	memcpy(to, from, width(s));
+	return same;
+}
+
+bool config_keep(struct config *fresh, const struct config *now, void (*tell)(const char *name),
+                 char error[CONFIG_ERROR_MAX])
+{
+	for (size_t i = 0; i < COUNT_OF(fixed); i++)
+		if (!keep(fresh, now, find(slice_of(fixed[i]))))
+			tell(fixed[i]);
+	memcpy(fresh->listeners, now->listeners, sizeof fresh->listeners);
+	fresh->listener_count = now->listener_count;
+	return config_finish(fresh, error);
+}
+
+int config_save(const struct config *c)
+{
+	int fd = memfd_create("settings", MFD_CLOEXEC);
+
+	if (fd >= 0 && write(fd, c, sizeof *c) == (ssize_t)sizeof *c)
+		return fd;
+	if (fd >= 0)
+		close(fd);
+	return -1;
+}
+
+/* Mapped, since who loads it may make few system calls. */
+bool config_load(int fd, struct config *c)
+{
+	const void *map = mmap(NULL, sizeof *c, PROT_READ, MAP_PRIVATE, fd, 0);
+
+	close(fd);
+	if (map == MAP_FAILED)
+		return false;
+	memcpy(c, map, sizeof *c);
+	munmap((void *)(uintptr_t)map, sizeof *c);
 	return true;
 }
 

@@ -36,6 +36,7 @@ struct config_listener {
 	char path[CONFIG_SOCKET_MAX];   /* of a Unix socket, which has no address; or empty */
 	bool proxy;             /* connections begin with a PROXY header (proxy.h) */
 	bool ops;               /* from ops_listen */
+	bool given;             /* by a service manager, and not by the settings */
 };
 
 /* `count` per `window_s` seconds; count 0 is off. */
@@ -111,6 +112,17 @@ bool config_read_environment(struct config *c, char *const *environment,
 
 /* Settings that depend on others: the secret's default place, ttl against max. */
 bool config_finish(struct config *c, char error[CONFIG_ERROR_MAX]);
+
+/* Puts back into `fresh`, which was just read, what only a start can change and `now` says
+ * otherwise; names each such setting through `tell`. False, with one line in `error`: the
+ * mixture of old and new does not fit together. */
+bool config_keep(struct config *fresh, const struct config *now, void (*tell)(const char *name),
+                 char error[CONFIG_ERROR_MAX]);
+
+/* Settings on their way to another process of the same binary: a descriptor, or -1. */
+int config_save(const struct config *c);
+/* Closes `fd`. False: it holds none, and `c` is as it was. */
+bool config_load(int fd, struct config *c);
 
 /* Logs one line for each setting that is allowed and yet unwise (sid_trust=any, ...). */
 void config_warnings(const struct config *c);

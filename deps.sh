@@ -20,6 +20,8 @@ packages() {
 	test  chromium chromium-driver   : end-to-end tests of cookies in a real browser
 	test  python3-jsonschema         : end-to-end tests of docs/openapi.json
 	test  python3-lmdb               : end-to-end tests that look into the store
+	test  strace systemd             : end-to-end tests of deploy/sidecart.service
+	check systemd                    : judges the systemd units
 	check clang                      : second compiler, other warnings
 	check clang-tidy cppcheck        : static analysis
 	check clang-format               : advice on layout

@@ -18,6 +18,7 @@ struct hasher {
 	uint8_t seal_key[PASSWORD_SEAL_KEY_LEN];
 	int control, link;              /* link: -1 until the supervisor has given one */
 	char question[CALL_QUESTION_MAX];
+	struct config reloaded;
 };
 
 /* Appends a new hash of `password`, sealed. */
@@ -83,6 +84,13 @@ static void drop_link(struct hasher *h)
 	h->link = -1;
 }
 
+/* What counts in a check comes with its question. */
+static void reload(struct hasher *h, int fd)
+{
+	if (config_load(fd, &h->reloaded))
+		log_open((enum log_level)h->reloaded.log_level, "hasher");
+}
+
 /* False: it is time to end. */
 static bool obey(struct hasher *h)
 {
@@ -100,6 +108,10 @@ static bool obey(struct hasher *h)
 	if (order.kind == ORDER_WRITER_LINK) {
 		drop_link(h);
 		h->link = passed;
+	} else if (order.kind == ORDER_SETTINGS && passed >= 0) {
+		reload(h, passed);
+	} else if (passed >= 0) {
+		close(passed);
 	}
 	return order.kind != ORDER_DRAIN;
 }

@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include "kv.h"
+#include "life.h"
 #include "log.h"
 
 #define PATH_CAP      1024
@@ -388,9 +389,11 @@ enum kv_status kv_begin(struct kv *kv)
 	int rc;
 
 	assert(kv->mode != KV_READ && kv->batch == NULL);
+	life_wait(true);        /* another process may be writing */
 	rc = mdb_txn_begin(kv->env, NULL, 0, &kv->batch);
 	if (rc == MDB_MAP_RESIZED && mdb_env_set_mapsize(kv->env, 0) == 0)
 		rc = mdb_txn_begin(kv->env, NULL, 0, &kv->batch);
+	life_wait(false);
 	if (rc != 0) {
 		kv->batch = NULL;
 		return failed(kv, "mdb_txn_begin", rc);

@@ -125,7 +125,9 @@ enum link_order_kind {
 	ORDER_HASHER_LINK,      /* to the writer: the link of hasher `number` */
 	ORDER_WRITER_LINK,      /* to a front or hasher: the link to the writer */
 	ORDER_CHECK_READERS,    /* to the writer: a process died, free its reader slot */
-	ORDER_DRAIN,            /* finish what was begun, then end */
+	ORDER_DRAIN,            /* finish what was begun, then end; to a front with `number` not 0:
+	                         * leave who is idle some time for one more request */
+	ORDER_SETTINGS,         /* the descriptor holds the settings from now on (config_load()) */
 	ORDERS
 };
 

@@ -27,6 +27,11 @@ static bool read_secrets(const struct config *c, size_t *sid_secret_len,
 	return good;
 }
 
+static bool read_settings(void *line, struct config *c, char error[CONFIG_ERROR_MAX])
+{
+	return command_read_settings(line, c, error);
+}
+
 /* The store is held here, before any child is made, so that no restore comes in between a
  * writer's death and its successor. */
 static int serve(struct command_line *l)
@@ -50,7 +55,9 @@ static int serve(struct command_line *l)
 	if (sid_secret_len < SHORT_SECRET)
 		log_event(LOG_WARN, "short_sid_secret", "setting=sid_secret_file bytes=%zu "
 		          "why=\"below %d bytes it may be guessed\"", sid_secret_len, SHORT_SECRET);
-	return supervisor_run(c);
+	return supervisor_run(&(struct supervisor_start){
+		.config = c, .read_settings = read_settings, .context = l, .arguments = l->argv,
+	});
 }
 
 /* clang-format off */

@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "life.h"
 #include "link.h"
 #include "log.h"
 #include "memory.h"
@@ -48,6 +49,7 @@
 #define LOGGED_PATH_MAX  64
 #define DETAIL_MAX       128            /* of a failure that the writer tells of */
 #define MINUTE_MS        60000
+#define GRACE_MS         5000           /* a peer that is idle may still ask once in this time */
 
 /* Numbers beyond those of connections, for what else epoll reports. */
 enum {
@@ -121,6 +123,7 @@ struct waiter {
 
 struct server {
 	const struct config *config;
+	struct config reloaded;         /* where config points after a reload */
 	struct http_limits limits;
 	uint64_t timeout_ms[CONN_BROKEN];       /* of each state */
 	int control, epoll;
@@ -132,13 +135,13 @@ struct server {
 	uint64_t date_s;
 	char date[HTTP_DATE_LEN];
 	struct pool conns, inputs, bodies, outputs;
-	uint32_t open;                  /* connections */
+	uint32_t open, ready_count;     /* connections; of those, on the ready list */
 	size_t input_cap;               /* bytes of an input */
 	uint32_t *ready;                /* slots, in the order they are run */
-	uint32_t ready_count;
 	struct link link;               /* to the writer */
 	uint32_t link_life;
 	bool link_watched;              /* for room to send */
+	bool graceful;                  /* draining, and idle connections get GRACE_MS */
 	uint32_t asked;                 /* requests that the writer has */
 	struct waiter *queue;           /* ring of max_waiting_writes */
 	uint32_t queue_first, queued;
@@ -961,7 +964,7 @@ static void settle(struct server *s, struct conn *c)
 	}
 	if (c->state == CONN_LAST && c->output == NULL)
 		linger(s, c);
-	if (c->state == CONN_IDLE && c->output == NULL && s->draining)
+	if (c->state == CONN_IDLE && c->output == NULL && s->draining && !s->graceful)
 		c->state = CONN_BROKEN;
 	if (c->state == CONN_BROKEN)
 		close_conn(s, c);                       /* (5) */
@@ -1218,11 +1221,14 @@ static void link_event(struct server *s, uint32_t events)
 		send_queued(s);
 }
 
-/* No new connection; what came in is answered, and the connection ends with it. */
-static void drain(struct server *s)
+/* No new connection; what came in is answered, and the connection ends with it. A peer whose
+ * idle connection is closed may just have sent a request: graceful, he gets an answer, which
+ * says that it is the last, and only who sends nothing is cut off. */
+static void drain(struct server *s, bool graceful)
 {
 	watch_listeners(s, false);
 	s->draining = true;
+	s->graceful = graceful;
 	for (uint32_t i = 0; i < s->config->listener_count; i++)
 		close(s->listeners[i]);
 	for (uint32_t i = 0; i < s->conns.fresh; i++) {
@@ -1230,9 +1236,33 @@ static void drain(struct server *s)
 
 		if (c->state != CONN_IDLE)
 			continue;
+		if (graceful && c->deadline_ms > s->now_ms + GRACE_MS)
+			c->deadline_ms = s->now_ms + GRACE_MS;
 		c->readable = true;
 		run(s, c);
 	}
+}
+
+/* What follows from settings that a reload can change. */
+static void use_settings(struct server *s, const struct config *c)
+{
+	s->config = s->call.config = c;
+	s->timeout_ms[CONN_PROXY] = c->header_timeout_ms;
+	s->timeout_ms[CONN_IDLE] = c->idle_timeout_ms;
+	s->timeout_ms[CONN_HEAD] = c->header_timeout_ms;
+	s->timeout_ms[CONN_BODY] = c->body_timeout_ms;
+	s->timeout_ms[CONN_QUEUED] = s->timeout_ms[CONN_ASKED] = c->write_timeout_ms;
+	s->timeout_ms[CONN_LAST] = c->write_timeout_ms;
+}
+
+static void reload(struct server *s, int fd)
+{
+	if (!config_load(fd, &s->reloaded))
+		return;
+	log_open((enum log_level)s->reloaded.log_level, "front");
+	use_settings(s, &s->reloaded);
+	/* It remembers who is who under the settings of before. */
+	memory_trim(s->call.memo, sizeof *s->call.memo, 0);
 }
 
 static void obey(struct server *s)
@@ -1244,10 +1274,12 @@ static void obey(struct server *s)
 	while ((result = link_receive_order(s->control, &order, &passed)) == LINK_DONE) {
 		if (order.kind == ORDER_WRITER_LINK && passed >= 0)
 			take_link(s, passed);
+		else if (order.kind == ORDER_SETTINGS && passed >= 0)
+			reload(s, passed);
 		else if (passed >= 0)
 			close(passed);
 		if (order.kind == ORDER_DRAIN && !s->draining)
-			drain(s);
+			drain(s, order.number != 0);
 	}
 	s->ended = result == LINK_GONE;
 }
@@ -1329,7 +1361,9 @@ static void loop(struct server *s)
 		int count;
 
 		kv_reset(s->call.kv);
-		count = epoll_wait(s->epoll, events, EVENTS_A_TURN, wait_ms(s));
+		count = epoll_wait(s->epoll, events, EVENTS_A_TURN,
+		                   life_wait_ms(wait_ms(s)));
+		life_turn();
 		read_clocks(s);
 		for (int i = 0; i < count; i++)
 			take_event(s, &events[i]);
@@ -1392,12 +1426,7 @@ static void set_up(struct server *s, const int *listeners)
 
 	/* max_body counts where a body is waited for: begin_body(), feed_body(). */
 	s->limits = (struct http_limits){ c->max_head, c->max_target, c->max_headers, UINT64_MAX };
-	s->timeout_ms[CONN_PROXY] = c->header_timeout_ms;
-	s->timeout_ms[CONN_IDLE] = c->idle_timeout_ms;
-	s->timeout_ms[CONN_HEAD] = c->header_timeout_ms;
-	s->timeout_ms[CONN_BODY] = c->body_timeout_ms;
-	s->timeout_ms[CONN_QUEUED] = s->timeout_ms[CONN_ASKED] = c->write_timeout_ms;
-	s->timeout_ms[CONN_LAST] = c->write_timeout_ms;
+	use_settings(s, c);
 	s->timeout_ms[CONN_LINGER] = LINGER_MS;
 	s->random_used = sizeof s->random;
 	s->response.fields = BUF(s->response_fields);
@@ -1405,7 +1434,6 @@ static void set_up(struct server *s, const int *listeners)
 	s->output = BUF(s->output_bytes);
 	secret_random(seed, sizeof seed);
 	throttle_init(&s->throttle, s->throttle_entries, THROTTLE_ENTRIES, seed);
-	s->call.config = c;
 	s->call.throttle = &s->throttle;
 	s->call.response = &s->response;
 	s->call.question = BUF(s->question);

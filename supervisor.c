@@ -5,32 +5,36 @@
  *      that belongs to a process which is gone.
  *  (2) Until the first start is complete a child's end is the server's end.
  *  (3) In the end fronts go first, then the writer, then hashers.
+ *  (4) At an upgrade the sockets stay open throughout: the next generation, started with them,
+ *      serves before this one stops to accept. Where it cannot, this one goes on.
  */
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/auxv.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "hasher.h"
+#include "life.h"
 #include "link.h"
+#include "listener.h"
 #include "log.h"
 #include "server.h"
 #include "supervisor.h"
+#include "systemd.h"
 #include "writer.h"
 
 #define CHILDREN_MAX 81                 /* a writer, 64 fronts, 16 hashers */
@@ -40,6 +44,7 @@
 #define PAUSE_MS     1000
 #define DRAIN_MS     10000
 #define EXIT_SETTING 100
+#define UPGRADE_MS   60000              /* for the next generation to serve */
 #define EXIT_SYSTEM  111
 
 enum kind { WRITER, FRONT, HASHER, KINDS };
@@ -58,12 +63,25 @@ struct child {
 	bool ready;
 	bool wanted;                    /* to be running */
 	uint64_t start_ms;              /* not before */
+	uint32_t turns;                 /* that its loop had made when it was last looked at */
+	uint64_t seen_ms;               /* when it had made more than before, or was started */
+	bool hung;                      /* killed for it */
+};
+
+struct successor {
+	pid_t pid;                      /* 0: none */
+	int link;                       /* on which it says that it serves */
+	uint64_t due_ms;
 };
 
 enum phase { STARTING, RUNNING, STOPPING };
 
 struct supervisor {
-	struct config config;           /* with what the system does not allow taken back */
+	const struct supervisor_start *start;
+	struct config settings;         /* as they were read */
+	struct config fresh;            /* those of a reload, until they are judged */
+	struct config config;           /* with what the system does not allow taken back, and
+	                                 * the sockets that were given */
 	enum phase phase;
 	bool ended;
 	int status;                     /* to exit with */
@@ -74,6 +92,10 @@ struct supervisor {
 	uint32_t child_count;
 	uint64_t deaths_ms[KINDS][DEATHS];      /* the last ones, oldest first */
 	uint64_t stop_ms;               /* when those who still run are killed */
+	int elder;                      /* the generation before waits there; -1: none */
+	struct successor successor;
+	uint64_t watch_ms;              /* the service manager's watchdog; 0: none */
+	uint64_t watch_due_ms;
 };
 
 static uint64_t clock_ms(void)
@@ -116,7 +138,7 @@ static void order(const struct child *c, enum link_order_kind kind, uint32_t num
 {
 	const struct link_order o = { (uint32_t)kind, number };
 
-	if (c->control >= 0 && link_send_order(c->control, &o, passed) == LINK_LATER)
+	if (c->control >= 0 && link_send_order(c->control, &o, passed) == LINK_LATER && c->pid > 0)
 		kill(c->pid, SIGKILL);
 }
 
@@ -143,6 +165,10 @@ static void link_to_writer(struct supervisor *s, const struct child *c)
 static void close_others(const struct supervisor *s, const struct child *c)
 {
 	close(s->signals);
+	if (s->elder >= 0)
+		close(s->elder);
+	if (s->successor.pid != 0)
+		close(s->successor.link);
 	for (uint32_t i = 0; i < s->child_count; i++)
 		if (s->children[i].control >= 0)
 			close(s->children[i].control);
@@ -154,7 +180,7 @@ static void close_others(const struct supervisor *s, const struct child *c)
 /* Signals for the whole group, as a terminal sends them, are the supervisor's business. */
 static void leave_signals(void)
 {
-	static const int ignored[] = { SIGTERM, SIGINT, SIGHUP, SIGPIPE };
+	static const int ignored[] = { SIGTERM, SIGINT, SIGHUP, SIGUSR2, SIGPIPE };
 	sigset_t none;
 
 	for (size_t i = 0; i < COUNT_OF(ignored); i++)
@@ -173,6 +199,7 @@ static int child_main(const struct supervisor *s, const struct child *c, int con
 	prctl(PR_SET_NAME, name);
 	close_others(s, c);
 	leave_signals();
+	life_take((uint32_t)(c - s->children));
 	tzset();        /* reads /etc/localtime, which is out of reach later */
 	log_open((enum log_level)s->config.log_level, kind_text[c->kind]);
 	switch (c->kind) {
@@ -194,6 +221,7 @@ static void link_all(struct supervisor *s)
 		link_to_writer(s, &s->children[i]);
 }
 
+/* Its link waits for it: whoever serves from its first turn on has a writer then. */
 static void start(struct supervisor *s, struct child *c)
 {
 	size_t room;
@@ -206,25 +234,26 @@ static void start(struct supervisor *s, struct child *c)
 		log_event(LOG_ERROR, "start_failed", "kind=%s errno=%d", kind_text[c->kind], errno);
 		return;
 	}
+	c->control = pair[0];
+	if (c->kind != WRITER)
+		link_to_writer(s, c);
 	c->pid = fork();
-	if (c->pid == 0) {
-		close(pair[0]);
+	if (c->pid == 0)
 		exit(child_main(s, c, pair[1]));
-	}
 	close(pair[1]);
 	if (c->pid < 0) {
 		log_event(LOG_ERROR, "start_failed", "kind=%s errno=%d", kind_text[c->kind], errno);
-		close(pair[0]);
+		close(c->control);
+		c->control = -1;
 		c->pid = 0;
 		return;
 	}
-	c->control = pair[0];
-	c->ready = false;
+	c->ready = c->hung = false;
+	c->turns = 0;
+	c->seen_ms = clock_ms();
 	log_event(LOG_DEBUG, "started", "kind=%s pid=%d", kind_text[c->kind], (int)c->pid);
 	if (c->kind == WRITER)
 		link_all(s);
-	else
-		link_to_writer(s, c);
 }
 
 static void start_due(struct supervisor *s)
@@ -236,60 +265,6 @@ static void start_due(struct supervisor *s)
 
 		if (c->wanted && c->pid == 0 && s->phase != STOPPING && c->start_ms <= now_ms)
 			start(s, c);
-	}
-}
-
-static bool is_unix(const struct config_listener *l)
-{
-	return l->path[0] != '\0';
-}
-
-#define PLACE_MAX (CONFIG_SOCKET_MAX + 8)
-
-/* `192.0.2.1:80`, `[2001:db8::1]:80` or `unix:/path`, NUL-terminated. */
-static const char *place_text(char out[PLACE_MAX], const struct config_listener *l)
-{
-	struct buf text = { out, 0, PLACE_MAX - 1, false };
-	bool v4 = address_is_ipv4(&l->address);
-
-	buf_str(&text, is_unix(l) ? "unix:" : v4 ? "" : "[");
-	if (is_unix(l)) {
-		buf_str(&text, l->path);
-	} else {
-		address_write(&text, &l->address);
-		buf_str(&text, v4 ? ":" : "]:");
-		buf_uint(&text, l->port);
-	}
-	out[text.len] = '\0';
-	return out;
-}
-
-/* One line per listener, with the port that the kernel gave. */
-static void log_listeners(const struct supervisor *s)
-{
-	for (uint32_t i = 0; i < s->config.listener_count; i++) {
-		struct config_listener l = s->config.listeners[i];
-		struct sockaddr_storage bound = { 0 };
-		socklen_t len = sizeof bound;
-		char place[PLACE_MAX];
-
-		getsockname(s->listeners[i], (struct sockaddr *)&bound, &len);
-		address_from_sockaddr(&bound, &l.address, &l.port);
-		log_event(LOG_INFO, "listening", "address=%s%s%s", place_text(place, &l),
-		          l.proxy ? " proxy=on" : "", l.ops ? " surface=ops" : "");
-	}
-}
-
-/* A socket's file goes while it is still listened on: whoever finds none there may make his. */
-static void close_listeners(struct supervisor *s)
-{
-	for (uint32_t i = 0; i < s->config.listener_count; i++) {
-		if (s->listeners[i] < 0)
-			continue;
-		if (is_unix(&s->config.listeners[i]))
-			unlink(s->config.listeners[i].path);
-		close(s->listeners[i]);
-		s->listeners[i] = -1;
 	}
 }
 
@@ -314,7 +289,16 @@ static void child_ready(struct supervisor *s, struct child *ready)
 	if (!fronts_ready(s))
 		return;
 	s->phase = RUNNING;
-	log_listeners(s);
+	listener_log(&s->config, s->listeners);
+	if (s->elder < 0) {
+		systemd_notify("READY=1");
+		return;
+	}
+	/* The elder speaks to the service manager, which knows it and not yet this process. */
+	if (write(s->elder, "", 1) != 1)
+		log_event(LOG_WARN, "elder_gone", "errno=%d", errno);
+	close(s->elder);
+	s->elder = -1;
 }
 
 static void start_hasher(struct supervisor *s)
@@ -348,7 +332,7 @@ static void hear(struct supervisor *s, struct child *c)
 		child_ready(s, c);
 	else if (o.kind == ORDER_NEED_LINK && c->kind == FRONT)
 		link_to_writer(s, c);
-	else if (o.kind == ORDER_NEED_HASHER && c->kind == WRITER && s->phase == RUNNING)
+	else if (o.kind == ORDER_NEED_HASHER && c->kind == WRITER)
 		start_hasher(s);
 }
 
@@ -402,6 +386,15 @@ static void child_ended(struct supervisor *s, struct child *c, int status)
 		order(writer_of(s), ORDER_CHECK_READERS, 0, -1);
 }
 
+/* The next generation ended, or its time is over, before it served. */
+static void upgrade_failed(struct supervisor *s, const char *why)
+{
+	kill(s->successor.pid, SIGTERM);
+	log_event(LOG_ERROR, "upgrade_failed", "pid=%d why=\"%s\"", (int)s->successor.pid, why);
+	close(s->successor.link);
+	s->successor = (struct successor){ 0 };
+}
+
 static void reap(struct supervisor *s)
 {
 	int status;
@@ -413,6 +406,18 @@ static void reap(struct supervisor *s)
 				child_ended(s, &s->children[i], status);
 }
 
+/* Takes no more connections, and ends when those that there are have their answers. */
+static void drain(struct supervisor *s, bool handed_on)
+{
+	s->phase = STOPPING;
+	s->stop_ms = clock_ms() + DRAIN_MS;
+	listener_close(&s->config, s->listeners, !handed_on);
+	for (uint32_t i = 0; i < s->child_count; i++)
+		if (s->children[i].kind == FRONT)
+			order(&s->children[i], ORDER_DRAIN, handed_on, -1);
+	go_on_stopping(s);
+}
+
 static void stop(struct supervisor *s)
 {
 	if (s->phase != RUNNING) {
@@ -420,14 +425,120 @@ static void stop(struct supervisor *s)
 		s->ended = true;
 		return;
 	}
+	if (s->successor.pid != 0) {
+		kill(s->successor.pid, SIGTERM);
+		close(s->successor.link);
+		s->successor = (struct successor){ 0 };
+	}
 	log_event(LOG_INFO, "stopping", "at_most_ms=%d", DRAIN_MS);
-	s->phase = STOPPING;
-	s->stop_ms = clock_ms() + DRAIN_MS;
-	close_listeners(s);
+	systemd_notify("STOPPING=1");
+	drain(s, false);
+}
+
+/* In a new process: becomes what the file of this program holds now, with the sockets. */
+static void become_next(const struct supervisor *s, int elder)
+{
+	/* The name that this program was called by: the file may have been replaced. */
+	const char *file = (const char *)(uintptr_t)getauxval(AT_EXECFN);
+	sigset_t none;
+
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	if (listener_pass(&s->config, s->listeners, elder))
+		execv(file, s->start->arguments);
+	log_event(LOG_ERROR, "exec_failed", "file=%s errno=%d", file, errno);
+	_exit(EXIT_SYSTEM);
+}
+
+/* Starts the next generation; this one goes on until that one serves (4). */
+static void upgrade(struct supervisor *s)
+{
+	int pair[2];
+	pid_t pid;
+
+	if (s->phase != RUNNING || s->successor.pid != 0) {
+		log_event(LOG_WARN, "upgrade_refused", "why=\"%s\"", s->phase == RUNNING ?
+		          "another one is under way" : "not serving");
+		return;
+	}
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) != 0) {
+		log_event(LOG_ERROR, "upgrade_failed", "errno=%d", errno);
+		return;
+	}
+	pid = fork();
+	if (pid == 0)
+		become_next(s, pair[1]);
+	close(pair[1]);
+	if (pid < 0) {
+		log_event(LOG_ERROR, "upgrade_failed", "errno=%d", errno);
+		close(pair[0]);
+		return;
+	}
+	log_event(LOG_INFO, "upgrading", "pid=%d", (int)pid);
+	s->successor = (struct successor){ pid, pair[0], clock_ms() + UPGRADE_MS };
+}
+
+/* The next generation serves: what it said, or that it will never say it. */
+static void hear_successor(struct supervisor *s)
+{
+	char said;
+	ssize_t n = read(s->successor.link, &said, 1);
+
+	if (n == 0)
+		upgrade_failed(s, "it ended before it served");
+	if (n != 1)
+		return;
+	log_event(LOG_INFO, "handed_on", "pid=%d at_most_ms=%d", (int)s->successor.pid, DRAIN_MS);
+	systemd_notify("MAINPID=%d", (int)s->successor.pid);
+	close(s->successor.link);
+	s->successor = (struct successor){ 0 };
+	drain(s, true);
+}
+
+static void tell_kept(const char *name)
+{
+	log_event(LOG_WARN, "setting_waits", "setting=%s why=\"takes a restart or an upgrade\"",
+	          name);
+}
+
+/* The children take the settings over between two turns; those that are started later begin
+ * with them. */
+static void pass_settings(struct supervisor *s)
+{
+	int fd = config_save(&s->config);
+
+	if (fd < 0) {
+		log_event(LOG_ERROR, "reload_failed", "errno=%d", errno);
+		return;
+	}
 	for (uint32_t i = 0; i < s->child_count; i++)
-		if (s->children[i].kind == FRONT)
-			order(&s->children[i], ORDER_DRAIN, 0, -1);
-	go_on_stopping(s);
+		order(&s->children[i], ORDER_SETTINGS, 0, fd);
+	close(fd);
+}
+
+/* Takes of the settings' sources what a running server can. */
+static void reload(struct supervisor *s)
+{
+	char error[CONFIG_ERROR_MAX], quoted[CONFIG_ERROR_MAX];
+	struct config *fresh = &s->fresh;
+
+	systemd_notify_reloading();
+	if (!s->start->read_settings(s->start->context, fresh, error) ||
+	    !config_keep(fresh, &s->settings, tell_kept, error)) {
+		log_event(LOG_ERROR, "reload_refused", "why=%s",
+		          log_quote(quoted, sizeof quoted, slice_of(error)));
+	} else {
+		s->settings = *fresh;
+		memcpy(fresh->listeners, s->config.listeners, sizeof fresh->listeners);
+		fresh->listener_count = s->config.listener_count;
+		fresh->max_connections = s->config.max_connections;
+		s->config = *fresh;
+		log_open((enum log_level)s->config.log_level, "supervisor");
+		log_event(LOG_INFO, "reloaded", "%s", "");
+		config_warnings(&s->config);
+		pass_settings(s);
+	}
+	systemd_notify("READY=1");
 }
 
 static void take_signals(struct supervisor *s)
@@ -437,18 +548,63 @@ static void take_signals(struct supervisor *s)
 	while (!s->ended && read(s->signals, &info, sizeof info) == sizeof info) {
 		if (info.ssi_signo == SIGCHLD)
 			reap(s);
-		else
+		else if (info.ssi_signo == SIGUSR2)
+			upgrade(s);
+		else if (info.ssi_signo == SIGHUP && s->phase == RUNNING)
+			reload(s);
+		else if (info.ssi_signo != SIGHUP)
 			stop(s);
 	}
 }
 
-/* Until the next start that is due, or the end of patience. */
+/* True where the loop of a child that runs has stood still for too long: it is killed, and
+ * whoever takes its place finds no request half done. */
+static bool hangs(const struct supervisor *s, struct child *c, uint64_t now_ms)
+{
+	uint32_t slot = (uint32_t)(c - s->children), turns = life_turns(slot);
+
+	if (c->kind == HASHER || c->pid == 0)
+		return false;
+	if (turns != c->turns || life_waits(slot)) {
+		c->turns = turns;
+		c->seen_ms = now_ms;
+	}
+	if (now_ms - c->seen_ms <= s->watch_ms / 2)
+		return false;
+	if (!c->hung) {
+		log_event(LOG_ERROR, "hung", "kind=%s pid=%d", kind_text[c->kind], (int)c->pid);
+		kill(c->pid, SIGKILL);
+	}
+	c->hung = true;
+	return true;
+}
+
+/* Feeds the service manager's watchdog, as long as every loop turns. */
+static void watch(struct supervisor *s)
+{
+	uint64_t now_ms = clock_ms();
+	bool hung = false;
+
+	if (s->watch_ms == 0 || now_ms < s->watch_due_ms)
+		return;
+	for (uint32_t i = 0; i < s->child_count; i++)
+		hung |= hangs(s, &s->children[i], now_ms);
+	if (!hung)
+		systemd_notify("WATCHDOG=1");
+	s->watch_due_ms = now_ms + s->watch_ms / 4;
+}
+
+/* Until the next start that is due, the next look at the loops, or the end of patience. */
 static int wait_ms(const struct supervisor *s)
 {
 	uint64_t now_ms = clock_ms(), due_ms = UINT64_MAX;
 
 	if (s->phase == STOPPING)
 		due_ms = s->stop_ms;
+	if (s->successor.pid != 0 && s->successor.due_ms < due_ms)
+		due_ms = s->successor.due_ms;
+	if (s->watch_ms > 0 && s->watch_due_ms < due_ms)
+		due_ms = s->watch_due_ms;
 	for (uint32_t i = 0; i < s->child_count; i++) {
 		const struct child *c = &s->children[i];
 
@@ -460,24 +616,42 @@ static int wait_ms(const struct supervisor *s)
 	return due_ms > now_ms ? (int)(due_ms - now_ms) : 0;
 }
 
-static void turn(struct supervisor *s)
+/* What the time has brought. */
+static void look_at_clock(struct supervisor *s)
 {
-	struct pollfd waits[1 + CHILDREN_MAX] = { { .fd = s->signals, .events = POLLIN } };
+	uint64_t now_ms = clock_ms();
 
-	for (uint32_t i = 0; i < s->child_count; i++)
-		waits[1 + i] = (struct pollfd){ .fd = s->children[i].control, .events = POLLIN };
-	if (poll(waits, 1 + s->child_count, wait_ms(s)) < 0)
-		return;
-	for (uint32_t i = 0; i < s->child_count && !s->ended; i++)
-		if (waits[1 + i].revents != 0)
-			hear(s, &s->children[i]);
-	take_signals(s);
-	if (s->phase == STOPPING && clock_ms() >= s->stop_ms) {
+	if (s->phase == STOPPING && now_ms >= s->stop_ms) {
 		kill_all(s);
 		s->ended = true;
+		return;
 	}
+	if (s->successor.pid != 0 && s->phase == RUNNING && now_ms >= s->successor.due_ms) {
+		upgrade_failed(s, "it took too long");
+	}
+	start_due(s);
+	watch(s);
+}
+
+static void turn(struct supervisor *s)
+{
+	struct pollfd waits[2 + CHILDREN_MAX] = {
+		{ .fd = s->signals, .events = POLLIN },
+		{ .fd = s->successor.pid != 0 ? s->successor.link : -1, .events = POLLIN },
+	};
+
+	for (uint32_t i = 0; i < s->child_count; i++)
+		waits[2 + i] = (struct pollfd){ .fd = s->children[i].control, .events = POLLIN };
+	if (poll(waits, 2 + s->child_count, wait_ms(s)) < 0)
+		return;
+	for (uint32_t i = 0; i < s->child_count && !s->ended; i++)
+		if (waits[2 + i].revents != 0)
+			hear(s, &s->children[i]);
+	if (waits[1].revents != 0 && s->phase == RUNNING)
+		hear_successor(s);
+	take_signals(s);
 	if (!s->ended)
-		start_due(s);
+		look_at_clock(s);
 }
 
 static bool complain(const char *what, const char *which, const char *why)
@@ -505,92 +679,6 @@ static void fit_files(struct supervisor *s)
 		? (uint32_t)limit.rlim_cur - FILES_SPARE : FILES_SPARE;
 	log_event(LOG_WARN, "max_connections_lowered", "max_connections=%u open_files=%llu",
 	          s->config.max_connections, (unsigned long long)limit.rlim_cur);
-}
-
-/* A socket's file that nobody listens on, which is what a killed server leaves behind. */
-static bool is_stale(const struct sockaddr_un *at)
-{
-	struct stat file;
-	bool refused;
-	int fd;
-
-	if (lstat(at->sun_path, &file) != 0 || !S_ISSOCK(file.st_mode))
-		return false;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return false;
-	refused = connect(fd, (const struct sockaddr *)at, sizeof *at) != 0 &&
-	          errno == ECONNREFUSED;
-	close(fd);
-	return refused;
-}
-
-/* Owner and group may connect. */
-static bool bind_path(int fd, const char *path)
-{
-	struct sockaddr_un at = { .sun_family = AF_UNIX };
-	mode_t before = umask(0117);
-	bool bound;
-
-	static_assert(sizeof at.sun_path >= CONFIG_SOCKET_MAX, "a path of the settings fits");
-	memcpy(at.sun_path, path, strlen(path));
-	bound = bind(fd, (struct sockaddr *)&at, sizeof at) == 0;
-	if (!bound && errno == EADDRINUSE) {
-		if (is_stale(&at) && unlink(path) == 0)
-			bound = bind(fd, (struct sockaddr *)&at, sizeof at) == 0;
-		else
-			errno = EADDRINUSE;
-	}
-	umask(before);
-	return bound;
-}
-
-static bool bind_address(int fd, const struct sockaddr_storage *at, socklen_t len)
-{
-	const int on = 1;
-
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-	/* Accepted sockets inherit it. */
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-	if (at->ss_family == AF_INET6)
-		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
-	return bind(fd, (const struct sockaddr *)at, len) == 0;
-}
-
-static bool listen_at(const struct config_listener *l, int *listener)
-{
-	struct sockaddr_storage at = { .ss_family = AF_UNIX };
-	socklen_t len = is_unix(l) ? 0 : address_to_sockaddr(&l->address, l->port, &at);
-	int fd = socket(at.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), error;
-
-	if (fd >= 0 && (is_unix(l) ? bind_path(fd, l->path) : bind_address(fd, &at, len)) &&
-	    listen(fd, SOMAXCONN) == 0) {
-		*listener = fd;
-		return true;
-	}
-	error = errno;
-	if (fd >= 0)
-		close(fd);
-	errno = error;
-	return false;
-}
-
-/* Those on addresses, which a port below 1024 may need root for, or those on paths, whose
- * files belong to the account that serves. */
-static bool open_listeners(struct supervisor *s, bool paths)
-{
-	for (uint32_t i = 0; i < s->config.listener_count; i++) {
-		const struct config_listener *l = &s->config.listeners[i];
-		char place[PLACE_MAX];
-		int error;
-
-		if (is_unix(l) != paths || listen_at(l, &s->listeners[i]))
-			continue;
-		error = errno;
-		return complain(l->ops ? "ops_listen" : "listen", place_text(place, l),
-		                strerror(error));
-	}
-	return true;
 }
 
 struct account {
@@ -660,11 +748,10 @@ static bool packets_fit(void)
 
 static bool take_over_signals(struct supervisor *s)
 {
-	static const int taken[] = { SIGCHLD, SIGTERM, SIGINT };
+	static const int taken[] = { SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGUSR2 };
 	sigset_t set;
 
 	signal(SIGPIPE, SIG_IGN);
-	signal(SIGHUP, SIG_IGN);
 	sigemptyset(&set);
 	for (size_t i = 0; i < COUNT_OF(taken); i++)
 		sigaddset(&set, taken[i]);
@@ -700,32 +787,49 @@ int supervisor_make_data(const struct config *config)
 	return EXIT_SYSTEM;
 }
 
-int supervisor_run(const struct config *config)
+/* The sockets, and with them the privileges that some of them need. */
+static bool listen_everywhere(struct supervisor *s)
+{
+	return listener_take(&s->config, s->listeners, &s->elder) &&
+	       listener_open(&s->config, s->listeners, false) && drop_privileges(&s->config) &&
+	       listener_open(&s->config, s->listeners, true);
+}
+
+static void set_up(struct supervisor *s, const struct supervisor_start *begin)
+{
+	s->start = begin;
+	s->settings = s->config = *begin->config;
+	s->pid = getpid();
+	s->elder = -1;
+	memset(s->listeners, -1, sizeof s->listeners);
+	s->watch_ms = systemd_watchdog_ms();
+	if (s->watch_ms > 0 && !life_make((uint32_t)(s->watch_ms / 8)))
+		s->watch_ms = 0;
+}
+
+int supervisor_run(const struct supervisor_start *begin)
 {
 	static struct supervisor s;
 
-	s.config = *config;
-	s.pid = getpid();
-	memset(s.listeners, -1, sizeof s.listeners);
-	log_open((enum log_level)config->log_level, "supervisor");
+	set_up(&s, begin);
+	log_open((enum log_level)s.config.log_level, "supervisor");
 	if (!packets_fit())
 		return EXIT_SYSTEM;
 	fit_files(&s);
-	if (!open_listeners(&s, false) || !drop_privileges(&s.config) ||
-	    !open_listeners(&s, true) || !take_over_signals(&s)) {
-		close_listeners(&s);
+	if (!listen_everywhere(&s) || !take_over_signals(&s)) {
+		listener_close(&s.config, s.listeners, s.elder < 0);
 		return EXIT_SYSTEM;
 	}
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	add_children(&s, WRITER, 1);
-	add_children(&s, FRONT, config->workers);
-	add_children(&s, HASHER, config->hashers);
+	add_children(&s, FRONT, s.config.workers);
+	add_children(&s, HASHER, s.config.hashers);
 	start(&s, writer_of(&s));
 	while (!s.ended)
 		turn(&s);
 	kill_all(&s);
-	close_listeners(&s);
+	listener_close(&s.config, s.listeners, s.elder < 0);
 	if (s.phase == STOPPING)
 		log_event(LOG_INFO, "stopped", "status=%d", s.status);
 	return s.status;

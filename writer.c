@@ -23,6 +23,7 @@
 
 #include "clock.h"
 #include "json.h"
+#include "life.h"
 #include "link.h"
 #include "log.h"
 #include "memory.h"
@@ -109,6 +110,7 @@ struct work {
 
 struct writer {
 	const struct config *config;
+	struct config reloaded;         /* where config points after a reload */
 	struct http_limits limits;
 	int control;
 	struct front fronts[FRONTS_MAX];
@@ -671,6 +673,14 @@ static void take_link(struct writer *w, const struct link_order *order, int fd)
 	}
 }
 
+static void reload(struct writer *w, int fd)
+{
+	if (!config_load(fd, &w->reloaded))
+		return;
+	log_open((enum log_level)w->reloaded.log_level, "writer");
+	w->config = w->call.config = &w->reloaded;
+}
+
 /* False: the supervisor is gone. */
 static bool obey(struct writer *w)
 {
@@ -679,7 +689,9 @@ static bool obey(struct writer *w)
 	int passed;
 
 	while ((result = link_receive_order(w->control, &order, &passed)) == LINK_DONE) {
-		if (passed >= 0)
+		if (passed >= 0 && order.kind == ORDER_SETTINGS)
+			reload(w, passed);
+		else if (passed >= 0)
 			take_link(w, &order, passed);
 		if (order.kind == ORDER_CHECK_READERS)
 			kv_check_readers(w->call.kv);
@@ -779,7 +791,7 @@ static bool wait_for_work(struct writer *w)
 		*at++ = wait_for_front(w, &w->fronts[i]);
 	for (uint32_t i = 0; i < w->config->hashers; i++)
 		*at++ = (struct pollfd){ .fd = w->hashers[i].fd, .events = POLLIN };
-	if (poll(waits, (nfds_t)(at - waits), wait_ms(w)) < 0)
+	if (poll(waits, (nfds_t)(at - waits), life_wait_ms(wait_ms(w))) < 0)
 		return errno == EINTR;
 	for (uint32_t i = 0; i < w->config->workers; i++)
 		w->fronts[i].ready = waits[1 + i].revents != 0 && !w->fronts[i].full;
@@ -801,6 +813,7 @@ static bool drained(const struct writer *w)
 static void serve(struct writer *w)
 {
 	while (!drained(w) && wait_for_work(w)) {
+		life_turn();
 		make_date(w);
 		send_answers(w);
 		if (!answers_have_room(w))

@@ -188,10 +188,18 @@ def basic(login, password):
     return "Basic " + base64.b64encode(f"{login}:{password}".encode()).decode()
 
 
+def running(pid):
+    with contextlib.suppress(OSError):
+        stat = pathlib.Path(f"/proc/{pid}/stat").read_text()
+        return stat.rsplit(")", 1)[1].split()[0] not in "ZX"
+    return False
+
+
 class Server:
     """A running `sidecart serve`."""
 
-    def __init__(self, store, allow="", prepare=None, **settings):
+    def __init__(self, store, allow="", prepare=None, through=(), pass_fds=(), binary=BIN,
+                 **settings):
         settings = {
             "listen": "127.0.0.1:0", "ops_listen": "127.0.0.1:0",
             "password_iterations": 1000, "map_size": "64M",
@@ -204,10 +212,10 @@ class Server:
                         for s in ("listen", "ops_listen"))
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(
-                [BIN, "serve", f"--data={store.path}",
+                [*through, binary, "serve", f"--data={store.path}",
                  *(f"--{name}={value}" for name, value in settings.items())],
                 env=store.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                preexec_fn=prepare)
+                preexec_fn=prepare, pass_fds=pass_fds)
         self.pid = self.process.pid
         self.port, self.ops_port = self.ports(listeners)
 
@@ -258,8 +266,21 @@ class Server:
         return self.request("POST", "/api/login/", {"Session-Id": sid, **dict(headers)},
                             {"username": login, "password": password or login})
 
+    def upgrade(self):
+        """SIGUSR2: from here on this is the next generation; the one before has ended."""
+        before = self.pid
+        os.kill(before, signal.SIGUSR2)
+
+        def taken():
+            pids = re.findall(r"event=handed_on pid=(\d+)", self.log())
+            return pids and int(pids[-1])
+        self.pid = wait_until(lambda: taken() not in (None, before) and taken(), "an upgrade")
+
     def stop(self):
-        if self.process.poll() is None:
+        if self.pid != self.process.pid and running(self.pid):
+            os.kill(self.pid, signal.SIGTERM)
+            wait_until(lambda: not running(self.pid), "the last generation ends")
+        elif self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         try:
             code = self.process.wait(WAIT_S)
@@ -323,7 +344,7 @@ class Store:
         failure = None
         for server in self.servers:
             try:
-                if server.process.poll() is None:
+                if server.process.poll() is None or running(server.pid):
                     server.stop()
             except AssertionError as error:
                 failure = failure or error

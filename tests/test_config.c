@@ -638,6 +638,120 @@ static void help_is_a_configuration(void **state)
 	assert_int_equal(found, count);
 }
 
+static char told[1024];
+
+static void tell(const char *name)
+{
+	assert_true(strlen(told) + strlen(name) + 2 < sizeof told);
+	snprintf(told + strlen(told), sizeof told - strlen(told), "%s ", name);
+}
+
+static void set_in(struct config *c, const char *name, const char *value)
+{
+	if (!config_set(c, slice_of(name), slice_of(value), "here", error))
+		fail_msg("%s", error);
+}
+
+/* What a reload cannot change, each changed alone, and what it can. */
+static const struct {
+	const char *name, *value;
+	bool waits;
+} changes[] = {
+	{ "listen", "127.0.0.1:8082", true },
+	{ "listen", "127.0.0.2:8080", true },
+	{ "listen", "proxy:127.0.0.1:8080", true },
+	{ "listen", "unix:/run/a", true },
+	{ "listen", "127.0.0.1:8080,127.0.0.1:8082", true },
+	{ "listen", "127.0.0.1:8080", false },
+	{ "ops_listen", "", true },
+	{ "ops_listen", "127.0.0.1:8080", true },
+	{ "ops_listen", "127.0.0.1:8081", false },
+	{ "data", "/srv/sidecart", true },
+	{ "data", "/var/lib/sidecart", false },
+	{ "user", "shop", true },
+	{ "workers", "2", true },
+	{ "hashers", "2", true },
+	{ "durability", "unsafe-nosync", true },
+	{ "map_size", "64M", true },
+	{ "sid_secret_file", "/etc/secret", true },
+	{ "max_head", "16K", true },
+	{ "max_target", "1K", true },
+	{ "max_headers", "65", true },
+	{ "max_body", "8K", true },
+	{ "max_connections", "1", true },
+	{ "max_waiting_writes", "1", true },
+	{ "max_waiting_passwords", "1", true },
+	{ "seccomp", "off", true },
+	{ "sid_trust", "any", false },
+	{ "sid_realms", "a.test,b.test", false },
+	{ "trusted_proxies", "10.0.0.0/8", false },
+	{ "cors_origins", "https://a.test", false },
+	{ "cookie_name", "c", false },
+	{ "login_throttle", "1/1m", false },
+	{ "idle_timeout", "1s", false },
+	{ "log_level", "error", false },
+};
+
+static void keeps_what_only_a_start_changes(void **state)
+{
+	static struct config now, fresh, wanted;
+
+	(void)state;
+	config_defaults(&now);
+	assert_true(config_finish(&now, error));
+	for (size_t i = 0; i < COUNT_OF(changes); i++) {
+		config_defaults(&fresh);
+		set_in(&fresh, changes[i].name, changes[i].value);
+		assert_true(config_finish(&fresh, error));
+		wanted = fresh;
+		told[0] = '\0';
+		assert_true(config_keep(&fresh, &now, tell, error));
+		if (changes[i].waits != (told[0] != '\0'))
+			fail_msg("%s=%s: told %s", changes[i].name, changes[i].value, told);
+		/* The same list may lie there in another order. */
+		memcpy(wanted.listeners, now.listeners, sizeof now.listeners);
+		assert_memory_equal(&fresh, changes[i].waits ? &now : &wanted, sizeof fresh);
+	}
+}
+
+/* Each is good alone; what would then hold together is not. */
+static void keeping_may_not_fit(void **state)
+{
+	static struct config now, fresh;
+
+	(void)state;
+	config_defaults(&now);
+	set_in(&now, "max_target", "4K");
+	assert_true(config_finish(&now, error));
+	config_defaults(&fresh);
+	set_in(&fresh, "max_head", "1K");
+	set_in(&fresh, "max_target", "1K");
+	assert_true(config_finish(&fresh, error));
+	told[0] = '\0';
+	assert_true(config_keep(&fresh, &now, tell, error));
+	assert_string_equal(told, "max_head max_target ");
+	assert_int_equal(fresh.max_head, 8192);
+	assert_int_equal(fresh.max_target, 4096);
+}
+
+static void settings_travel(void **state)
+{
+	static struct config there, before;
+	int fd;
+
+	(void)state;
+	config_defaults(&config);
+	set_in(&config, "sid_realms", "a.test,b.test");
+	fd = config_save(&config);
+	assert_true(fd >= 0);
+	assert_true(config_load(fd, &there));
+	assert_memory_equal(&config, &there, sizeof there);
+	before = there;
+	assert_false(config_load(fd, &there));          /* closed by now */
+	assert_false(config_load(-1, &there));
+	assert_memory_equal(&before, &there, sizeof there);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -658,6 +772,9 @@ int main(void)
 		cmocka_unit_test(reads_durations),
 		cmocka_unit_test(knows_names),
 		cmocka_unit_test(help_is_a_configuration),
+		cmocka_unit_test(keeps_what_only_a_start_changes),
+		cmocka_unit_test(keeping_may_not_fit),
+		cmocka_unit_test(settings_travel),
 	};
 
 	return cmocka_run_group_tests_name("config", tests, NULL, NULL);
