@@ -157,13 +157,13 @@ void call_begin_login(struct call *c, struct call_login *login)
 }
 
 enum kv_status call_log_in(struct call *c, const struct call_login *login,
-                           const struct customer_record *who)
+                           uint64_t customer_id)
 {
 	const struct identity *id = &c->identity;
 
 	return session_log_in(c->kv, c->config,
 	                      id->kind == IDENTITY_GUEST ? id->session_key : NULL, login->key,
-	                      who, login->via, call_now_s(c));
+	                      customer_id, login->via, call_now_s(c));
 }
 
 enum kv_status call_log_out(struct call *c)
@@ -183,7 +183,6 @@ enum kv_status call_log_out(struct call *c)
 enum kv_status call_keep_guest(struct call *c, uint8_t key[RECORD_SESSION_KEY_LEN])
 {
 	const struct identity *id = &c->identity;
-	struct customer_record none;
 	struct session_record s;
 	struct call_login made = { .via = VIA_HEADER };
 	enum kv_status status = KV_NOT_FOUND;
@@ -192,12 +191,12 @@ enum kv_status call_keep_guest(struct call *c, uint8_t key[RECORD_SESSION_KEY_LE
 		make_cookie_session(c, &made);
 	} else {
 		memcpy(made.key, id->session_key, sizeof made.key);
-		status = session_find(c->kv, made.key, call_now_s(c), &s, &none);
+		status = session_find(c->kv, made.key, call_now_s(c), &s);
 	}
 	memcpy(key, made.key, sizeof made.key);
 	if (status != KV_NOT_FOUND)
 		return status;
-	return session_start(c->kv, c->config, key, NULL, made.via, call_now_s(c));
+	return session_start(c->kv, c->config, key, 0, made.via, call_now_s(c));
 }
 
 static void put_le(struct buf *out, uint64_t n, size_t bytes)

@@ -103,9 +103,9 @@ struct call_login {
 /* Makes it up: with a Session-Id its AUTH, else a cookie session with an id from c->random.
  * Puts Session-Id or cookies into the response. */
 void call_begin_login(struct call *c, struct call_login *login);
-/* Starts it for `who`: the guest's session of this request goes over into it. */
+/* Starts it for the customer: the guest's session of this request goes over into it. */
 enum kv_status call_log_in(struct call *c, const struct call_login *login,
-                           const struct customer_record *who);
+                           uint64_t customer_id);
 
 /* Ends the session of this request, if it has one, and has the browser forget its cookie. */
 enum kv_status call_log_out(struct call *c);

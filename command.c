@@ -498,6 +498,15 @@ void command_abort(struct command_line *l)
 	hold_signals(SIG_UNBLOCK);
 }
 
+int command_finish(struct command_line *l, enum kv_status status)
+{
+	if (status == KV_OK)
+		status = command_commit(l);
+	else
+		command_abort(l);
+	return status == KV_OK ? COMMAND_DONE : command_store(l, status);
+}
+
 enum kv_status command_breathe(struct command_line *l)
 {
 	if (!print_due())

@@ -116,6 +116,10 @@ enum kv_status command_begin(struct command_line *l);
 enum kv_status command_commit(struct command_line *l);
 void command_abort(struct command_line *l);
 
+/* Commits what went well so far, and aborts what did not: COMMAND_DONE, or the exit code of
+ * what was said. */
+int command_finish(struct command_line *l, enum kv_status status);
+
 /* Lets go of the snapshot while a full output is written. Call it between two records;
  * slices into the store are dead after it. */
 enum kv_status command_breathe(struct command_line *l);
@@ -148,10 +152,11 @@ int command_customer_set_password(struct command_line *l);
 
 /* command_session.c */
 
-/* In the transaction that was begun, where `status` says that it went well so far: ends the
- * customer's sessions and commits; more than a chunk of them in further transactions. */
-int command_session_end_all(struct command_line *l, uint64_t customer_id, enum kv_status status,
-                            uint32_t *ended);
+/* Ends the customer's sessions in the transaction at hand, where `status` says that what
+ * keeps him from new ones was put. A chunk or more of them: it is committed and others
+ * follow; when none is left, the last one is still open, for what goes together with that. */
+enum kv_status command_session_end_all(struct command_line *l, uint64_t customer_id,
+                                       enum kv_status status, uint32_t *ended);
 
 /* The customer's next session record, oldest first; `after` starts zeroed. */
 enum kv_status command_session_of(struct command_line *l, uint64_t customer_id,

@@ -6,7 +6,7 @@
 #include "secret.h"
 #include "session.h"
 
-#define CUSTOMER_CELLS 9
+#define CUSTOMER_CELLS 8
 
 static void fill(struct print_cell cells[CUSTOMER_CELLS], const struct customer_record *r)
 {
@@ -20,7 +20,6 @@ static void fill(struct print_cell cells[CUSTOMER_CELLS], const struct customer_
 		{ "state", PRINT_TEXT, slice_of(disabled ? "disabled" : "enabled"), 0 },
 		{ "password", PRINT_YES, { 0 }, r->sealed_password.len },
 		{ "joined", PRINT_TIME, { 0 }, r->joined_us / 1000000 },
-		{ "epoch", PRINT_NUMBER, { 0 }, r->epoch },
 	};
 
 	memcpy(cells, all, sizeof all);
@@ -162,7 +161,7 @@ int command_customer_add(struct command_line *l)
 		return code;
 	fill(cells, &r);
 	if (command_has(l, OPTION_JSON)) {
-		print_sheet(cells, CUSTOMER_CELLS - 1);
+		print_sheet(cells, CUSTOMER_CELLS);
 	} else {
 		char line[24];
 		struct buf id = BUF(line);
@@ -187,7 +186,7 @@ int command_customer_list(struct command_line *l)
 		return code;
 	while ((status = customer_next(l->kv, &after, &r)) == KV_OK) {
 		fill(cells, &r);
-		print_row(cells, CUSTOMER_CELLS - 1);
+		print_row(cells, CUSTOMER_CELLS);
 		status = command_breathe(l);
 		if (status != KV_OK)
 			break;
@@ -212,7 +211,7 @@ int command_customer_show(struct command_line *l)
 	if (code != COMMAND_DONE)
 		return code;
 	fill(cells, &r);
-	print_sheet(cells, CUSTOMER_CELLS - 1);
+	print_sheet(cells, CUSTOMER_CELLS);
 	return COMMAND_DONE;
 }
 
@@ -260,6 +259,15 @@ static int say_done(struct command_line *l, int code, const char *what, uint32_t
 	return code;
 }
 
+/* Disables the customer, so that no login begins, and ends his sessions; what is left to do
+ * in the last transaction is the caller's. */
+static enum kv_status shut_out(struct command_line *l, struct customer_record *r,
+                               uint32_t *ended)
+{
+	r->flags |= CUSTOMER_DISABLED;
+	return command_session_end_all(l, r->id, customer_put(l->kv, r), ended);
+}
+
 int command_customer_disable(struct command_line *l)
 {
 	struct customer_record r = { 0 };
@@ -268,41 +276,39 @@ int command_customer_disable(struct command_line *l)
 
 	if (code != COMMAND_DONE)
 		return code;
-	r.flags |= CUSTOMER_DISABLED;
-	r.epoch++;
-	code = command_session_end_all(l, r.id, customer_put(l->kv, &r), &ended);
+	code = command_finish(l, shut_out(l, &r, &ended));
 	return say_done(l, code, "is disabled", ended);
 }
 
 int command_customer_enable(struct command_line *l)
 {
 	struct customer_record r = { 0 };
-	enum kv_status status;
 	int code = command_customer_begin(l, l->arguments[0], &r);
 
 	if (code != COMMAND_DONE)
 		return code;
 	r.flags &= ~(uint32_t)CUSTOMER_DISABLED;
-	status = customer_put(l->kv, &r);
-	if (status == KV_OK)
-		status = command_commit(l);
-	else
-		command_abort(l);
-	if (status != KV_OK)
-		return command_store(l, status);
-	command_say("customer %s is enabled", l->arguments[0]);
-	return COMMAND_DONE;
+	code = command_finish(l, customer_put(l->kv, &r));
+	if (code == COMMAND_DONE)
+		command_say("customer %s is enabled", l->arguments[0]);
+	return code;
 }
 
 int command_customer_delete(struct command_line *l)
 {
 	struct customer_record r = { 0 };
+	enum kv_status status;
 	uint32_t ended;
 	int code = command_customer_begin(l, l->arguments[0], &r);
 
 	if (code != COMMAND_DONE)
 		return code;
-	code = command_session_end_all(l, r.id, customer_delete(l->kv, &r), &ended);
+	status = shut_out(l, &r, &ended);
+	if (status == KV_OK)
+		status = customer_get(l->kv, r.id, &r); /* its strings have moved */
+	if (status == KV_OK)
+		status = customer_delete(l->kv, &r);
+	code = command_finish(l, status);
 	return say_done(l, code, "was deleted", ended);
 }
 
@@ -329,7 +335,6 @@ int command_customer_set_password(struct command_line *l)
 	seal(&sealed, key, r.id, buf_slice(&hash));
 	explicit_bzero(key, sizeof key);
 	r.sealed_password = buf_slice(&sealed);
-	r.epoch++;
-	code = command_session_end_all(l, r.id, customer_put(l->kv, &r), &ended);
+	code = command_finish(l, command_session_end_all(l, r.id, customer_put(l->kv, &r), &ended));
 	return say_done(l, code, "has a new password", ended);
 }

@@ -25,7 +25,7 @@ static const char *via_text(uint8_t via)
 
 static void fill(struct print_cell cells[SESSION_CELLS], const struct command_line *l,
                  struct buf *hex, const uint8_t key[RECORD_SESSION_KEY_LEN],
-                 const struct session_record *s, struct slice login)
+                 const struct session_record *s)
 {
 	uint64_t age = now_s(l) > s->created_s ? now_s(l) - s->created_s : 0;
 	uint64_t expires = s->expires_s == RECORD_NEVER ? 0 : s->expires_s;
@@ -40,32 +40,29 @@ static void fill(struct print_cell cells[SESSION_CELLS], const struct command_li
 			{ "age", PRINT_AGE, { 0 }, age },
 			{ "via", PRINT_TEXT, slice_of(via_text(s->via)), 0 },
 			{ "customer_id", PRINT_ID, { 0 }, s->customer_id },
-			{ "login", PRINT_TEXT, login, 0 },
+			{ "login", PRINT_TEXT, s->login, 0 },
 		};
 
 		memcpy(cells, all, sizeof all);
 	}
 }
 
-int command_session_end_all(struct command_line *l, uint64_t customer_id, enum kv_status status,
-                         uint32_t *ended)
+enum kv_status command_session_end_all(struct command_line *l, uint64_t customer_id,
+                                       enum kv_status status, uint32_t *ended)
 {
-	uint32_t deleted = COMMAND_CHUNK;
+	uint32_t deleted = 0;
 
 	*ended = 0;
-	while (status == KV_OK && deleted == COMMAND_CHUNK) {
-		if (*ended > 0)
+	while (status == KV_OK) {
+		status = session_delete_some(l->kv, customer_id, COMMAND_CHUNK, &deleted);
+		*ended += deleted;
+		if (status != KV_OK || deleted < COMMAND_CHUNK)
+			break;
+		status = command_commit(l);
+		if (status == KV_OK)
 			status = command_begin(l);
-		if (status == KV_OK)
-			status = session_delete_some(l->kv, customer_id, COMMAND_CHUNK, &deleted);
-		if (status == KV_OK)
-			status = command_commit(l);
-		*ended += status == KV_OK ? deleted : 0;
 	}
-	if (status == KV_OK)
-		return COMMAND_DONE;
-	command_abort(l);
-	return command_store(l, status);
+	return status;
 }
 
 enum kv_status command_session_of(struct command_line *l, uint64_t customer_id,
@@ -103,7 +100,7 @@ enum kv_status command_session_print(struct command_line *l,
 
 	if (status != KV_OK && status != KV_NOT_FOUND)
 		return status;
-	fill(cells, l, &hex, key, s, (struct slice){ 0 });
+	fill(cells, l, &hex, key, s);
 	print_object(&object, cells, SESSION_CELLS - 2);
 	object.len--;
 	buf_lit(&object, ",\"data\":");
@@ -127,12 +124,11 @@ static enum kv_status print_live(struct command_line *l,
 	struct buf hex = BUF(hex_text);
 	struct print_cell cells[SESSION_CELLS];
 	struct session_record s;
-	struct customer_record c;
-	enum kv_status status = session_find(l->kv, key, now_s(l), &s, &c);
+	enum kv_status status = session_find(l->kv, key, now_s(l), &s);
 
 	if (status != KV_OK)
 		return status;
-	fill(cells, l, &hex, key, &s, c.id != 0 ? c.login : (struct slice){ 0 });
+	fill(cells, l, &hex, key, &s);
 	print(cells, SESSION_CELLS);
 	return KV_OK;
 }
@@ -217,19 +213,16 @@ static int revoke_one(struct command_line *l)
 	status = command_begin(l);
 	if (status == KV_OK)
 		status = session_end(l->kv, key);
-	if (status == KV_OK)
-		status = command_commit(l);
-	else
+	if (status == KV_NOT_FOUND) {
 		command_abort(l);
-	if (status == KV_NOT_FOUND)
 		return not_found(l);
-	if (status != KV_OK)
-		return command_store(l, status);
-	command_say("session %.8s... was ended", l->arguments[0]);
-	return COMMAND_DONE;
+	}
+	code = command_finish(l, status);
+	if (code == COMMAND_DONE)
+		command_say("session %.8s... was ended", l->arguments[0]);
+	return code;
 }
 
-/* The new epoch ends them all at once, however many they are. */
 static int revoke_of_customer(struct command_line *l)
 {
 	struct customer_record r = { 0 };
@@ -238,8 +231,7 @@ static int revoke_of_customer(struct command_line *l)
 
 	if (code != COMMAND_DONE)
 		return code;
-	r.epoch++;
-	code = command_session_end_all(l, r.id, customer_put(l->kv, &r), &ended);
+	code = command_finish(l, command_session_end_all(l, r.id, KV_OK, &ended));
 	if (code == COMMAND_DONE)
 		command_say("sessions ended: %u", ended);
 	return code;

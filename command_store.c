@@ -51,6 +51,25 @@ static bool find_session(struct check *c, const uint8_t key[RECORD_SESSION_KEY_L
 	return find(c, record_session_key(&k, key), &value) && record_session_read(value, s);
 }
 
+/* What the session copies of its customer; NULL where it is as it should be. */
+static const char *check_copies(struct check *c, const struct session_record *s)
+{
+	struct customer_record r;
+	struct record_key k;
+	struct slice value;
+
+	if (s->customer_id == 0)
+		return s->login.len == 0 ? NULL : "a guest's session has a login";
+	if (!find(c, record_customer_key(&k, s->customer_id), &value) ||
+	    !record_customer_read(value, &r))
+		return "its customer is not there";
+	if ((r.flags & CUSTOMER_DISABLED) != 0)
+		return "its customer is disabled: disable him again";
+	if (!slice_eq(s->login, r.login))
+		return "its login is not its customer's";
+	return s->basket_id == r.basket_id ? NULL : "its basket is not its customer's";
+}
+
 static const char *check_session(struct check *c, struct slice key, struct slice value)
 {
 	const uint8_t *session_key = (const uint8_t *)key.ptr + 1;
@@ -65,7 +84,7 @@ static const char *check_session(struct check *c, struct slice key, struct slice
 		return "its owner's list of sessions lacks it";
 	if (s.due_s != RECORD_NEVER && !is_there(c, record_sweep_key(&k, s.due_s, key)))
 		return "the list of what expires lacks it";
-	return NULL;
+	return check_copies(c, &s);
 }
 
 static const char *check_data(struct check *c, struct slice key, struct slice value)

@@ -1,7 +1,8 @@
-/* customer.h -- customers: login, profile, sealed password, epoch.
+/* customer.h -- customers: login, profile, sealed password, open basket.
  *
- * Ids count up from 1 and are never given twice. The epoch is what ends sessions: a session
- * carries the epoch it was made under and is dead under any other (session.h).
+ * Ids count up from 1 and are never given twice. A customer's sessions hold copies of his
+ * login and basket: who disables or deletes him or changes his password ends them with
+ * session_delete_some(), and who changes his basket calls session_set_customer_basket().
  */
 #ifndef CUSTOMER_H
 #define CUSTOMER_H
@@ -32,8 +33,7 @@ enum customer_error customer_add(struct kv *kv, const struct customer_record *r,
 /* Puts a changed record back (never with another id or login). */
 enum kv_status customer_put(struct kv *kv, const struct customer_record *r);
 
-/* Removes the record and its login: every session of it is dead at once. Their records are
- * the caller's to delete (session_delete_some()). */
+/* Removes the record and its login. His sessions are the caller's to delete before that. */
 enum kv_status customer_delete(struct kv *kv, const struct customer_record *r);
 
 /* Steps through all customers by id; start with `*after` 0. */

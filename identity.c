@@ -294,8 +294,7 @@ static struct identity_seen *keep_key(struct identity_seen *seen, struct slice t
 	return seen;
 }
 
-/* The session of id->session_key and its customer, from the memo where the store has not
- * changed since. */
+/* The session of id->session_key, from the memo where the store has not changed since. */
 static enum kv_status find_live(const struct identity_question *q, struct identity *id,
                                 struct identity_seen *seen)
 {
@@ -303,14 +302,12 @@ static enum kv_status find_live(const struct identity_question *q, struct identi
 
 	if (seen != NULL && seen->snapshot != 0 && seen->snapshot == kv_snapshot(q->kv)) {
 		id->session = seen->session;
-		id->customer = seen->customer;
 		return q->now_s < seen->session.expires_s ? KV_OK : KV_NOT_FOUND;
 	}
-	status = session_find(q->kv, id->session_key, q->now_s, &id->session, &id->customer);
+	status = session_find(q->kv, id->session_key, q->now_s, &id->session);
 	if (seen == NULL || status != KV_OK)
 		return status;
 	seen->session = id->session;
-	seen->customer = id->customer;
 	seen->snapshot = kv_snapshot(q->kv);
 	return KV_OK;
 }
@@ -324,6 +321,8 @@ static enum kv_status find_record(const struct identity_question *q, struct iden
 	id->recorded = status == KV_OK;
 	if (id->recorded)
 		id->renewal_due |= session_renewal_due(q->config, &id->session, q->now_s);
+	else
+		id->session = (struct session_record){ 0 };
 	return status == KV_NOT_FOUND ? KV_OK : status;
 }
 
@@ -358,17 +357,11 @@ static enum kv_status find_session(const struct identity_question *q, struct ide
 		seen = keep_key(seen, text, id->session_key);
 	}
 	id->via = VIA_HEADER;
-	if (id->sid.type == SID_ANON) {
-		id->has_sid = true;
-		id->kind = IDENTITY_GUEST;
-		/* What a guest keeps for ever needs no renewal: no look-up either. */
-		return q->config->anon_ttl_s > 0 ? find_record(q, id, seen) : KV_OK;
-	}
 	status = find_record(q, id, seen);
-	if (status == KV_OK && !id->recorded)
+	id->has_sid = id->recorded || id->sid.type == SID_ANON;
+	id->kind = id->sid.type == SID_ANON ? IDENTITY_GUEST : IDENTITY_CUSTOMER;
+	if (status == KV_OK && !id->has_sid)
 		id->refusal = IDENTITY_SESSION_DEAD;
-	id->has_sid = id->recorded;
-	id->kind = IDENTITY_CUSTOMER;
 	return status;
 }
 
@@ -396,7 +389,7 @@ static enum kv_status find_cookie_session(const struct identity_question *q, str
 	if (status != KV_OK || !id->recorded)
 		return status;
 	id->via = VIA_COOKIE;
-	id->kind = id->customer.id != 0 ? IDENTITY_CUSTOMER : IDENTITY_GUEST;
+	id->kind = id->session.customer_id != 0 ? IDENTITY_CUSTOMER : IDENTITY_GUEST;
 	return KV_OK;
 }
 
@@ -406,6 +399,7 @@ static void forget(struct identity *id)
 	id->kind = IDENTITY_NONE;
 	id->via = VIA_NONE;
 	id->recorded = id->renewal_due = false;
+	id->session = (struct session_record){ 0 };
 }
 
 void identity_clear(struct identity *id)

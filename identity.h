@@ -36,16 +36,15 @@ enum identity_refusal {
 
 #define IDENTITY_WORTH_MAX 15
 
-/* A Session-Id or cookie seen before. The key follows from its text for ever; the records are
- * good while the snapshot is the same one. */
+/* A Session-Id or cookie seen before. The key follows from its text for ever; the record and
+ * the bytes that its login points to are good while that snapshot is held (kv_snapshot()). */
 struct identity_seen {
-	uint64_t snapshot;              /* 0: the records are to be looked up */
+	uint64_t snapshot;              /* 0: the record is to be looked up */
 	uint8_t len;                    /* of `text`; 0: empty */
 	uint8_t worth;                  /* uses less attempts of others on the place */
 	char text[IDENTITY_SEEN_TEXT];  /* `SID:` to the end of the identifier; a cookie's id */
 	uint8_t key[RECORD_SESSION_KEY_LEN];
 	struct session_record session;
-	struct customer_record customer;
 };
 
 /* A front's memory of the last key seen, good while the snapshot is the same one, and of
@@ -85,8 +84,7 @@ struct identity {
 	struct slice host;              /* host name that the realm was compared with */
 	uint8_t session_key[RECORD_SESSION_KEY_LEN];    /* kind guest and customer */
 	bool recorded;                  /* the session has a record: */
-	struct session_record session;
-	struct customer_record customer;                /* kind customer */
+	struct session_record session;  /* zeroed where it has none; login: as of kv_get() */
 	bool renewal_due;               /* of the session's expiry or the key's used_s */
 };
 

@@ -102,7 +102,7 @@ static enum call_result upgrade(struct call *c, struct customer_record *who,
 		status = customer_put(c->kv, who);
 	}
 	if (status == KV_OK)
-		status = call_log_in(c, &login, who);
+		status = call_log_in(c, &login, who->id);
 	return status == KV_OK ? CALL_DONE : call_store(c, status);
 }
 

@@ -269,11 +269,12 @@ bool record_session_write(struct buf *out, const struct session_record *r)
 	put_uint(out, RECORD_SESSION, 1);
 	put_uint(out, SESSION_MAJOR, 1);
 	put_uint(out, r->via, 1);
-	put_uint(out, r->epoch, 4);
 	put_uint(out, r->expires_s, 8);
-	put_uint(out, r->due_s, 8);
 	put_uint(out, r->customer_id, 8);
+	put_uint(out, r->basket_id, 8);
+	put_string(out, r->login);
 	put_uint(out, r->created_s, 8);
+	put_uint(out, r->due_s, 8);
 	put_uint(out, r->used_s, 8);
 	return !out->full;
 }
@@ -283,11 +284,12 @@ bool record_session_read(struct slice in, struct session_record *r)
 	struct reader from = reader_begin(in, RECORD_SESSION, SESSION_MAJOR);
 
 	r->via         = (uint8_t)get_uint(&from, 1);
-	r->epoch       = (uint32_t)get_uint(&from, 4);
 	r->expires_s   = get_uint(&from, 8);
-	r->due_s       = get_uint(&from, 8);
 	r->customer_id = get_uint(&from, 8);
+	r->basket_id   = get_uint(&from, 8);
+	r->login       = get_string(&from);
 	r->created_s   = get_uint(&from, 8);
+	r->due_s       = get_uint(&from, 8);
 	r->used_s      = get_uint(&from, 8);
 	return !from.bad;
 }
@@ -298,13 +300,13 @@ bool record_customer_write(struct buf *out, const struct customer_record *r)
 	put_uint(out, CUSTOMER_MAJOR, 1);
 	put_uint(out, r->id, 8);
 	put_uint(out, r->joined_us, 8);
-	put_uint(out, r->epoch, 4);
 	put_uint(out, r->flags, 4);
 	put_string(out, r->login);
 	put_string(out, r->email);
 	put_string(out, r->first_name);
 	put_string(out, r->last_name);
 	put_string(out, r->sealed_password);
+	put_uint(out, r->basket_id, 8);
 	return !out->full;
 }
 
@@ -314,13 +316,13 @@ bool record_customer_read(struct slice in, struct customer_record *r)
 
 	r->id              = get_uint(&from, 8);
 	r->joined_us       = get_uint(&from, 8);
-	r->epoch           = (uint32_t)get_uint(&from, 4);
 	r->flags           = (uint32_t)get_uint(&from, 4);
 	r->login           = get_string(&from);
 	r->email           = get_string(&from);
 	r->first_name      = get_string(&from);
 	r->last_name       = get_string(&from);
 	r->sealed_password = get_string(&from);
+	r->basket_id       = get_uint(&from, 8);
 	return !from.bad;
 }
 

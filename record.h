@@ -78,15 +78,17 @@ enum record_via {
 };
 
 /* A session: a customer's, made at login, or a guest's, made when there is something to keep
- * (an anonymous session has no record before that). */
+ * (an anonymous session has no record before that). Login and basket are copies of the
+ * customer's, so that who asks for a session needs no second look-up. */
 struct session_record {
 	uint64_t expires_s;             /* Unix time; the earlier of idle and absolute end;
 	                                 * RECORD_NEVER: no end */
-	uint64_t due_s;                 /* where its sweep entry stands; RECORD_NEVER: nowhere */
 	uint64_t customer_id;           /* 0: a guest's */
+	uint64_t basket_id;             /* the owner's open basket; 0: none */
+	struct slice login;             /* empty: a guest's */
 	uint64_t created_s;
+	uint64_t due_s;                 /* where its sweep entry stands; RECORD_NEVER: nowhere */
 	uint64_t used_s;                /* last renewal: when it was last seen, roughly */
-	uint32_t epoch;                 /* the customer's at login: another one ends it */
 	uint8_t via;                    /* enum record_via */
 };
 
@@ -102,10 +104,10 @@ enum customer_flag { CUSTOMER_DISABLED = 1 };
 struct customer_record {
 	uint64_t id;
 	uint64_t joined_us;             /* Unix time, microseconds: oscarapi shows them */
-	uint32_t epoch;                 /* grows when all sessions are to end */
 	uint32_t flags;                 /* enum customer_flag */
 	struct slice login, email, first_name, last_name;
 	struct slice sealed_password;   /* password.h; empty: none */
+	uint64_t basket_id;             /* his open basket; 0: none */
 };
 
 /* What a key may do; the names stand in client.c. */

@@ -122,10 +122,16 @@ static void put_word(struct buf *out, struct slice s)
 	}
 }
 
+static void put_id(struct buf *out, uint64_t id)
+{
+	if (id != 0)
+		buf_uint(out, id);
+	else
+		buf_char(out, '-');
+}
+
 static void put_identity_fields(struct buf *out, const struct identity *id)
 {
-	bool customer = id->kind == IDENTITY_CUSTOMER;
-
 	buf_lit(out, "X-Session-Kind: ");
 	buf_str(out, identity_kind_text(id->kind));
 	buf_lit(out, "\r\nX-Session-Key: ");
@@ -134,13 +140,12 @@ static void put_identity_fields(struct buf *out, const struct identity *id)
 	else
 		buf_char(out, '-');
 	buf_lit(out, "\r\nX-Customer-Id: ");
-	if (customer)
-		buf_uint(out, id->customer.id);
-	else
-		buf_char(out, '-');
+	put_id(out, id->session.customer_id);
 	buf_lit(out, "\r\nX-Customer-Login: ");
-	put_word(out, customer ? id->customer.login : (struct slice){ 0 });
-	buf_lit(out, "\r\nX-Basket-Id: -\r\nX-Client-Name: ");
+	put_word(out, id->session.login);
+	buf_lit(out, "\r\nX-Basket-Id: ");
+	put_id(out, id->session.basket_id);
+	buf_lit(out, "\r\nX-Client-Name: ");
 	put_word(out, id->client != NULL ? id->client->name : (struct slice){ 0 });
 	buf_lit(out, "\r\nX-Client-Scopes: ");
 	client_scopes_write(out, id->client != NULL ? id->client->scopes : 0);
@@ -225,10 +230,21 @@ static void put_member(struct buf *out, const char *name, struct slice text)
 		buf_lit(out, "null");
 }
 
+/* An id as text; 0 is null. */
+static void put_id_member(struct buf *out, const char *name, uint64_t id)
+{
+	char text[24];
+	struct buf digits = BUF(text);
+
+	if (id != 0)
+		buf_uint(&digits, id);
+	put_member(out, name, id != 0 ? buf_slice(&digits) : (struct slice){ 0 });
+}
+
 /* The members are named as the fields of /resolve; what is `-` there is null here. */
 static void put_identity_json(struct buf *out, enum identity_kind kind,
                               const uint8_t session_key[SID_KEY_LEN],
-                              const struct customer_record *customer, enum record_via via,
+                              const struct session_record *session, enum record_via via,
                               const struct identity *id)
 {
 	struct slice none = { 0 };
@@ -239,12 +255,9 @@ static void put_identity_json(struct buf *out, enum identity_kind kind,
 	put_member(out, "session_kind", slice_of(identity_kind_text(kind)));
 	buf_hex(&part, slice_bytes(session_key, SID_KEY_LEN));
 	put_member(out, "session_key", kind != IDENTITY_NONE ? buf_slice(&part) : none);
-	part.len = 0;
-	if (customer != NULL)
-		buf_uint(&part, customer->id);
-	put_member(out, "customer_id", customer != NULL ? buf_slice(&part) : none);
-	put_member(out, "customer_login", customer != NULL ? customer->login : none);
-	put_member(out, "basket_id", none);
+	put_id_member(out, "customer_id", session->customer_id);
+	put_member(out, "customer_login", session->customer_id != 0 ? session->login : none);
+	put_id_member(out, "basket_id", session->basket_id);
 	put_member(out, "client_name", id->client != NULL ? id->client->name : none);
 	part.len = 0;
 	client_scopes_write(&part, id->client != NULL ? id->client->scopes : 0);
@@ -271,25 +284,14 @@ enum call_result resolve_session_get(struct call *c)
 	begin_json(c);
 	call_put_echo(c);
 	put_identity_json(&c->response->body, id->kind, id->session_key,
-	                  id->kind == IDENTITY_CUSTOMER ? &id->customer : NULL, id->via, id);
+	                  &id->session, id->via, id);
 	return CALL_DONE;
-}
-
-/* Ends all sessions of the customer: those of another epoch are dead. */
-static enum kv_status end_everywhere(struct call *c, uint64_t customer_id)
-{
-	struct customer_record who;
-	enum kv_status status = customer_get(c->kv, customer_id, &who);
-
-	if (status != KV_OK)
-		return status;
-	who.epoch++;
-	return customer_put(c->kv, &who);
 }
 
 enum call_result resolve_session_delete(struct call *c)
 {
 	struct slice query = c->request->query, name, value;
+	uint32_t ended;
 	bool all = false;
 	enum kv_status status;
 
@@ -299,7 +301,8 @@ enum call_result resolve_session_delete(struct call *c)
 	http_field_lit(c->response, "Cache-Control: no-store");
 	status = call_log_out(c);
 	if (status == KV_OK && all && c->identity.kind == IDENTITY_CUSTOMER)
-		status = end_everywhere(c, c->identity.customer.id);
+		status = session_delete_some(c->kv, c->identity.session.customer_id, UINT32_MAX,
+		                             &ended);
 	return status == KV_OK ? CALL_DONE : call_store(c, status);
 }
 
@@ -348,6 +351,7 @@ static bool may_log_in(struct call *c)
 enum call_result resolve_session_login(struct call *c)
 {
 	struct customer_record who;
+	struct session_record session = { 0 };
 	struct call_login made;
 	struct slice login;
 	enum kv_status status;
@@ -370,9 +374,12 @@ enum call_result resolve_session_login(struct call *c)
 	if (c->identity.has_sid)
 		http_field_lit(c->response, "Vary: Session-Id");
 	call_begin_login(c, &made);
-	put_identity_json(&c->response->body, IDENTITY_CUSTOMER, made.key, &who,
+	session.customer_id = who.id;
+	session.login = who.login;
+	session.basket_id = who.basket_id;
+	put_identity_json(&c->response->body, IDENTITY_CUSTOMER, made.key, &session,
 	                  (enum record_via)made.via, &c->identity);
-	status = call_log_in(c, &made, &who);
+	status = call_log_in(c, &made, who.id);
 	return status == KV_OK ? CALL_DONE : call_store(c, status);
 }
 

@@ -101,23 +101,11 @@ static struct slice sweep_key(struct record_key *k, const uint8_t key[RECORD_SES
 }
 
 enum kv_status session_find(struct kv *kv, const uint8_t key[RECORD_SESSION_KEY_LEN],
-                            uint64_t now_s, struct session_record *s,
-                            struct customer_record *c)
+                            uint64_t now_s, struct session_record *s)
 {
 	enum kv_status status = get_session(kv, key, s);
 
-	if (status != KV_OK)
-		return status;
-	if (now_s >= s->expires_s)
-		return KV_NOT_FOUND;
-	if (s->customer_id == 0) {
-		c->id = 0;
-		return KV_OK;
-	}
-	status = customer_get(kv, s->customer_id, c);
-	if (status != KV_OK)
-		return status;
-	return (c->flags & CUSTOMER_DISABLED) == 0 && c->epoch == s->epoch ? KV_OK : KV_NOT_FOUND;
+	return status == KV_OK && now_s >= s->expires_s ? KV_NOT_FOUND : status;
 }
 
 bool session_renewal_due(const struct config *config, const struct session_record *s,
@@ -220,8 +208,8 @@ static enum kv_status owner_is_full(struct kv *kv, uint64_t customer_id, uint32_
 	return status == KV_NOT_FOUND ? KV_OK : status;
 }
 
-/* Makes room for one more session of the customer. Those of an older epoch are older, so
- * the dead go first. Where the limit was lowered, each login takes a few steps towards it. */
+/* Makes room for one more session of the customer. Where the limit was lowered, each login
+ * takes a few steps towards it. */
 static enum kv_status evict(struct kv *kv, uint64_t customer_id, uint32_t limit)
 {
 	struct owned oldest;
@@ -247,14 +235,29 @@ static enum kv_status put_due(struct kv *kv, const uint8_t key[RECORD_SESSION_KE
 	return kv_put(kv, sweep_key(&k, key, due_s), SLICE(""));
 }
 
+/* Puts a session record with what it copies of its customer. */
+static enum kv_status put_copying(struct kv *kv, const uint8_t key[RECORD_SESSION_KEY_LEN],
+                                  struct session_record *s)
+{
+	struct customer_record customer;
+	enum kv_status status;
+
+	if (s->customer_id == 0)
+		return put_session(kv, key, s);
+	status = customer_get(kv, s->customer_id, &customer);
+	if (status != KV_OK)
+		return status == KV_NOT_FOUND ? KV_IO : status;
+	s->login = customer.login;
+	s->basket_id = customer.basket_id;
+	return put_session(kv, key, s);
+}
+
 enum kv_status session_start(struct kv *kv, const struct config *config,
-                             const uint8_t key[RECORD_SESSION_KEY_LEN],
-                             const struct customer_record *customer, uint8_t via,
-                             uint64_t now_s)
+                             const uint8_t key[RECORD_SESSION_KEY_LEN], uint64_t customer_id,
+                             uint8_t via, uint64_t now_s)
 {
 	struct session_record s = {
-		.customer_id = customer != NULL ? customer->id : 0,
-		.epoch       = customer != NULL ? customer->epoch : 0,
+		.customer_id = customer_id,
 		.created_s   = now_s,
 		.used_s      = now_s,
 		.via         = via,
@@ -264,13 +267,12 @@ enum kv_status session_start(struct kv *kv, const struct config *config,
 
 	s.expires_s = s.due_s = expiry(config, &s, now_s);
 	if (status == KV_OK || status == KV_NOT_FOUND)
-		status = evict(kv, s.customer_id, config->max_sessions_per_customer);
+		status = evict(kv, customer_id, config->max_sessions_per_customer);
 	if (status == KV_OK)
 		status = put_due(kv, key, s.due_s);
 	if (status == KV_OK)
-		status = kv_put(kv, record_owner_key(&k, s.customer_id, s.created_s, key),
-		                SLICE(""));
-	return status == KV_OK ? put_session(kv, key, &s) : status;
+		status = kv_put(kv, record_owner_key(&k, customer_id, s.created_s, key), SLICE(""));
+	return status == KV_OK ? put_copying(kv, key, &s) : status;
 }
 
 enum kv_status session_data(struct kv *kv, const uint8_t key[RECORD_SESSION_KEY_LEN],
@@ -331,56 +333,97 @@ static struct slice merge_data(struct slice guest, struct slice own, struct buf 
 	return own;
 }
 
+/* Puts the record, and its entry in the sweep's list where it ends. The record goes first:
+ * its login points into the store. */
+static enum kv_status file_anew(struct kv *kv, const uint8_t key[RECORD_SESSION_KEY_LEN],
+                                struct session_record *s)
+{
+	uint64_t due_s = s->due_s;
+	struct record_key k;
+	enum kv_status status;
+
+	s->due_s = s->expires_s;
+	status = put_session(kv, key, s);
+	if (status == KV_OK)
+		status = del_if_there(kv, sweep_key(&k, key, due_s));
+	return status == KV_OK ? put_due(kv, key, s->due_s) : status;
+}
+
 /* The guest's session after its login. */
 static enum kv_status retire(struct kv *kv, const uint8_t key[RECORD_SESSION_KEY_LEN],
                              uint64_t now_s)
 {
 	struct session_record s;
-	struct record_key k;
 	enum kv_status status = get_session(kv, key, &s);
 
 	if (status != KV_OK)
 		return status == KV_NOT_FOUND ? KV_OK : status;
 	if (s.via == VIA_HEADER)
 		return session_end(kv, key);
-	status = del_if_there(kv, sweep_key(&k, key, s.due_s));
 	if (s.expires_s > now_s + SESSION_GRACE_S)
 		s.expires_s = now_s + SESSION_GRACE_S;
-	s.due_s = s.expires_s;
 	s.via = VIA_RETIRED;
-	if (status == KV_OK)
-		status = put_due(kv, key, s.due_s);
-	return status == KV_OK ? put_session(kv, key, &s) : status;
+	return file_anew(kv, key, &s);
 }
 
 enum kv_status session_log_in(struct kv *kv, const struct config *config,
                               const uint8_t guest[RECORD_SESSION_KEY_LEN],
                               const uint8_t key[RECORD_SESSION_KEY_LEN],
-                              const struct customer_record *customer, uint8_t via,
-                              uint64_t now_s)
+                              uint64_t customer_id, uint8_t via, uint64_t now_s)
 {
 	char guest_bytes[RECORD_DATA_MAX], own_bytes[RECORD_DATA_MAX], merged[RECORD_DATA_MAX];
 	struct buf guest_data = BUF(guest_bytes), own_data = BUF(own_bytes), both = BUF(merged);
-	const struct customer_record who = { .id = customer->id, .epoch = customer->epoch };
-	struct customer_record before;
 	struct session_record s;
 	struct slice data;
-	enum kv_status status = session_find(kv, key, now_s, &s, &before);
+	enum kv_status status = session_find(kv, key, now_s, &s);
 
-	if (status == KV_OK && s.customer_id == who.id)
+	if (status == KV_OK && s.customer_id == customer_id)
 		status = copy_data(kv, key, now_s, &own_data);
 	if (status == KV_NOT_FOUND)
 		status = KV_OK;
 	if (status == KV_OK && guest != NULL)
 		status = copy_data(kv, guest, now_s, &guest_data);
 	if (status == KV_OK)
-		status = session_start(kv, config, key, &who, via, now_s);
+		status = session_start(kv, config, key, customer_id, via, now_s);
 	data = merge_data(buf_slice(&guest_data), buf_slice(&own_data), &both, key);
 	if (status == KV_OK && data.len > 0)
 		status = session_put_data(kv, key, data);
 	if (status == KV_OK && guest != NULL)
 		status = retire(kv, guest, now_s);
 	return status;
+}
+
+enum kv_status session_set_basket(struct kv *kv, const uint8_t key[RECORD_SESSION_KEY_LEN],
+                                  uint64_t basket_id)
+{
+	struct session_record s;
+	enum kv_status status = get_session(kv, key, &s);
+
+	if (status != KV_OK || s.basket_id == basket_id)
+		return status;
+	s.basket_id = basket_id;
+	return put_session(kv, key, &s);
+}
+
+enum kv_status session_set_customer_basket(struct kv *kv, uint64_t customer_id,
+                                           uint64_t basket_id)
+{
+	struct owned o = { .entry.len = 0 };
+	struct customer_record customer;
+	enum kv_status status = customer_get(kv, customer_id, &customer);
+
+	if (status == KV_OK && customer.basket_id != basket_id) {
+		customer.basket_id = basket_id;
+		status = customer_put(kv, &customer);
+	}
+	if (status != KV_OK)
+		return status;
+	while ((status = next_of_owner(kv, customer_id, &o)) == KV_OK) {
+		status = session_set_basket(kv, o.key, basket_id);
+		if (status != KV_OK && status != KV_NOT_FOUND)
+			return status;
+	}
+	return status == KV_NOT_FOUND ? KV_OK : status;
 }
 
 enum kv_status session_delete_some(struct kv *kv, uint64_t customer_id, uint32_t limit,
@@ -416,11 +459,7 @@ static enum kv_status sweep_one(struct kv *kv, const uint8_t key[RECORD_SESSION_
 		return del_if_there(kv, sweep_key(&k, key, due_s));
 	if (s.expires_s <= now_s)
 		return session_end(kv, key);
-	s.due_s = s.expires_s;
-	status = kv_del(kv, sweep_key(&k, key, due_s));
-	if (status == KV_OK)
-		status = put_due(kv, key, s.due_s);
-	return status == KV_OK ? put_session(kv, key, &s) : status;
+	return file_anew(kv, key, &s);
 }
 
 enum kv_status session_sweep(struct kv *kv, uint64_t now_s, uint32_t limit, uint32_t *seen)

@@ -1,8 +1,8 @@
 /* session.h -- session life: start, renewal, login, logout, expiry, revocation, data, CSRF.
  *
  * A session has a record once there is something to keep: a customer, or data. It is live
- * while its record stands, has not expired, and its customer, if it has one, is there,
- * enabled and of the same epoch: all of it judged at each read.
+ * while its record stands and has not expired, which is judged at each read. What ends all
+ * sessions of a customer deletes their records.
  * Keys of cookie sessions and those of header sessions (sid.h) are made in different ways,
  * so that neither can ever be used as the other.
  */
@@ -27,11 +27,10 @@ void session_cookie_key(struct slice secret, struct slice id,
 void session_put_csrf_token(struct buf *out, struct slice secret,
                             const uint8_t key[RECORD_SESSION_KEY_LEN]);
 
-/* Finds a live session and its customer (id 0 of a guest's). KV_NOT_FOUND: none, expired, or
- * its customer gone, disabled or of another epoch -- one answer for all (requirement S12). */
+/* Finds a live session. KV_NOT_FOUND: none, or expired -- one answer for all (requirement
+ * S12). s->login points into the store. */
 enum kv_status session_find(struct kv *kv, const uint8_t key[RECORD_SESSION_KEY_LEN],
-                            uint64_t now_s, struct session_record *s,
-                            struct customer_record *c);
+                            uint64_t now_s, struct session_record *s);
 
 /* True where the renewal would move the expiry by a tenth of session_ttl or more: so at
  * most ten writes per lifetime. */
@@ -41,12 +40,12 @@ bool session_renewal_due(const struct config *config, const struct session_recor
 enum kv_status session_renew(struct kv *kv, const struct config *config,
                              const uint8_t key[RECORD_SESSION_KEY_LEN], uint64_t now_s);
 
-/* Starts a session of `customer`, or a guest's (NULL), under `key`. What stood there before,
- * whosever it was, is dropped first. Over max_sessions_per_customer the oldest goes. */
+/* Starts a session of the customer, who must be there, or a guest's (0), under `key`. What
+ * stood there before, whosever it was, is dropped first. Over max_sessions_per_customer the
+ * oldest goes. Whether the customer may log in is judged before, in the same transaction. */
 enum kv_status session_start(struct kv *kv, const struct config *config,
-                             const uint8_t key[RECORD_SESSION_KEY_LEN],
-                             const struct customer_record *customer, uint8_t via,
-                             uint64_t now_s);
+                             const uint8_t key[RECORD_SESSION_KEY_LEN], uint64_t customer_id,
+                             uint8_t via, uint64_t now_s);
 
 /* How long a guest's cookie session is still a guest's after its login went to a new one: the
  * requests that were under way with the old cookie. It never becomes the customer's. */
@@ -59,8 +58,16 @@ enum kv_status session_start(struct kv *kv, const struct config *config,
 enum kv_status session_log_in(struct kv *kv, const struct config *config,
                               const uint8_t guest[RECORD_SESSION_KEY_LEN],
                               const uint8_t key[RECORD_SESSION_KEY_LEN],
-                              const struct customer_record *customer, uint8_t via,
-                              uint64_t now_s);
+                              uint64_t customer_id, uint8_t via, uint64_t now_s);
+
+/* Keeps the open basket (0: none) of a guest with his session. */
+enum kv_status session_set_basket(struct kv *kv, const uint8_t key[RECORD_SESSION_KEY_LEN],
+                                  uint64_t basket_id);
+
+/* Keeps the open basket (0: none) with the customer, and with all his sessions: each /resolve
+ * names it. What says so already is not written again. */
+enum kv_status session_set_customer_basket(struct kv *kv, uint64_t customer_id,
+                                           uint64_t basket_id);
 
 /* The JSON object kept with a live session: KV_NOT_FOUND where there is no session, or none
  * kept. `*json` points into the store. */
@@ -74,7 +81,8 @@ enum kv_status session_put_data(struct kv *kv, const uint8_t key[RECORD_SESSION_
 /* Ends a session and removes every trace of it. KV_NOT_FOUND where there is none. */
 enum kv_status session_end(struct kv *kv, const uint8_t key[RECORD_SESSION_KEY_LEN]);
 
-/* Deletes up to `limit` records of a customer's sessions; `*deleted` says how many. */
+/* Ends up to `limit` of a customer's sessions, the oldest first; `*deleted` says how many.
+ * Less than `limit`: none is left. */
 enum kv_status session_delete_some(struct kv *kv, uint64_t customer_id, uint32_t limit,
                                    uint32_t *deleted);
 

@@ -169,12 +169,10 @@ static void add_batch(struct kv *kv, uint32_t first, uint32_t count, uint64_t no
 	}
 	qsort(batch, count, sizeof batch[0], by_key);
 	must("kv_begin", kv_begin(kv));
-	for (uint32_t i = 0; i < count; i++) {
-		struct customer_record customer = { .id = customer_of(batch[i].index) };
-
-		must("session_start", session_start(kv, &config, batch[i].key, &customer,
-		                                    VIA_HEADER, now_s));
-	}
+	for (uint32_t i = 0; i < count; i++)
+		must("session_start",
+		     session_start(kv, &config, batch[i].key, customer_of(batch[i].index),
+		                   VIA_HEADER, now_s));
 	must("kv_commit", kv_commit(kv));
 }
 

@@ -35,6 +35,7 @@ static void try_session(struct slice in)
 
 	if (!record_session_read(in, &r))
 		return;
+	require_inside(in, r.login);
 	require(record_session_write(&out, &r));
 	require(!record_session_read(require_front(in, &out), &r));
 }

@@ -34,7 +34,7 @@ static inline void process_prepare(void)
 {
 	const struct client_record key = { .name = SLICE("k"), .used_s = (uint64_t)time(NULL),
 		                           .scopes = SCOPE_SHOP | SCOPE_TRUSTED | SCOPE_LOGIN };
-	struct customer_record ada = { .login = SLICE("ada"), .epoch = 1,
+	struct customer_record ada = { .login = SLICE("ada"),
 		                       .sealed_password = SLICE("sealed") };
 	char error[SECRET_ERROR_MAX];
 	enum kv_status status;

@@ -485,10 +485,17 @@ DAMAGE = {
                                   "its login does not lead to it"}),
     "key name": (rb"Nsso", b"Nssp", {"leads to an API key of another name",
                                      "its name does not lead to it"}),
-    "session version": (rb"S\x01\x01\0\0\0\0", b"S\x09\x01\0\0\0\0",
+    "session version": (rb"S\x01\x01(?=....\0\0\0\0\x01\0)", b"S\x09\x01",
                         {"cannot be decoded", "lists a session that is not there"}),
+    "session's login": (rb"\x03\0ada(?=....\0\0\0\0....\0\0\0\0)", b"\x03\0adb",
+                        {"its login is not its customer's"}),
+    "session's basket": (rb"(?<=\x01\0\0\0\0\0\0\0)\0{8}(?=\x03\0ada)", b"\x09\0\0\0\0\0\0\0",
+                         {"its basket is not its customer's"}),
+    "customer's flags": (rb"(?<=\x06\0)\0{4}(?=\x03\0ada)", b"\x01\0\0\0",
+                         {"its customer is disabled: disable him again"}),
     "customer version": (rb"C\x01\x01\0\0\0\0\0\0\0", b"C\x09\x01\0\0\0\0\0\0\0",
-                         {"cannot be decoded", "leads to a customer that is not there"}),
+                         {"cannot be decoded", "leads to a customer that is not there",
+                          "its customer is not there"}),
     "kind": (rb"X(?=\0\0\0\0....S)", b"Y", {
         "a kind of record that this version does not know",
         "the list of what expires lacks it"}),
@@ -641,6 +648,42 @@ def test_signals_wait_for_the_lock(store):
         command.send_signal(signal.SIGCONT)
         assert command.wait(WAIT_S) == 0
     assert store.records("customer", "show", "ada")[0]["state"] == "disabled"
+
+
+@pytest.mark.skipif(not ctypes.util.find_library("lmdb"), reason="liblmdb.so is not installed")
+@pytest.mark.parametrize("end", [["disable"], ["delete"], ["set-password", "--hash", HASH]])
+def test_killed_half_way(store, end):
+    """A command that is killed between two transactions may be run again, and then all is done."""
+    store.customer("ada")
+    server = store.serve(max_sessions_per_customer=0)
+    log_in(server, store.key("sso", "trusted,login"), "ada", [f"n{i}" for i in range(3100)])
+    server.stop()
+    holder = Holder(store.path)
+    holder.begin()
+    with subprocess.Popen([BIN, "customer", end[0], "ada", *end[1:], f"--data={store.path}"],
+                          env=CLEAN, stderr=subprocess.PIPE) as command:
+        wait_until(lambda: blocks(command.pid, signal.SIGTSTP), "the command waits for the lock")
+        left = 3100
+        while left == 3100:
+            holder.end()
+            time.sleep(0.002)
+            holder.begin()      # between two of its transactions
+            left = len(store.records("session", "list"))
+        command.kill()
+        command.wait()
+        holder.end()
+    assert left in (100, 1100, 2100)
+    assert store.records("customer", "show", "ada")[0]["state"] == (
+        "enabled" if end[0] == "set-password" else "disabled")
+    if end[0] != "set-password":
+        store.run("check", code=1)
+        store.run("customer", *end, "ada")
+    else:
+        store.run("customer", "set-password", "ada", *end[1:])
+    assert f"sessions ended: {left}" in store.errors
+    assert store.records("session", "list") == []
+    assert len(store.records("customer", "list")) == (end[0] != "delete")
+    store.run("check")
 
 
 def test_a_closed_pipe_ends_a_list(store):

@@ -22,7 +22,7 @@ static enum customer_error add_record(struct customer_record *r)
 
 static enum customer_error add(struct slice login)
 {
-	struct customer_record r = { .login = login, .epoch = 1 };
+	struct customer_record r = { .login = login };
 
 	return add_record(&r);
 }
@@ -62,8 +62,8 @@ static void test_add_and_find(void **state)
 	struct customer_record r = {
 		.login = SLICE("ada"), .email = SLICE("ada@example.com"),
 		.first_name = SLICE("Ada"), .last_name = SLICE("Lovelace"),
-		.sealed_password = SLICE("\0sealed\xff"), .joined_us = 1763785535355068, .epoch = 3,
-		.flags = CUSTOMER_DISABLED,
+		.sealed_password = SLICE("\0sealed\xff"), .joined_us = 1763785535355068,
+		.flags = CUSTOMER_DISABLED, .basket_id = 3,
 	}, got;
 
 	(void)state;
@@ -73,7 +73,7 @@ static void test_add_and_find(void **state)
 	assert_int_equal(r.id, 1);
 	assert_int_equal(customer_get(store, 1, &got), KV_OK);
 	assert_int_equal(got.joined_us, r.joined_us);
-	assert_int_equal(got.epoch, 3);
+	assert_int_equal(got.basket_id, 3);
 	assert_int_equal(got.flags, CUSTOMER_DISABLED);
 	assert_true(slice_eq(got.email, r.email));
 	assert_true(slice_eq(got.first_name, r.first_name));
@@ -135,12 +135,12 @@ static void test_put_back(void **state)
 	(void)state;
 	assert_int_equal(add(SLICE("ada")), CUSTOMER_OK);
 	assert_int_equal(customer_find(store, SLICE("ada"), &r), KV_OK);
-	r.epoch++;
+	r.basket_id = 2;
 	r.flags |= CUSTOMER_DISABLED;
 	r.email = SLICE("new@example.com");
 	assert_int_equal(customer_put(store, &r), KV_OK);       /* r.login is the store's own */
 	assert_int_equal(customer_find(store, SLICE("ada"), &got), KV_OK);
-	assert_int_equal(got.epoch, 2);
+	assert_int_equal(got.basket_id, 2);
 	assert_int_equal(got.flags, CUSTOMER_DISABLED);
 	assert_true(slice_eq(got.login, SLICE("ada")));
 	assert_true(slice_eq(got.email, SLICE("new@example.com")));

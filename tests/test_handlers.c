@@ -95,6 +95,7 @@ static void add_customer(const char *login, const char *password, uint32_t flags
 	enum kv_status status;
 
 	assert_int_equal(customer_next_id(world.kv, &r.id), KV_OK);
+	r.basket_id = slice_eq(r.login, SLICE("bob")) ? 77 : 0;
 	nonce[0] = (uint8_t)r.id;
 	if (password != NULL) {
 		password_make(&h, slice_of(password), world.config.password_iterations, salt);
@@ -929,6 +930,32 @@ static void test_grace_is_not_renewed(void **state)
 	run_script(steps, COUNT_OF(steps));
 }
 
+/* What the session's record says of its owner stands in the fields and in the members. */
+static void test_owner_of_the_session(void **state)
+{
+#define R "GET /resolve?require=any HTTP/1.1"
+	static const struct step steps[] = {
+		{ "without a basket", LOGIN ANON JSON, ADA, 200, NULL, NULL, 0 },
+		{ "no basket", R AUTH, NULL, 204, "X-Customer-Id: 1\r\nX-Customer-Login: ada\r\n"
+		  "X-Basket-Id: -\r\n", NULL, 0 },
+		{ "with a basket", LOGIN ANON "b" JSON,
+		  "{\"username\":\"bob\",\"password\":\"bob\"}", 200, NULL, NULL, 0 },
+		{ "his basket", R AUTH "b", NULL, 204, "X-Customer-Id: 2\r\nX-Customer-Login: "
+		  "bob\r\nX-Basket-Id: 77\r\n", NULL, 0 },
+		{ "in JSON", "GET /session HTTP/1.1" AUTH "b", NULL, 200, "\"customer_id\":\"2\","
+		  "\"customer_login\":\"bob\",\"basket_id\":\"77\"", NULL, 0 },
+		{ "a guest's record", PATCH ANON "c" JSON, "{\"a\":1}", 200, NULL, NULL, 0 },
+		{ "a guest", R ANON "c", NULL, 204, "X-Customer-Id: -\r\nX-Customer-Login: -\r\n"
+		  "X-Basket-Id: -\r\n", NULL, 0 },
+		{ "in JSON", "GET /session HTTP/1.1" ANON "c", NULL, 200, "\"customer_id\":null,"
+		  "\"customer_login\":null,\"basket_id\":null", NULL, 0 },
+	};
+#undef R
+
+	(void)state;
+	run_script(steps, COUNT_OF(steps));
+}
+
 static void test_session_data_by_header(void **state)
 {
 	static const struct step steps[] = {
@@ -1088,6 +1115,7 @@ int main(void)
 		cmocka_unit_test(test_native_logout),
 		cmocka_unit_test(test_session_data),
 		cmocka_unit_test(test_grace_is_not_renewed),
+		cmocka_unit_test(test_owner_of_the_session),
 		cmocka_unit_test(test_session_data_by_header),
 		cmocka_unit_test(test_session_data_limit),
 		cmocka_unit_test(test_cookie_single_sign_on),

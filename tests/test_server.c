@@ -509,7 +509,7 @@ static void test_touch(void **state)
 	store_open(KV_WRITE);
 	assert_int_equal(kv_begin(store), KV_OK);
 	assert_int_equal(customer_get(store, 1, &ada), KV_OK);
-	assert_int_equal(session_start(store, &config, key, &ada, VIA_HEADER,
+	assert_int_equal(session_start(store, &config, key, ada.id, VIA_HEADER,
 	                               now_s - config.session_ttl_s / 2), KV_OK);
 	assert_int_equal(kv_commit(store), KV_OK);
 	kv_close(store);

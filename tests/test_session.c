@@ -29,7 +29,7 @@ static const uint8_t *key_of(unsigned n)
 
 static struct customer_record add_customer(const char *login)
 {
-	struct customer_record r = { .login = slice_of(login), .epoch = 1 };
+	struct customer_record r = { .login = slice_of(login) };
 	enum kv_status status;
 
 	assert_int_equal(customer_next_id(store, &r.id), KV_OK);
@@ -52,24 +52,22 @@ static int set_up(void **state)
 
 static void start(unsigned key, const struct customer_record *customer, uint64_t now_s)
 {
-	assert_int_equal(session_start(store, &config, key_of(key), customer, VIA, now_s), KV_OK);
+	assert_int_equal(session_start(store, &config, key_of(key), customer->id, VIA, now_s),
+	                 KV_OK);
 }
 
 static enum kv_status find(unsigned key, uint64_t now_s)
 {
 	struct session_record s;
-	struct customer_record c;
 
-	return session_find(store, key_of(key), now_s, &s, &c);
+	return session_find(store, key_of(key), now_s, &s);
 }
 
 static struct session_record found(unsigned key, uint64_t now_s)
 {
 	struct session_record s;
-	struct customer_record c;
 
-	assert_int_equal(session_find(store, key_of(key), now_s, &s, &c), KV_OK);
-	assert_int_equal(c.id, s.customer_id);
+	assert_int_equal(session_find(store, key_of(key), now_s, &s), KV_OK);
 	return s;
 }
 
@@ -117,8 +115,9 @@ static void test_life(void **state)
 	assert_int_equal(s.used_s, NOW_S);
 	assert_int_equal(s.expires_s, NOW_S + TTL_S);
 	assert_int_equal(s.due_s, NOW_S + TTL_S);
-	assert_int_equal(s.epoch, 1);
 	assert_int_equal(s.via, VIA);
+	assert_true(slice_eq(s.login, SLICE("ada")));
+	assert_int_equal(s.basket_id, 0);
 	assert_int_equal(find(2, NOW_S), KV_NOT_FOUND);
 	assert_int_equal(store_entries(), empty_entries + 3);
 	assert_int_equal(session_end(store, key_of(2)), KV_NOT_FOUND);
@@ -135,8 +134,8 @@ static void test_needs_a_batch(void **state)
 	assert_int_equal(kv_commit(store), KV_OK);
 	assert_int_equal(kv_begin_read(store), KV_OK);
 	assert_int_equal(find(1, NOW_S), KV_OK);
-	assert_int_equal(session_start(store, &config, key_of(1), &ada, VIA, NOW_S), KV_READONLY);
-	assert_int_equal(session_start(store, &config, key_of(2), &ada, VIA, NOW_S), KV_READONLY);
+	assert_int_equal(session_start(store, &config, key_of(1), ada.id, VIA, NOW_S), KV_READONLY);
+	assert_int_equal(session_start(store, &config, key_of(2), ada.id, VIA, NOW_S), KV_READONLY);
 	assert_int_equal(session_renew(store, &config, key_of(1), NOW_S), KV_READONLY);
 	assert_int_equal(session_end(store, key_of(1)), KV_READONLY);
 	assert_int_equal(session_end(store, key_of(2)), KV_NOT_FOUND);
@@ -173,33 +172,27 @@ static void test_expiry_at_read(void **state)
 	}
 }
 
+/* All of a customer's sessions end together, nobody else's do, and a later one of the same
+ * login is another (requirement S09). */
 static void test_what_ends_all_sessions(void **state)
 {
-	struct customer_record r;
+	uint32_t deleted;
 
 	(void)state;
 	start(1, &ada, NOW_S);
 	start(2, &ada, NOW_S);
 	start(3, &bob, NOW_S);
-	assert_int_equal(customer_get(store, ada.id, &r), KV_OK);
-	r.flags = CUSTOMER_DISABLED;
-	assert_int_equal(customer_put(store, &r), KV_OK);
+	assert_int_equal(session_delete_some(store, ada.id, UINT32_MAX, &deleted), KV_OK);
+	assert_int_equal(deleted, 2);
 	assert_string_equal(live(NOW_S), "3");
-	r = ada;
-	assert_int_equal(customer_put(store, &r), KV_OK);
-	assert_string_equal(live(NOW_S), "123");
-	r.epoch = 2;
-	assert_int_equal(customer_put(store, &r), KV_OK);
-	assert_string_equal(live(NOW_S), "3");
-	start(4, &r, NOW_S);
+	start(4, &ada, NOW_S);
 	assert_string_equal(live(NOW_S), "34");
-	r.epoch = 3;
-	assert_int_equal(customer_put(store, &r), KV_OK);
-	assert_string_equal(live(NOW_S), "3");
+	assert_int_equal(session_delete_some(store, bob.id, UINT32_MAX, &deleted), KV_OK);
 	assert_int_equal(customer_delete(store, &bob), KV_OK);
-	assert_string_equal(live(NOW_S), "");
-	bob = add_customer("bob");      /* another one of the same login */
-	assert_string_equal(live(NOW_S), "");
+	assert_string_equal(live(NOW_S), "4");
+	assert_int_equal(session_start(store, &config, key_of(5), bob.id, VIA, NOW_S), KV_IO);
+	bob = add_customer("bob");
+	assert_string_equal(live(NOW_S), "4");
 }
 
 /* Whoever had the key before has lost it, and nothing of him is left under it. */
@@ -347,18 +340,62 @@ static void test_eviction(void **state)
 	assert_int_equal(store_entries(), empty_entries + 4 * 3);
 }
 
-/* Sessions of an older epoch are older too: they give way to the first of the new one. */
-static void test_eviction_takes_the_dead_first(void **state)
+/* A guest's basket stands with his session alone; what says so already is not written. */
+static void test_guests_basket(void **state)
 {
+	struct session_record s;
+
 	(void)state;
-	for (unsigned key = 1; key <= 3; key++)
-		start(key, &ada, NOW_S);
-	ada.epoch++;
-	assert_int_equal(customer_put(store, &ada), KV_OK);
-	for (unsigned key = 4; key <= 6; key++)
-		start(key, &ada, NOW_S + 1);
-	assert_string_equal(live(NOW_S + 1), "456");
-	assert_int_equal(store_entries(), empty_entries + 3 * 3);
+	assert_int_equal(session_set_basket(store, key_of(1), 7), KV_NOT_FOUND);
+	assert_int_equal(session_start(store, &config, key_of(1), 0, VIA_COOKIE, NOW_S), KV_OK);
+	assert_int_equal(session_start(store, &config, key_of(2), 0, VIA_COOKIE, NOW_S), KV_OK);
+	assert_int_equal(found(1, NOW_S).basket_id, 0);
+	assert_int_equal(session_set_basket(store, key_of(1), UINT64_MAX), KV_OK);
+	s = found(1, NOW_S);
+	assert_int_equal(s.basket_id, UINT64_MAX);
+	assert_int_equal(s.expires_s, NOW_S + TTL_S);
+	assert_int_equal(s.due_s, NOW_S + TTL_S);
+	assert_int_equal(s.via, VIA_COOKIE);
+	assert_int_equal(found(2, NOW_S).basket_id, 0);
+	assert_int_equal(session_renew(store, &config, key_of(1), NOW_S + 500), KV_OK);
+	assert_int_equal(sweep(NOW_S + TTL_S, 10), 2);
+	assert_int_equal(found(1, NOW_S + TTL_S).basket_id, UINT64_MAX);
+	assert_int_equal(kv_commit(store), KV_OK);
+	assert_int_equal(kv_begin_read(store), KV_OK);
+	assert_int_equal(session_set_basket(store, key_of(1), UINT64_MAX), KV_OK);
+	assert_int_equal(session_set_basket(store, key_of(1), 0), KV_READONLY);
+}
+
+/* A customer's stands with him and with each of his sessions, those to come included. */
+static void test_customers_basket(void **state)
+{
+	struct customer_record r;
+	struct session_record s;
+
+	(void)state;
+	start(1, &ada, NOW_S);
+	start(2, &ada, NOW_S + 1);
+	start(3, &bob, NOW_S);
+	assert_int_equal(session_set_customer_basket(store, ada.id, 7), KV_OK);
+	start(4, &ada, NOW_S + 2);
+	assert_int_equal(customer_get(store, ada.id, &r), KV_OK);
+	assert_int_equal(r.basket_id, 7);
+	assert_true(slice_eq(r.login, SLICE("ada")));
+	for (unsigned key = 1; key <= 4; key++) {
+		s = found(key, NOW_S + 2);
+		assert_int_equal(s.basket_id, key == 3 ? 0 : 7);
+		assert_true(slice_eq(s.login, key == 3 ? SLICE("bob") : SLICE("ada")));
+	}
+	assert_int_equal(session_renew(store, &config, key_of(1), NOW_S + 500), KV_OK);
+	assert_int_equal(sweep(NOW_S + TTL_S, 10), 2);          /* 1 is filed anew, 3 goes */
+	s = found(1, NOW_S + TTL_S);
+	assert_int_equal(s.basket_id, 7);
+	assert_true(slice_eq(s.login, SLICE("ada")));
+	assert_int_equal(session_set_customer_basket(store, 99, 7), KV_NOT_FOUND);
+	assert_int_equal(kv_commit(store), KV_OK);
+	assert_int_equal(kv_begin_read(store), KV_OK);
+	assert_int_equal(session_set_customer_basket(store, ada.id, 7), KV_OK);
+	assert_int_equal(session_set_customer_basket(store, ada.id, 0), KV_READONLY);
 }
 
 static void test_delete_some(void **state)
@@ -373,7 +410,6 @@ static void test_delete_some(void **state)
 	start(10, &bob, NOW_S);
 	assert_int_equal(session_delete_some(store, ada.id, 0, &deleted), KV_OK);
 	assert_int_equal(deleted, 0);
-	assert_int_equal(customer_delete(store, &ada), KV_OK);
 	for (size_t i = 0; i < COUNT_OF(chunks); i++) {
 		assert_int_equal(session_delete_some(store, ada.id, 4, &deleted), KV_OK);
 		assert_int_equal(deleted, chunks[i]);
@@ -382,7 +418,7 @@ static void test_delete_some(void **state)
 	assert_int_equal(session_delete_some(store, 0, 4, &deleted), KV_OK);
 	assert_int_equal(deleted, 0);
 	assert_int_equal(session_end(store, key_of(10)), KV_OK);
-	assert_int_equal(store_entries(), empty_entries - 2);
+	assert_int_equal(store_entries(), empty_entries);
 }
 
 static void test_sweep(void **state)
@@ -468,13 +504,19 @@ static void test_damaged_records(void **state)
 	start(1, &ada, NOW_S);
 	start(2, &bob, NOW_S);
 	assert_int_equal(kv_put(store, record_customer_key(&k, bob.id), SLICE("C")), KV_OK);
-	assert_int_equal(find(2, NOW_S), KV_IO);
+	assert_int_equal(find(2, NOW_S), KV_OK);
+	assert_int_equal(kv_begin_child(store), KV_OK);
+	assert_int_equal(session_start(store, &config, key_of(3), bob.id, VIA, NOW_S), KV_IO);
+	assert_int_equal(kv_end_child(store, false), KV_OK);
+	assert_int_equal(session_set_customer_basket(store, bob.id, 1), KV_IO);
 	assert_int_equal(session_end(store, key_of(2)), KV_OK);
 	assert_int_equal(kv_put(store, record_session_key(&k, key_of(1)), bad), KV_OK);
 	assert_int_equal(find(1, NOW_S), KV_IO);
 	assert_int_equal(session_end(store, key_of(1)), KV_IO);
 	assert_int_equal(session_renew(store, &config, key_of(1), NOW_S), KV_IO);
-	assert_int_equal(session_start(store, &config, key_of(1), &ada, VIA, NOW_S), KV_IO);
+	assert_int_equal(session_set_basket(store, key_of(1), 1), KV_IO);
+	assert_int_equal(session_set_customer_basket(store, ada.id, 1), KV_IO);
+	assert_int_equal(session_start(store, &config, key_of(1), ada.id, VIA, NOW_S), KV_IO);
 	store_hide_log();
 	assert_int_equal(session_sweep(store, NOW_S + TTL_S, 10, &count), KV_OK);
 	assert_int_equal(store_show_log(), 1);
@@ -485,7 +527,7 @@ static void test_damaged_records(void **state)
 	record_owner_prefix(&k, bob.id);
 	assert_int_equal(kv_put(store, slice_bytes(k.bytes, k.len), SLICE("")), KV_OK);
 	assert_int_equal(session_delete_some(store, bob.id, 10, &count), KV_IO);
-	assert_int_equal(session_start(store, &config, key_of(3), &bob, VIA, NOW_S), KV_IO);
+	assert_int_equal(session_start(store, &config, key_of(3), bob.id, VIA, NOW_S), KV_IO);
 	assert_int_equal(kv_put(store, SLICE("X"), SLICE("")), KV_OK);
 	assert_int_equal(session_sweep(store, NOW_S, 10, &count), KV_IO);
 }
@@ -525,7 +567,7 @@ static void test_cookie_keys(void **state)
 
 static void start_guest(unsigned key, uint8_t via, uint64_t now_s)
 {
-	assert_int_equal(session_start(store, &config, key_of(key), NULL, via, now_s), KV_OK);
+	assert_int_equal(session_start(store, &config, key_of(key), 0, via, now_s), KV_OK);
 }
 
 static void put(unsigned key, const char *json)
@@ -672,7 +714,7 @@ static void test_log_in_merges_data(void **state)
 				put(2, own);
 		}
 		assert_int_equal(session_log_in(store, &config, guest != NULL ? key_of(1) : NULL,
-		                                key_of(2), &ada, VIA_HEADER, NOW_S), KV_OK);
+		                                key_of(2), ada.id, VIA_HEADER, NOW_S), KV_OK);
 		if (strcmp(data(2, NOW_S), cases[i].merged) != 0)
 			fail_msg("%s: %s", cases[i].name, data(2, NOW_S));
 		assert_int_equal(found(2, NOW_S).customer_id, ada.id);
@@ -695,7 +737,7 @@ static void test_log_in_with_too_much_data(void **state)
 	start(2, &ada, NOW_S);
 	put(2, own);
 	store_hide_log();
-	assert_int_equal(session_log_in(store, &config, key_of(1), key_of(2), &ada, VIA_HEADER,
+	assert_int_equal(session_log_in(store, &config, key_of(1), key_of(2), ada.id, VIA_HEADER,
 	                                NOW_S), KV_OK);
 	assert_int_equal(store_show_log(), 1);
 	assert_string_equal(data(2, NOW_S), own);
@@ -710,7 +752,7 @@ static void test_grace(void **state)
 	(void)state;
 	start_guest(1, VIA_COOKIE, NOW_S);
 	put(1, "{\"a\":1}");
-	assert_int_equal(session_log_in(store, &config, key_of(1), key_of(2), &ada, VIA_COOKIE,
+	assert_int_equal(session_log_in(store, &config, key_of(1), key_of(2), ada.id, VIA_COOKIE,
 	                                login_s), KV_OK);
 	assert_string_equal(data(2, login_s), "{\"a\":1}");
 	assert_int_equal(found(1, end_s - 1).customer_id, 0);
@@ -723,12 +765,12 @@ static void test_grace(void **state)
 	assert_int_equal(find(1, end_s - 1), KV_OK);
 	assert_int_equal(find(1, end_s), KV_NOT_FOUND);
 	/* A second login with the old cookie carries the data over too, and buys no time. */
-	assert_int_equal(session_log_in(store, &config, key_of(1), key_of(3), &ada, VIA_COOKIE,
+	assert_int_equal(session_log_in(store, &config, key_of(1), key_of(3), ada.id, VIA_COOKIE,
 	                                end_s - 1), KV_OK);
 	assert_string_equal(data(3, end_s - 1), "{\"a\":1}");
 	assert_int_equal(find(1, end_s), KV_NOT_FOUND);
 	/* After it the old cookie is nobody's: no data goes anywhere. */
-	assert_int_equal(session_log_in(store, &config, key_of(1), key_of(4), &bob, VIA_COOKIE,
+	assert_int_equal(session_log_in(store, &config, key_of(1), key_of(4), bob.id, VIA_COOKIE,
 	                                end_s), KV_OK);
 	assert_string_equal(data(4, end_s), "");
 	assert_int_equal(session_end(store, key_of(2)), KV_OK);
@@ -747,13 +789,11 @@ static void test_grace(void **state)
 struct model {
 	struct life {
 		bool there;             /* its record stands, dead or alive */
-		uint64_t customer_id, created_s, expires_s, due_s, used_s;
-		uint32_t epoch;
+		uint64_t customer_id, basket_id, created_s, expires_s, due_s, used_s;
 	} lives[KEYS];
 	struct owner {
 		uint64_t id;            /* 0: deleted */
-		uint32_t epoch;
-		bool disabled;
+		uint64_t basket_id;
 	} owners[CUSTOMERS];
 	uint64_t now_s;
 };
@@ -786,20 +826,9 @@ static uint64_t model_expiry(uint64_t created_s)
 	return idle < absolute ? idle : absolute;
 }
 
-static const struct owner *model_owner(uint64_t id)
-{
-	for (size_t i = 0; i < CUSTOMERS; i++)
-		if (model.owners[i].id == id)
-			return &model.owners[i];
-	return NULL;
-}
-
 static bool model_live(const struct life *l)
 {
-	const struct owner *o = model_owner(l->customer_id);
-
-	return l->there && model.now_s < l->expires_s && o != NULL && !o->disabled &&
-	       o->epoch == l->epoch;
+	return l->there && model.now_s < l->expires_s;
 }
 
 static bool model_due(const struct life *l)
@@ -830,28 +859,18 @@ static void model_evict(uint64_t customer_id)
 	}
 }
 
-static struct customer_record record_of(const struct owner *o)
-{
-	struct customer_record r;
-
-	require(customer_get(store, o->id, &r) == KV_OK, "a customer is gone");
-	return r;
-}
-
 static void do_start(unsigned key, struct owner *o)
 {
 	struct life *l = &model.lives[key];
-	struct customer_record r;
 
 	if (o->id == 0)
 		return;
-	r = record_of(o);
-	require(session_start(store, &config, key_of(key), &r, VIA, model.now_s) == KV_OK,
+	require(session_start(store, &config, key_of(key), o->id, VIA, model.now_s) == KV_OK,
 	        "start failed");
 	l->there = false;
 	model_evict(o->id);
-	*l = (struct life){ true, o->id, model.now_s, model_expiry(model.now_s),
-	                    model_expiry(model.now_s), model.now_s, o->epoch };
+	*l = (struct life){ true, o->id, o->basket_id, model.now_s, model_expiry(model.now_s),
+	                    model_expiry(model.now_s), model.now_s };
 }
 
 static void do_end(unsigned key)
@@ -884,44 +903,53 @@ static void do_sweep(void)
 	}
 }
 
-static void do_change_customer(struct owner *o)
+static void model_delete_some(uint64_t customer_id, uint32_t limit)
 {
-	struct customer_record r;
+	uint32_t deleted = 0, expected = 0;
 
-	if (o->id == 0)
-		return;
-	r = record_of(o);
-	if (draw(2) == 0)
-		o->disabled = !o->disabled;
-	else
-		o->epoch++;
-	r.flags = o->disabled ? CUSTOMER_DISABLED : 0;
-	r.epoch = o->epoch;
-	require(customer_put(store, &r) == KV_OK, "a customer cannot be put");
+	require(session_delete_some(store, customer_id, limit, &deleted) == KV_OK, "delete some");
+	for (struct life *l = model.lives; l < model.lives + KEYS; l++) {
+		struct slice value;
+		struct record_key k;
+
+		if (!l->there || l->customer_id != customer_id ||
+		    kv_get(store, record_session_key(&k, key_of((unsigned)(l - model.lives))),
+		           &value) == KV_OK)
+			continue;
+		l->there = false;
+		expected++;
+	}
+	require(deleted == expected && deleted <= limit, "another number was deleted");
 }
 
-/* Deletes a customer, his sessions at once or by and by, or makes one anew. */
+static void do_change_customer(struct owner *o)
+{
+	if (o->id == 0)
+		return;
+	if (draw(2) == 0) {
+		model_delete_some(o->id, draw(3));
+		return;
+	}
+	o->basket_id = draw(4);
+	require(session_set_customer_basket(store, o->id, o->basket_id) == KV_OK, "basket");
+	for (struct life *l = model.lives; l < model.lives + KEYS; l++)
+		if (l->there && l->customer_id == o->id)
+			l->basket_id = o->basket_id;
+}
+
+/* Deletes a customer after his sessions, or makes one anew. */
 static void do_replace_customer(struct owner *o)
 {
 	char login[2] = { (char)('p' + (o - model.owners)), '\0' };
-	uint32_t deleted = 1;
 	struct customer_record r;
 
 	if (o->id == 0) {
-		*o = (struct owner){ add_customer(login).id, 1, false };
+		*o = (struct owner){ add_customer(login).id, 0 };
 		return;
 	}
-	r = record_of(o);
+	model_delete_some(o->id, KEYS);
+	require(customer_get(store, o->id, &r) == KV_OK, "a customer is gone");
 	require(customer_delete(store, &r) == KV_OK, "a customer cannot be deleted");
-	while (draw(3) > 0 && deleted > 0) {
-		require(session_delete_some(store, o->id, KEYS, &deleted) == KV_OK, "delete some");
-		for (struct life *l = model.lives; l < model.lives + KEYS; l++)
-			if (l->there && l->customer_id == o->id) {
-				l->there = false;
-				deleted--;
-			}
-		require(deleted == 0, "another number was deleted");
-	}
 	o->id = 0;
 }
 
@@ -954,16 +982,15 @@ static void check_finds(void)
 	for (unsigned key = 0; key < KEYS; key++) {
 		const struct life *l = &model.lives[key];
 		struct session_record s;
-		struct customer_record c;
-		enum kv_status status = session_find(store, key_of(key), model.now_s, &s, &c);
+		enum kv_status status = session_find(store, key_of(key), model.now_s, &s);
 
 		require(status == (model_live(l) ? KV_OK : KV_NOT_FOUND), "found or not");
 		if (status != KV_OK)
 			continue;
-		require(s.customer_id == l->customer_id && c.id == l->customer_id, "customer");
+		require(s.customer_id == l->customer_id && s.login.len == 1, "customer or login");
+		require(s.basket_id == l->basket_id && s.via == VIA, "basket or via");
 		require(s.created_s == l->created_s && s.expires_s == l->expires_s, "times");
 		require(s.due_s == l->due_s && s.used_s == l->used_s, "due or used");
-		require(s.epoch == l->epoch && s.via == VIA, "epoch or via");
 		require(session_renewal_due(&config, &s, model.now_s) == model_due(l), "renewal");
 	}
 }
@@ -1055,7 +1082,8 @@ int main(void)
 		IN_A_BATCH(test_renewals_are_few),
 		IN_A_BATCH(test_renewal_due),
 		IN_A_BATCH(test_eviction),
-		IN_A_BATCH(test_eviction_takes_the_dead_first),
+		IN_A_BATCH(test_guests_basket),
+		IN_A_BATCH(test_customers_basket),
 		IN_A_BATCH(test_delete_some),
 		IN_A_BATCH(test_sweep),
 		IN_A_BATCH(test_sweep_of_strays),

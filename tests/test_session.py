@@ -3,6 +3,7 @@
 import base64
 import concurrent.futures
 import hashlib
+import threading
 import time
 
 import pytest
@@ -649,6 +650,41 @@ def test_commands_end_sessions_at_once(store):
         store.run("session", "revoke", key)
         assert not alive()
         assert not ended(server, "f")
+
+
+@pytest.mark.parametrize("end", [["disable", "ada"], ["delete", "ada"],
+                                 ["set-password", "ada", "--hash", django_hash("new")]])
+def test_no_login_survives_beside(store, end):
+    """S09: whatever logins run beside: after the command's end none of their sessions lives."""
+    store.customer("ada")
+    sso = {"X-Api-Key": store.key("sso", "trusted,login")}
+    server = store.serve(**OPEN, password_iterations=1000, max_sessions_per_customer=0)
+    over, by_password = threading.Event(), end[0] == "set-password"
+
+    def keep_logging_in(worker):
+        made = []
+        while not over.is_set():
+            name = f"w{worker}n{len(made)}"
+            if by_password or worker % 2:
+                server.login(ANON + name, "ada")
+            else:
+                server.request("POST", "/session/login", {**sso, "Session-Id": ANON + name},
+                               {"login": "ada"})
+            made.append(name)
+        return made
+
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        workers = [pool.submit(keep_logging_in, i) for i in range(4)]
+        try:
+            wait_until(lambda: len(store.records("session", "list")) > 100, "logins")
+            store.run("customer", *end)
+            time.sleep(0.2)
+        finally:
+            over.set()
+        names = [name for w in workers for name in w.result()]
+    assert store.records("session", "list") == []
+    assert all(ended(server, name) for name in names[-50:])
+    store.run("check")
 
 
 def test_disabled_customer_stays_out(store):
