@@ -19,6 +19,7 @@
 /* A status line after `HTTP/1.1 `; the reason phrase begins behind the code. */
 static const struct slice status_text[] = {
 	STATUS(HTTP_CONTINUE,             "100 Continue"),
+	STATUS(HTTP_CREATED,              "201 Created"),
 	STATUS(HTTP_OK,                   "200 OK"),
 	STATUS(HTTP_NO_CONTENT,           "204 No Content"),
 	STATUS(HTTP_MOVED_PERMANENTLY,    "301 Moved Permanently"),
@@ -36,6 +37,7 @@ static const struct slice status_text[] = {
 	STATUS(HTTP_URI_TOO_LONG,         "414 URI Too Long"),
 	STATUS(HTTP_UNSUPPORTED_MEDIA,    "415 Unsupported Media Type"),
 	STATUS(HTTP_EXPECTATION_FAILED,   "417 Expectation Failed"),
+	STATUS(HTTP_UNPROCESSABLE,        "422 Unprocessable Content"),
 	STATUS(HTTP_TOO_MANY_REQUESTS,    "429 Too Many Requests"),
 	STATUS(HTTP_FIELDS_TOO_LARGE,     "431 Request Header Fields Too Large"),
 	STATUS(HTTP_INTERNAL_ERROR,       "500 Internal Server Error"),
@@ -85,7 +87,8 @@ static const struct known_field known_fields[][5] = {
 	         { "x-original-uri",    HTTP_X_ORIGINAL_URI,    REFUSE },
 	         { "x-original-url",    HTTP_X_ORIGINAL_URL,    REFUSE } },
 	[15] = { { "x-forwarded-for",   HTTP_X_FORWARDED_FOR,   FIRST  },
-	         { "x-forwarded-uri",   HTTP_X_FORWARDED_URI,   REFUSE } },
+	         { "x-forwarded-uri",   HTTP_X_FORWARDED_URI,   REFUSE },
+	         { "idempotency-key",   HTTP_IDEMPOTENCY_KEY,   REFUSE } },
 	[16] = { { "x-forwarded-host",  HTTP_X_FORWARDED_HOST,  REFUSE } },
 	[17] = { { "x-forwarded-proto", HTTP_X_FORWARDED_PROTO, REFUSE },
 	         { "transfer-encoding", HTTP_TRANSFER_ENCODING, REFUSE } },
@@ -489,6 +492,7 @@ static enum http_result judge_field(struct http_request *r, enum http_field fiel
 	case HTTP_SEC_FETCH_SITE:
 	case HTTP_X_CSRFTOKEN:
 	case HTTP_IF_MATCH:
+	case HTTP_IDEMPOTENCY_KEY:
 	case HTTP_ACCESS_CONTROL_REQUEST_METHOD:
 	case HTTP_FIELDS:
 		break;

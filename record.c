@@ -7,7 +7,7 @@
 /* The major version: a reader refuses another. Fields are only ever added at the end. */
 enum {
 	SESSION_MAJOR = 1, CUSTOMER_MAJOR = 1, CLIENT_MAJOR = 1, DATA_MAJOR = 1,
-	PRODUCT_MAJOR = 1, BASKET_MAJOR = 1,
+	PRODUCT_MAJOR = 1, BASKET_MAJOR = 1, REPLAY_MAJOR = 1,
 };
 
 /* Takes fields off the front; the first that is cut short sets `bad`, which sticks. */
@@ -50,9 +50,8 @@ static void put_string(struct buf *out, struct slice s)
 	buf_put(out, s);
 }
 
-static struct slice get_string(struct reader *r)
+static struct slice get_bytes(struct reader *r, size_t len)
 {
-	size_t len = (size_t)get_uint(r, 2);
 	struct slice s = slice_bytes(r->at, len);
 
 	if (r->bad || r->left < len) {
@@ -62,6 +61,11 @@ static struct slice get_string(struct reader *r)
 	r->at += len;
 	r->left -= len;
 	return s;
+}
+
+static struct slice get_string(struct reader *r)
+{
+	return get_bytes(r, (size_t)get_uint(r, 2));
 }
 
 static struct reader reader_begin(struct slice in, enum record_kind kind, unsigned major)
@@ -224,6 +228,13 @@ struct slice record_baskets_of_key(struct record_key *k, uint64_t customer_id, u
 {
 	record_baskets_of_prefix(k, customer_id);
 	key_uint(k, id);
+	return key_slice(k);
+}
+
+struct slice record_replay_key(struct record_key *k, const uint8_t digest[RECORD_DIGEST_LEN])
+{
+	key_start(k, RECORD_REPLAY);
+	key_put(k, digest, RECORD_DIGEST_LEN);
 	return key_slice(k);
 }
 
@@ -611,6 +622,38 @@ size_t record_basket_bytes(const struct basket *b)
 	for (uint32_t i = 0; i < b->option_count; i++)
 		bytes += b->options[i].option.len + b->options[i].value.len;
 	return bytes;
+}
+
+/* The body may be longer than a string's 16 bits can say: its length has 32. */
+bool record_replay_write(struct buf *out, const struct replay_record *r)
+{
+	put_uint(out, RECORD_REPLAY, 1);
+	put_uint(out, REPLAY_MAJOR, 1);
+	put_uint(out, r->due_s, 8);
+	put_uint(out, r->basket_cookie, 8);
+	put_uint(out, r->status, 2);
+	buf_put(out, slice_bytes(r->digest, sizeof r->digest));
+	put_string(out, r->fields);
+	put_uint(out, r->body.len, 4);
+	buf_put(out, r->body);
+	return !out->full;
+}
+
+bool record_replay_read(struct slice in, struct replay_record *r)
+{
+	struct reader from = reader_begin(in, RECORD_REPLAY, REPLAY_MAJOR);
+	struct slice digest;
+
+	r->due_s         = get_uint(&from, 8);
+	r->basket_cookie = get_uint(&from, 8);
+	r->status        = (uint16_t)get_uint(&from, 2);
+	digest           = get_bytes(&from, sizeof r->digest);
+	r->fields        = get_string(&from);
+	r->body          = get_bytes(&from, (size_t)get_uint(&from, 4));
+	if (from.bad)
+		return false;
+	memcpy(r->digest, digest.ptr, sizeof r->digest);
+	return true;
 }
 
 void record_number_write(struct buf *out, uint64_t n)

@@ -29,6 +29,7 @@ enum record_kind {
 	RECORD_CLIENT_NAME = 'N',       /* + name -> digest, 32 */
 	RECORD_OWNER      = 'O',        /* + customer id, 8, created s, 8, session key -> empty */
 	RECORD_SWEEP      = 'X',        /* + due s, 8, key of the record -> empty */
+	RECORD_REPLAY     = 'I',        /* + SHA-256 of caller and Idempotency-Key, 32 */
 	RECORD_META       = 'M',        /* + name -> number, 8 */
 	RECORD_PRODUCT    = 'P',        /* + product id, see record_product_key() */
 	RECORD_BASKET     = 'B',        /* + basket id, 8 */
@@ -61,6 +62,8 @@ struct slice record_product_key(struct record_key *k, struct slice id);
 struct slice record_basket_key(struct record_key *k, uint64_t id);
 struct slice record_baskets_of_prefix(struct record_key *k, uint64_t customer_id);
 struct slice record_baskets_of_key(struct record_key *k, uint64_t customer_id, uint64_t id);
+
+struct slice record_replay_key(struct record_key *k, const uint8_t digest[RECORD_DIGEST_LEN]);
 
 /* Takes a key apart; false where it is none of the kind. */
 bool record_owner_key_read(struct slice key, uint64_t *customer_id, uint64_t *created_s,
@@ -199,6 +202,15 @@ struct basket {
 	char text[RECORD_BASKET_MAX];   /* basket.h: where the strings of a loaded one stand */
 };
 
+/* The first answer to a request with an Idempotency-Key. */
+struct replay_record {
+	uint64_t due_s;                 /* Unix time; from then on it is absent */
+	uint64_t basket_cookie;         /* the basket whose cookie it set; 0: none */
+	uint16_t status;
+	uint8_t digest[RECORD_DIGEST_LEN];      /* SHA-256 of method, path and body */
+	struct slice fields, body;      /* whole lines; bytes */
+};
+
 bool record_session_write(struct buf *out, const struct session_record *r);
 bool record_session_read(struct slice in, struct session_record *r);
 bool record_customer_write(struct buf *out, const struct customer_record *r);
@@ -218,6 +230,9 @@ bool record_basket_write(struct buf *out, const struct basket *b);
 bool record_basket_read(struct slice in, struct basket *b);
 /* How long the record is. */
 size_t record_basket_bytes(const struct basket *b);
+
+bool record_replay_write(struct buf *out, const struct replay_record *r);
+bool record_replay_read(struct slice in, struct replay_record *r);
 
 /* A number alone: meta values, and the id under a login. */
 void record_number_write(struct buf *out, uint64_t n);

@@ -586,6 +586,7 @@ static const struct {
 	{ "sec-fetch-site",    HTTP_SEC_FETCH_SITE,    "none",         "none",         NULL },
 	{ "X-CsrfToken",       HTTP_X_CSRFTOKEN,       "t",            "t",            NULL },
 	{ "IF-Match",          HTTP_IF_MATCH,          "*",            "\"a\"",      NULL },
+	{ "Idempotency-key",   HTTP_IDEMPOTENCY_KEY,   "k",            "k",            NULL },
 	{ "access-Control-Request-Method", HTTP_ACCESS_CONTROL_REQUEST_METHOD,
 	                                               "PUT",          "GET",          "PUT" },
 };
@@ -639,7 +640,7 @@ static void test_underscore(void **state)
 			check_refused(name, slice_of(text), 400);
 		}
 	}
-	assert_int_equal(tried, 27);
+	assert_int_equal(tried, 28);
 	snprintf(text, sizeof text, GET "x_y: z\r\n_session-id: a\r\nsession__id: b\r\n\r\n");
 	assert_int_equal(parsed("others", slice_of(text)).result, HTTP_READY);
 }
