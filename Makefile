@@ -2,8 +2,11 @@
 
 # Left to right: a file may include only headers of modules to its left (`make tidy`).
 MODULES := bytes memory log life address proxy throttle config json http sid signing jwt \
-           password secret money record kv clock client customer product session identity call \
-           oscar oscar_form oscar_login oscar_user openapi resolve route \
+           password secret money record \
+           kv clock client customer product basket \
+           session identity call idempotency \
+           oscar oscar_form oscar_login oscar_user \
+           openapi resolve route \
            link seccomp writer hasher server systemd listener supervisor \
            print command command_key command_customer command_session command_store main
 

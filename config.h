@@ -28,6 +28,8 @@ enum config_switch { CONFIG_OFF, CONFIG_ON };
 enum config_durability { DURABILITY_COMMIT, DURABILITY_UNSAFE_NOSYNC };
 enum config_sid_trust { SID_TRUST_KEY, SID_TRUST_ANY };
 enum config_cookie_secure { COOKIE_SECURE_AUTO, COOKIE_SECURE_ON, COOKIE_SECURE_OFF };
+enum config_basket_merge { BASKET_MERGE_SUM, BASKET_MERGE_MAX, BASKET_MERGE_KEEP };
+enum config_price_source { PRICE_SOURCE_CATALOGUE, PRICE_SOURCE_CLIENT };
 enum config_samesite { SAMESITE_LAX, SAMESITE_STRICT, SAMESITE_NONE };
 
 struct config_listener {
@@ -67,6 +69,7 @@ struct config {
 	uint32_t sid_realm_count;       /* 0: the realm must equal the request's host name */
 	uint32_t session_ttl_s, session_max_s;
 	uint32_t anon_ttl_s;            /* 0: for ever */
+	uint32_t basket_ttl_s, empty_basket_ttl_s;       /* the first 0: for ever */
 	char cookie_name[CONFIG_COOKIE_NAME_MAX], csrf_cookie_name[CONFIG_COOKIE_NAME_MAX];
 	uint32_t cookie_secure;         /* enum config_cookie_secure */
 	uint32_t cookie_samesite;       /* enum config_samesite */
@@ -77,12 +80,16 @@ struct config {
 	struct config_rate login_throttle, login_throttle_address;
 	struct config_rate rate_limit_key, rate_limit_address;
 	uint32_t expose_user_details;   /* enum config_switch */
+	uint32_t basket_merge;          /* enum config_basket_merge */
+	uint32_t basket_cookie;         /* enum config_switch */
+	uint32_t price_source;          /* enum config_price_source */
 	struct network trusted_proxies[CONFIG_NETWORKS_MAX];    /* `unix` is `::` alone */
 	uint32_t trusted_proxy_count;
 	uint32_t overload_status;       /* 429, 500, 502 or 503 */
 	uint32_t log_level;             /* enum log_level */
 	uint32_t log_requests;          /* 0: off, 1: all, N: one in N */
 	uint32_t max_head, max_target, max_headers, max_body;   /* bytes, bytes, fields, bytes */
+	uint32_t max_lines, max_quantity;        /* of one basket */
 	uint32_t max_connections, max_pipeline;
 	uint32_t header_timeout_ms, body_timeout_ms, idle_timeout_ms, write_timeout_ms;
 	uint32_t max_waiting_writes, max_waiting_passwords;
