@@ -3,6 +3,8 @@
 
 #include "call.h"
 #include "json.h"
+#include "log.h"
+#include "signing.h"
 
 enum call_result call_store(struct call *c, enum kv_status status)
 {
@@ -156,30 +158,6 @@ void call_begin_login(struct call *c, struct call_login *login)
 	put_cookie(c, c->config->csrf_cookie_name, buf_slice(&token), CSRF_AGE_S, false);
 }
 
-enum kv_status call_log_in(struct call *c, const struct call_login *login,
-                           uint64_t customer_id)
-{
-	const struct identity *id = &c->identity;
-
-	return session_log_in(c->kv, c->config,
-	                      id->kind == IDENTITY_GUEST ? id->session_key : NULL, login->key,
-	                      customer_id, login->via, call_now_s(c));
-}
-
-enum kv_status call_log_out(struct call *c)
-{
-	const struct identity *id = &c->identity;
-	struct slice value;
-	enum kv_status status = KV_OK;
-
-	if (!id->has_sid &&
-	    http_cookie_find(c->request, slice_of(c->config->cookie_name), &value) > 0)
-		put_cookie(c, c->config->cookie_name, SLICE(""), 0, true);
-	if (id->kind != IDENTITY_NONE)
-		status = session_end(c->kv, id->session_key);
-	return status == KV_NOT_FOUND ? KV_OK : status;
-}
-
 enum kv_status call_keep_guest(struct call *c, uint8_t key[RECORD_SESSION_KEY_LEN])
 {
 	const struct identity *id = &c->identity;
@@ -197,6 +175,312 @@ enum kv_status call_keep_guest(struct call *c, uint8_t key[RECORD_SESSION_KEY_LE
 	if (status != KV_NOT_FOUND)
 		return status;
 	return session_start(c->kv, c->config, key, 0, made.via, call_now_s(c));
+}
+
+#define BASKET_COOKIE       "oscar_open_basket"
+#define BASKET_COOKIE_AGE_S 604800      /* OSCAR_BASKET_COOKIE_LIFETIME */
+
+static bool speaks_cookies(const struct call *c)
+{
+	return c->config->basket_cookie == CONFIG_ON && !c->identity.has_sid;
+}
+
+bool call_basket_cookie(const struct call *c, uint64_t *id)
+{
+	struct slice text, value;
+	uint32_t count;
+
+	*id = 0;
+	if (!speaks_cookies(c))
+		return false;
+	count = http_cookie_find(c->request, SLICE(BASKET_COOKIE), &text);
+	if (count == 1 && (!signing_read(text, c->sid_secret, SLICE(SIGNING_SALT_PLAIN), &value) ||
+	                   !slice_uint(value, UINT64_MAX, id)))
+		*id = 0;
+	return count > 0;
+}
+
+static enum kv_status find_open(struct call *c, uint64_t id, struct basket *b)
+{
+	enum kv_status status = id == 0 ? KV_NOT_FOUND :
+	                        basket_get(c->kv, id, call_now_s(c), b);
+
+	return status == KV_OK && b->status != BASKET_OPEN ? KV_NOT_FOUND : status;
+}
+
+/* The basket that the cookie names, if it is nobody's and open. A cookie that leads nowhere is
+ * to go, whoever sent it. */
+static enum kv_status find_carried(struct call *c, struct basket *b)
+{
+	uint64_t id;
+	enum kv_status status;
+
+	if (!call_basket_cookie(c, &id))
+		return KV_NOT_FOUND;
+	status = find_open(c, id, b);
+	if (status == KV_OK && b->customer_id != 0)
+		status = KV_NOT_FOUND;
+	c->basket_cookie_stale |= status == KV_NOT_FOUND;
+	return status == KV_OK && c->identity.kind == IDENTITY_CUSTOMER ? KV_NOT_FOUND : status;
+}
+
+static enum kv_status find_own(struct call *c, struct basket *b)
+{
+	return find_open(c, c->identity.recorded ? c->identity.session.basket_id : 0, b);
+}
+
+enum kv_status call_put_basket(struct call *c, struct basket *b, bool changed)
+{
+	enum kv_status status = basket_put(c->kv, c->config, b, changed, c->now_us);
+
+	return status == KV_OK ? session_refer_basket(c->kv, b, b->status == BASKET_OPEN) : status;
+}
+
+enum kv_status call_delete_basket(struct call *c, const struct basket *b)
+{
+	enum kv_status status = session_refer_basket(c->kv, b, false);
+
+	c->basket_cookie_stale |= c->basket_cookie == b->id;
+	c->basket_cookie = 0;
+	return status == KV_OK ? basket_delete(c->kv, b->id) : status;
+}
+
+static struct basket_change change_of(const struct call *c)
+{
+	return (struct basket_change){ .kv = c->kv, .config = c->config, .now_us = c->now_us };
+}
+
+/* Merges `from` into `into` and puts both. */
+static enum kv_status merge(struct call *c, struct basket *into, struct basket *from,
+                            struct basket_left *left)
+{
+	struct basket_change change = change_of(c);
+	enum kv_status status = basket_merge(into, from, &change, left);
+
+	if (status == KV_OK)
+		status = call_put_basket(c, from, true);
+	return status == KV_OK ? call_put_basket(c, into, true) : status;
+}
+
+/* The basket of the cookie is the one of the guest's session too, from now on; what the session
+ * had before is merged into it. */
+static enum kv_status adopt(struct call *c, struct basket *carried)
+{
+	struct identity *id = &c->identity;
+	struct basket_left left;
+	struct basket own;
+	enum kv_status status;
+
+	if (!id->recorded || id->session.basket_id == carried->id)
+		return KV_OK;
+	status = find_own(c, &own);
+	memcpy(carried->guest, id->session_key, sizeof carried->guest);
+	if (status == KV_OK)
+		status = merge(c, carried, &own, &left);
+	else if (status == KV_NOT_FOUND)
+		status = call_put_basket(c, carried, false);
+	id->session.basket_id = carried->id;
+	return status;
+}
+
+/* A new one, and what leads to it: the customer's record, a guest's session, or the cookie
+ * alone. */
+static enum kv_status make_basket(struct call *c, struct basket *b)
+{
+	struct identity *id = &c->identity;
+	uint8_t key[RECORD_SESSION_KEY_LEN];
+	uint64_t customer_id = id->kind == IDENTITY_CUSTOMER ? id->session.customer_id : 0;
+	bool session = id->recorded || !speaks_cookies(c);
+	enum kv_status status = KV_OK;
+
+	if (customer_id == 0 && session)
+		status = call_keep_guest(c, key);
+	if (status == KV_OK)
+		status = basket_make(c->kv, b, customer_id,
+		                     customer_id == 0 && session ? key : NULL, c->now_us);
+	if (status != KV_OK)
+		return status;
+	b->carried = customer_id == 0 && speaks_cookies(c);
+	return call_put_basket(c, b, false);
+}
+
+/* A use by its owner: its expiry moves, and a visitor's cookie is given out anew. */
+static enum kv_status use_basket(struct call *c, struct basket *b)
+{
+	bool carried = b->customer_id == 0 && b->status == BASKET_OPEN && speaks_cookies(c);
+	bool due = basket_renewal_due(c->config, b, call_now_s(c)) || (carried && !b->carried);
+
+	if (carried)
+		c->basket_cookie = b->id;
+	if (!due)
+		return KV_OK;
+	b->carried |= carried;
+	return basket_put(c->kv, c->config, b, false, c->now_us);
+}
+
+enum kv_status call_open_basket(struct call *c, bool make, struct basket *b)
+{
+	enum kv_status status = find_carried(c, b);
+
+	if (status == KV_OK)
+		status = adopt(c, b);
+	else if (status == KV_NOT_FOUND)
+		status = find_own(c, b);
+	if (status == KV_NOT_FOUND && make)
+		status = make_basket(c, b);
+	return status == KV_OK ? use_basket(c, b) : status;
+}
+
+/* True where the request itself shows that the basket is its sender's. */
+static bool owns(const struct call *c, const struct basket *b)
+{
+	const struct identity *id = &c->identity;
+	uint64_t carried;
+
+	if (b->customer_id != 0)
+		return id->kind == IDENTITY_CUSTOMER && id->session.customer_id == b->customer_id;
+	if (id->kind == IDENTITY_CUSTOMER)
+		return false;
+	if (id->kind == IDENTITY_GUEST &&
+	    slice_eq_secret(slice_bytes(id->session_key, sizeof id->session_key),
+	                    slice_bytes(b->guest, sizeof b->guest)))
+		return true;
+	return call_basket_cookie(c, &carried) && carried == b->id;
+}
+
+enum call_access call_basket(struct call *c, uint64_t id, struct basket *b)
+{
+	const struct identity *who = &c->identity;
+	bool trusted = who->client != NULL && (who->client->scopes & SCOPE_TRUSTED) != 0;
+	bool nobody = who->kind == IDENTITY_NONE && c->request->cookie_lines == 0;
+	enum kv_status status = basket_get(c->kv, id, call_now_s(c), b);
+
+	if (status == KV_NOT_FOUND)
+		return CALL_ABSENT;
+	if (status == KV_OK && trusted && nobody)
+		return CALL_ALLOWED;
+	if (status == KV_OK && !owns(c, b))
+		return b->status > BASKET_SAVED ? CALL_ABSENT : CALL_FORBIDDEN;
+	if (status == KV_OK)
+		status = use_basket(c, b);
+	if (status != KV_OK) {
+		c->store_status = status;
+		return CALL_UNREADABLE;
+	}
+	return b->status > BASKET_SAVED && !trusted ? CALL_ABSENT : CALL_ALLOWED;
+}
+
+void call_put_basket_cookie(struct call *c)
+{
+	char digits[24], text[24 + SIGNING_TEXT_LEN + 1];
+	struct buf id = BUF(digits), value = BUF(text);
+
+	if (c->basket_cookie != 0) {
+		buf_uint(&id, c->basket_cookie);
+		signing_write(&value, c->sid_secret, SLICE(SIGNING_SALT_PLAIN), buf_slice(&id));
+		put_cookie(c, BASKET_COOKIE, buf_slice(&value), BASKET_COOKIE_AGE_S, true);
+	} else if (c->basket_cookie_stale) {
+		put_cookie(c, BASKET_COOKIE, SLICE(""), 0, true);
+	}
+}
+
+/* `id=asked/kept`, a comma list; a product's id has no byte that would end one. */
+static void put_left(struct call *c, uint64_t customer_id, const struct basket_left *left)
+{
+	struct buf *fields = &c->response->fields;
+	uint32_t told = left->count < BASKET_LEFT_MAX ? left->count : BASKET_LEFT_MAX;
+
+	if (left->count == 0)
+		return;
+	log_event(LOG_INFO, "basket_merge", "customer=%llu lines_cut=%u",
+	          (unsigned long long)customer_id, left->count);
+	buf_lit(fields, "X-Basket-Merge: ");
+	for (uint32_t i = 0; i < told; i++) {
+		if (i > 0)
+			buf_char(fields, ',');
+		buf_put(fields, left->of[i].product);
+		buf_char(fields, '=');
+		buf_uint(fields, left->of[i].asked);
+		buf_char(fields, '/');
+		buf_uint(fields, left->of[i].kept);
+	}
+	buf_lit(fields, "\r\n");
+}
+
+/* The customer's open basket, or a new one. */
+static enum kv_status open_of_customer(struct call *c, uint64_t customer_id, struct basket *b)
+{
+	struct customer_record who;
+	enum kv_status status = customer_get(c->kv, customer_id, &who);
+
+	if (status == KV_OK)
+		status = find_open(c, who.basket_id, b);
+	if (status == KV_NOT_FOUND)
+		status = basket_make(c->kv, b, customer_id, NULL, c->now_us);
+	return status;
+}
+
+/* What the guest of this request has in his basket goes into the customer's. */
+static enum kv_status merge_guest(struct call *c, uint64_t customer_id)
+{
+	struct basket from, into;
+	struct basket_left left;
+	enum kv_status status;
+
+	if (c->identity.kind == IDENTITY_CUSTOMER)
+		return KV_OK;
+	status = call_open_basket(c, false, &from);
+	if (status != KV_OK)
+		return status == KV_NOT_FOUND ? KV_OK : status;
+	if (from.line_count == 0)
+		return call_delete_basket(c, &from);
+	c->basket_cookie_stale |= c->basket_cookie != 0;
+	c->basket_cookie = 0;
+	status = open_of_customer(c, customer_id, &into);
+	if (status == KV_OK)
+		status = merge(c, &into, &from, &left);
+	if (status == KV_OK)
+		put_left(c, customer_id, &left);
+	return status;
+}
+
+enum kv_status call_log_in(struct call *c, const struct call_login *login,
+                           uint64_t customer_id)
+{
+	const struct identity *id = &c->identity;
+	enum kv_status status = merge_guest(c, customer_id);
+
+	if (status != KV_OK)
+		return status;
+	return session_log_in(c->kv, c->config,
+	                      id->kind == IDENTITY_GUEST ? id->session_key : NULL, login->key,
+	                      customer_id, login->via, call_now_s(c));
+}
+
+static enum kv_status drop_guest_basket(struct call *c)
+{
+	struct basket b;
+	enum kv_status status = KV_NOT_FOUND;
+
+	if (c->identity.kind != IDENTITY_CUSTOMER)
+		status = call_open_basket(c, false, &b);
+	if (status == KV_OK)
+		status = call_delete_basket(c, &b);
+	return status == KV_NOT_FOUND ? KV_OK : status;
+}
+
+enum kv_status call_log_out(struct call *c)
+{
+	const struct identity *id = &c->identity;
+	struct slice value;
+	enum kv_status status = drop_guest_basket(c);
+
+	if (!id->has_sid &&
+	    http_cookie_find(c->request, slice_of(c->config->cookie_name), &value) > 0)
+		put_cookie(c, c->config->cookie_name, SLICE(""), 0, true);
+	if (status == KV_OK && id->kind != IDENTITY_NONE)
+		status = session_end(c->kv, id->session_key);
+	return status == KV_NOT_FOUND ? KV_OK : status;
 }
 
 static void put_le(struct buf *out, uint64_t n, size_t bytes)

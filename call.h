@@ -11,6 +11,7 @@
 #ifndef CALL_H
 #define CALL_H
 
+#include "basket.h"
 #include "config.h"
 #include "http.h"
 #include "identity.h"
@@ -55,6 +56,8 @@ struct call {
 	size_t answer_count;
 	/* Worked out before the handler runs (route.c). */
 	struct identity identity;
+	uint64_t basket_cookie;         /* the basket whose cookie the answer sets; 0: none */
+	bool basket_cookie_stale;       /* the cookie that came leads nowhere: to be deleted */
 	const char *allow;              /* the route's methods, as an Allow field has them */
 	struct slice arg[CALL_ARGS_MAX];        /* the path's segments that the route leaves open,
 	                                         * decoded: in the request or in `path` */
@@ -103,12 +106,45 @@ struct call_login {
 /* Makes it up: with a Session-Id its AUTH, else a cookie session with an id from c->random.
  * Puts Session-Id or cookies into the response. */
 void call_begin_login(struct call *c, struct call_login *login);
-/* Starts it for the customer: the guest's session of this request goes over into it. */
+/* Starts it for the customer: the guest's session of this request goes over into it, and his
+ * basket is merged into the customer's (setting basket_merge); X-Basket-Merge tells what did not
+ * fit. */
 enum kv_status call_log_in(struct call *c, const struct call_login *login,
                            uint64_t customer_id);
 
-/* Ends the session of this request, if it has one, and has the browser forget its cookie. */
+/* Ends the session of this request, if it has one, and has the browser forget its cookie. A
+ * guest's basket goes with it. */
 enum kv_status call_log_out(struct call *c);
+
+/* The open basket of who this request is from: a customer's, that of a guest's session, or the
+ * one that the basket cookie names (setting basket_cookie; requests without Session-Id). Where
+ * cookie and session name two, the session's is merged into the cookie's. KV_NOT_FOUND: he has
+ * none, and `make` is false. With `make` one is made, and a guest's session or a cookie that
+ * leads to it. Moves the basket's expiry where that is due. */
+enum kv_status call_open_basket(struct call *c, bool make, struct basket *b);
+
+enum call_access {
+	CALL_ALLOWED,
+	CALL_FORBIDDEN,         /* 403: somebody else's */
+	CALL_ABSENT,            /* 404: there is none, or it is no longer a shopper's to see */
+	CALL_UNREADABLE,        /* c->store_status says why the store could not answer */
+};
+
+/* Loads basket `id` and judges access to it, for every path that names one. The owner may have
+ * what is Open or Saved. An API key of scope `trusted` may have a basket in any status, as its
+ * owner or, where the request names no shopper at all (no Session-Id, Bearer or cookie), of
+ * anybody: an order system (docs/checkout.md). */
+enum call_access call_basket(struct call *c, uint64_t id, struct basket *b);
+
+/* Puts a basket, and has its owner refer to it, or no longer, by its status. */
+enum kv_status call_put_basket(struct call *c, struct basket *b, bool changed);
+enum kv_status call_delete_basket(struct call *c, const struct basket *b);
+
+/* True where a basket cookie came that counts: none does beside a Session-Id. `*id` is 0 where
+ * its signature is not ours. */
+bool call_basket_cookie(const struct call *c, uint64_t *id);
+/* Writes what the basket cookie needs into an answer that holds; after the handler. */
+void call_put_basket_cookie(struct call *c);
 
 /* Starts a guest's session where the request has none that could keep something: under its
  * Session-Id, or with a new cookie. `key` is the one to keep things under. */

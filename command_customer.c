@@ -1,4 +1,5 @@
 /* command_customer.c -- sidecart customer: added, shown, exported, disabled, deleted. */
+#include "basket.h"
 #include "command.h"
 #include "customer.h"
 #include "password.h"
@@ -6,7 +7,8 @@
 #include "secret.h"
 #include "session.h"
 
-#define CUSTOMER_CELLS 8
+#define CUSTOMER_CELLS  8
+#define BASKETS_AT_ONCE 300     /* of one transaction: three puts each at most */
 
 static void fill(struct print_cell cells[CUSTOMER_CELLS], const struct customer_record *r)
 {
@@ -294,6 +296,29 @@ int command_customer_enable(struct command_line *l)
 	return code;
 }
 
+/* Removes all that he put into baskets, whatever became of them. */
+static enum kv_status delete_baskets(struct command_line *l, uint64_t customer_id)
+{
+	enum kv_status status = KV_OK;
+
+	for (uint32_t count = 1; status == KV_OK; count++) {
+		uint64_t id = 0;
+
+		status = basket_next_of(l->kv, customer_id, &id);
+		if (status == KV_NOT_FOUND)
+			return KV_OK;
+		if (status == KV_OK)
+			status = basket_delete(l->kv, id);
+		if (status == KV_NOT_FOUND)
+			return KV_IO;           /* the list names one that is not there: `check` */
+		if (status == KV_OK && count % BASKETS_AT_ONCE == 0)
+			status = command_commit(l);
+		if (status == KV_OK && count % BASKETS_AT_ONCE == 0)
+			status = command_begin(l);
+	}
+	return status;
+}
+
 int command_customer_delete(struct command_line *l)
 {
 	struct customer_record r = { 0 };
@@ -304,6 +329,8 @@ int command_customer_delete(struct command_line *l)
 	if (code != COMMAND_DONE)
 		return code;
 	status = shut_out(l, &r, &ended);
+	if (status == KV_OK)
+		status = delete_baskets(l, r.id);
 	if (status == KV_OK)
 		status = customer_get(l->kv, r.id, &r); /* its strings have moved */
 	if (status == KV_OK)

@@ -374,13 +374,14 @@ enum call_result resolve_session_login(struct call *c)
 	if (c->identity.has_sid)
 		http_field_lit(c->response, "Vary: Session-Id");
 	call_begin_login(c, &made);
-	session.customer_id = who.id;
-	session.login = who.login;
-	session.basket_id = who.basket_id;
+	status = call_log_in(c, &made, who.id);
+	if (status == KV_OK)
+		status = session_find(c->kv, made.key, call_now_s(c), &session);
+	if (status != KV_OK)
+		return call_store(c, status == KV_NOT_FOUND ? KV_IO : status);
 	put_identity_json(&c->response->body, IDENTITY_CUSTOMER, made.key, &session,
 	                  (enum record_via)made.via, &c->identity);
-	status = call_log_in(c, &made, who.id);
-	return status == KV_OK ? CALL_DONE : call_store(c, status);
+	return CALL_DONE;
 }
 
 #define ETAG_LEN 18     /* 16 hexadecimal digits in quotes */

@@ -441,6 +441,8 @@ static enum call_result begin(struct call *c, const struct route_match *m)
 
 	http_response_reset(c->response);
 	identity_clear(&c->identity);
+	c->basket_cookie = 0;
+	c->basket_cookie_stale = false;
 	c->allow = m->path != NULL ? m->path->allow : NULL;
 	if (m->path != NULL && m->route != NULL && m->path->args > 0)
 		find_args(c, m);
@@ -514,8 +516,11 @@ static enum call_result run_handler(struct call *c, const struct route_match *m,
 	enum call_result result = m->route->handler(c);
 	enum kv_status status;
 
-	if (result != CALL_DONE || front || c->response->status >= 400)
+	if (result != CALL_DONE || c->response->status >= 400)
 		return result;
+	call_put_basket_cookie(c);
+	if (front)
+		return CALL_DONE;
 	status = renew_identity(c);
 	return status == KV_OK ? CALL_DONE : call_store(c, status);
 }

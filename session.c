@@ -138,12 +138,25 @@ static enum kv_status del_if_there(struct kv *kv, struct slice key)
 	return status == KV_NOT_FOUND ? KV_OK : status;
 }
 
+/* What a guest put into his basket goes with his session. */
+static enum kv_status end_basket(struct kv *kv, const struct session_record *s)
+{
+	enum kv_status status;
+
+	if (s->customer_id != 0 || s->basket_id == 0)
+		return KV_OK;
+	status = basket_delete(kv, s->basket_id);
+	return status == KV_NOT_FOUND ? KV_OK : status;
+}
+
 enum kv_status session_end(struct kv *kv, const uint8_t key[RECORD_SESSION_KEY_LEN])
 {
 	struct session_record s;
 	struct record_key k;
 	enum kv_status status = get_session(kv, key, &s);
 
+	if (status == KV_OK)
+		status = end_basket(kv, &s);
 	if (status == KV_OK)
 		status = del_if_there(kv, sweep_key(&k, key, s.due_s));
 	if (status == KV_OK)
@@ -443,9 +456,79 @@ enum kv_status session_delete_some(struct kv *kv, uint64_t customer_id, uint32_t
 	return status;
 }
 
+static enum kv_status refer_guest(struct kv *kv, const uint8_t key[RECORD_SESSION_KEY_LEN],
+                                  uint64_t basket_id, bool open)
+{
+	static const uint8_t nobody[RECORD_SESSION_KEY_LEN];
+	struct session_record s;
+	enum kv_status status;
+
+	if (slice_eq(slice_bytes(key, sizeof nobody), slice_bytes(nobody, sizeof nobody)))
+		return KV_OK;
+	status = get_session(kv, key, &s);
+	if (status != KV_OK)
+		return status == KV_NOT_FOUND ? KV_OK : status;
+	if (open == (s.basket_id == basket_id))
+		return KV_OK;
+	return session_set_basket(kv, key, open ? basket_id : 0);
+}
+
+static enum kv_status refer_customer(struct kv *kv, uint64_t customer_id, uint64_t basket_id,
+                                     bool open)
+{
+	struct customer_record who;
+	enum kv_status status = customer_get(kv, customer_id, &who);
+
+	if (status != KV_OK)
+		return status == KV_NOT_FOUND ? KV_OK : status;
+	if (open == (who.basket_id == basket_id))
+		return KV_OK;
+	return session_set_customer_basket(kv, customer_id, open ? basket_id : 0);
+}
+
+enum kv_status session_refer_basket(struct kv *kv, const struct basket *b, bool open)
+{
+	if (b->customer_id != 0)
+		return refer_customer(kv, b->customer_id, b->id, open);
+	return refer_guest(kv, b->guest, b->id, open);
+}
+
+/* A basket whose expiry is due. */
+static enum kv_status sweep_basket(struct kv *kv, struct slice key, uint64_t due_s,
+                                   uint64_t now_s)
+{
+	struct basket_swept swept;
+	enum kv_status status = basket_sweep_one(kv, key, due_s, now_s, &swept);
+
+	if (status != KV_OK || !swept.gone)
+		return status;
+	if (swept.customer_id != 0)
+		return refer_customer(kv, swept.customer_id, swept.id, false);
+	return refer_guest(kv, swept.guest, swept.id, false);
+}
+
+/* The basket of a guest whose session has expired lives on where a cookie leads to it. */
+static enum kv_status release_basket(struct kv *kv, const struct config *config,
+                                     const uint8_t key[RECORD_SESSION_KEY_LEN],
+                                     const struct session_record *s, uint64_t now_s)
+{
+	struct basket b;
+	enum kv_status status;
+
+	if (s->customer_id != 0 || s->basket_id == 0)
+		return KV_OK;
+	status = basket_get(kv, s->basket_id, now_s, &b);
+	if (status != KV_OK || !b.carried)
+		return status == KV_NOT_FOUND ? KV_OK : status;
+	memset(b.guest, 0, sizeof b.guest);
+	status = basket_put(kv, config, &b, false, now_s * 1000000);
+	return status == KV_OK ? session_set_basket(kv, key, 0) : status;
+}
+
 /* One entry that is due: its session has expired, lives on, or is gone. */
-static enum kv_status sweep_one(struct kv *kv, const uint8_t key[RECORD_SESSION_KEY_LEN],
-                                uint64_t due_s, uint64_t now_s)
+static enum kv_status sweep_session(struct kv *kv, const struct config *config,
+                                    const uint8_t key[RECORD_SESSION_KEY_LEN],
+                                    uint64_t due_s, uint64_t now_s)
 {
 	struct session_record s;
 	struct record_key k;
@@ -457,18 +540,42 @@ static enum kv_status sweep_one(struct kv *kv, const uint8_t key[RECORD_SESSION_
 		          log_key(text, key), (unsigned long long)due_s);
 	if (status != KV_OK || s.due_s != due_s)
 		return del_if_there(kv, sweep_key(&k, key, due_s));
-	if (s.expires_s <= now_s)
-		return session_end(kv, key);
-	return file_anew(kv, key, &s);
+	if (s.expires_s > now_s)
+		return file_anew(kv, key, &s);
+	status = release_basket(kv, config, key, &s, now_s);
+	return status == KV_OK ? session_end(kv, key) : status;
 }
 
-enum kv_status session_sweep(struct kv *kv, uint64_t now_s, uint32_t limit, uint32_t *seen)
+/* What is due goes by the kind of its record. */
+static enum kv_status sweep_one(struct kv *kv, const struct config *config, struct slice of,
+                                uint64_t due_s, uint64_t now_s)
+{
+	struct record_key k;
+
+	switch (of.ptr[0]) {
+	case RECORD_SESSION:
+		if (of.len != 1 + RECORD_SESSION_KEY_LEN)
+			return KV_IO;
+		return sweep_session(kv, config, (const uint8_t *)of.ptr + 1, due_s, now_s);
+	case RECORD_BASKET:
+		return sweep_basket(kv, of, due_s, now_s);
+	case RECORD_REPLAY:
+		del_if_there(kv, of);
+		return kv_del(kv, record_sweep_key(&k, due_s, of));
+	default:
+		return KV_IO;
+	}
+}
+
+enum kv_status session_sweep(struct kv *kv, const struct config *config, uint64_t now_s,
+                             uint32_t limit, uint32_t *seen)
 {
 	static const char kind = RECORD_SWEEP;
 	enum kv_status status = KV_OK;
 
 	for (*seen = 0; *seen < limit && status == KV_OK; ++*seen) {
-		uint8_t key[RECORD_SESSION_KEY_LEN];
+		char bytes[RECORD_KEY_MAX];
+		struct buf copy = BUF(bytes);
 		struct slice first = { 0 }, found, value, of;
 		uint64_t due_s;
 
@@ -477,12 +584,12 @@ enum kv_status session_sweep(struct kv *kv, uint64_t now_s, uint32_t limit, uint
 			return KV_OK;
 		if (status != KV_OK)
 			return status;
-		if (!record_sweep_key_read(found, &due_s, &of) || of.len != 1 + sizeof key)
+		if (!record_sweep_key_read(found, &due_s, &of))
 			return KV_IO;
 		if (due_s > now_s)
 			return KV_OK;
-		memcpy(key, of.ptr + 1, sizeof key);
-		status = sweep_one(kv, key, due_s, now_s);
+		buf_put(&copy, of);     /* the first delete would take it from under us */
+		status = sweep_one(kv, config, buf_slice(&copy), due_s, now_s);
 	}
 	return status;
 }

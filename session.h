@@ -9,6 +9,7 @@
 #ifndef SESSION_H
 #define SESSION_H
 
+#include "basket.h"
 #include "config.h"
 #include "customer.h"
 #include "kv.h"
@@ -86,10 +87,16 @@ enum kv_status session_end(struct kv *kv, const uint8_t key[RECORD_SESSION_KEY_L
 enum kv_status session_delete_some(struct kv *kv, uint64_t customer_id, uint32_t limit,
                                    uint32_t *deleted);
 
-/* One step of the sweep: looks at up to `limit` entries that are due; deletes what expired,
- * files anew what lives on, passes over what cannot be read (`check` tells of it). `*seen`
- * says how many it looked at. */
-enum kv_status session_sweep(struct kv *kv, uint64_t now_s, uint32_t limit, uint32_t *seen);
+/* Has the owner of `b` refer to it as his open basket, or no longer: a customer's record and
+ * all his sessions, or the one session of a guest (none where only a cookie knows the basket).
+ * Only records that differ are written. */
+enum kv_status session_refer_basket(struct kv *kv, const struct basket *b, bool open);
+
+/* One step of the sweep: looks at up to `limit` entries that are due, of sessions and baskets
+ * alike; deletes what expired, files anew what lives on, passes over what cannot be read
+ * (`check` tells of it). `*seen` says how many it looked at. */
+enum kv_status session_sweep(struct kv *kv, const struct config *config, uint64_t now_s,
+                             uint32_t limit, uint32_t *seen);
 
 /* Steps through all session records; `after` starts zeroed. */
 enum kv_status session_next(struct kv *kv, struct record_key *after,

@@ -728,7 +728,8 @@ static void sweep(struct writer *w, uint64_t keep_s)
 		status = clock_follow(&w->clock, kv);
 		move_clock(w);
 		if (status == KV_OK)
-			status = session_sweep(kv, clock_now_s(&w->clock), SWEEP_MAX, &seen);
+			status = session_sweep(kv, w->config, clock_now_s(&w->clock), SWEEP_MAX,
+			                       &seen);
 		if (status == KV_OK)
 			status = clock_keep(&w->clock, kv, seen > 0 ? KEEP_BUSY_S : keep_s);
 		if (status == KV_OK)

@@ -95,7 +95,7 @@ static unsigned sweep(uint64_t now_s, uint32_t step)
 	uint32_t seen;
 
 	do {
-		assert_int_equal(session_sweep(store, now_s, step, &seen), KV_OK);
+		assert_int_equal(session_sweep(store, &config, now_s, step, &seen), KV_OK);
 		assert_in_range(seen, 0, step);
 		total += seen;
 	} while (seen == step);
@@ -432,12 +432,12 @@ static void test_sweep(void **state)
 	for (unsigned key = 0; key < 10; key++)
 		start(key, &ada, NOW_S + key);
 	assert_int_equal(sweep(NOW_S + TTL_S - 1, 10), 0);
-	assert_int_equal(session_sweep(store, NOW_S + TTL_S, 0, &seen), KV_OK);
+	assert_int_equal(session_sweep(store, &config, NOW_S + TTL_S, 0, &seen), KV_OK);
 	assert_int_equal(seen, 0);
 	assert_int_equal(sweep(NOW_S + TTL_S, 10), 1);
 	assert_int_equal(store_entries(), empty_entries + 9 * 3);
 	assert_int_equal(session_renew(store, &config, key_of(3), NOW_S + 500), KV_OK);
-	assert_int_equal(session_sweep(store, NOW_S + TTL_S + 5, 2, &seen), KV_OK);
+	assert_int_equal(session_sweep(store, &config, NOW_S + TTL_S + 5, 2, &seen), KV_OK);
 	assert_int_equal(seen, 2);
 	assert_int_equal(store_entries(), empty_entries + 7 * 3);
 	assert_int_equal(sweep(NOW_S + TTL_S + 5, 2), 3);       /* 3 is filed anew, 4, 5 go */
@@ -518,7 +518,7 @@ static void test_damaged_records(void **state)
 	assert_int_equal(session_set_customer_basket(store, ada.id, 1), KV_IO);
 	assert_int_equal(session_start(store, &config, key_of(1), ada.id, VIA, NOW_S), KV_IO);
 	store_hide_log();
-	assert_int_equal(session_sweep(store, NOW_S + TTL_S, 10, &count), KV_OK);
+	assert_int_equal(session_sweep(store, &config, NOW_S + TTL_S, 10, &count), KV_OK);
 	assert_int_equal(store_show_log(), 1);
 	assert_int_equal(count, 1);                     /* it stands in nobody's way */
 	assert_int_equal(find(1, NOW_S), KV_IO);
@@ -529,7 +529,7 @@ static void test_damaged_records(void **state)
 	assert_int_equal(session_delete_some(store, bob.id, 10, &count), KV_IO);
 	assert_int_equal(session_start(store, &config, key_of(3), bob.id, VIA, NOW_S), KV_IO);
 	assert_int_equal(kv_put(store, SLICE("X"), SLICE("")), KV_OK);
-	assert_int_equal(session_sweep(store, NOW_S, 10, &count), KV_IO);
+	assert_int_equal(session_sweep(store, &config, NOW_S, 10, &count), KV_IO);
 }
 
 /* --- Cookies, guests, data. --- */
