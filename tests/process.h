@@ -147,7 +147,7 @@ static inline void process_add_session(struct slice id, uint64_t now_s)
 	store_open(KV_WRITE);
 	assert_int_equal(kv_begin(store), KV_OK);
 	assert_int_equal(customer_find(store, SLICE("ada"), &ada), KV_OK);
-	assert_int_equal(session_start(store, &config, key, &ada, VIA_COOKIE, now_s), KV_OK);
+	assert_int_equal(session_start(store, &config, key, ada.id, VIA_COOKIE, now_s), KV_OK);
 	assert_int_equal(kv_commit(store), KV_OK);
 	kv_close(store);
 }
