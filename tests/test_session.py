@@ -788,8 +788,9 @@ def test_anonymous_traffic_stores_nothing(store):
         for path in ("/resolve?require=any", "/api/login/", "/api/nosuch/", "/session"):
             server.get(path, {"Session-Id": f"{ANON}n{i}"})
     after = store.records("stat")[0]
-    assert (after["entries"], after["last_snapshot"]) == (before["entries"],
-                                                          before["last_snapshot"])
+    # The clock is kept now and then: a record of its own, and a commit.
+    assert after["entries"] - before["entries"] <= 1
+    assert after["last_snapshot"] - before["last_snapshot"] <= 2
 
 
 # --- Races. ---------------------------------------------------------------------------------------
