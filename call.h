@@ -28,6 +28,10 @@ enum call_question_kind {
 	ASK_PASSWORD = 1,       /* question: struct call_password_question, coded; see below */
 };
 
+#define CALL_FIELDS_MAX 16384           /* bytes of a response's fields, */
+#define CALL_BODY_MAX   (1048576 - CALL_FIELDS_MAX - HTTP_FRAME_MAX)    /* and of its body; an
+                                         * answer that is longer is a bare 500 */
+
 #define CALL_ASKS_MAX      3
 #define CALL_ARGS_MAX      3
 #define CALL_PATH_MAX      256  /* bytes of a path, decoded; none that is longer is known */

@@ -145,6 +145,8 @@ static const struct setting settings[] = {
 	  "Most fields in a head; 431 past it" },
 	{ "max_body", SIZE, AT(max_body), K(1), K(128), "64K", NULL,
 	  "Longest body of a request, for now 128K at most; 413 past it" },
+	{ "max_answer_memory", SIZE, AT(max_answer_memory), M(2), M(1024), "32M", NULL,
+	  "What a front keeps of answers that wait for their readers; 503 to long ones past it" },
 	{ "max_connections", COUNT, AT(max_connections), 1, 1000000, "4096", NULL,
 	  "At the cap the oldest idle connection is closed; none idle: accepting pauses" },
 	{ "max_pipeline", COUNT, AT(max_pipeline), 1, 1024, "32", NULL,

@@ -1000,13 +1000,13 @@ static bool has_content(enum http_status status)
 	return status >= HTTP_OK && status != HTTP_NO_CONTENT && status != HTTP_NOT_MODIFIED;
 }
 
-bool http_response_write(struct buf *out, const struct http_response *r,
-                         const struct http_framing *framing)
+/* Writes the head, also where it does not fit: `out` is full then. */
+static void put_head(struct buf *out, const struct http_response *r,
+                     const struct http_framing *framing, struct slice *content)
 {
 	enum http_status status = r->status;
 	struct slice fields = buf_slice(&r->fields), body = buf_slice(&r->body);
 	bool closes = r->close || !framing->keep_alive;
-	struct buf start = *out;
 
 	assert((size_t)status < COUNT_OF(status_text) && status_text[status].len > 0);
 	if (http_response_full(r)) {
@@ -1032,8 +1032,29 @@ bool http_response_write(struct buf *out, const struct http_response *r,
 	else if (framing->http10)
 		buf_lit(out, "Connection: keep-alive\r\n");
 	buf_lit(out, "\r\n");
-	if (has_content(status) && !framing->head_only)
-		buf_put(out, body);
+	*content = has_content(status) && !framing->head_only ? body : (struct slice){ 0 };
+}
+
+bool http_response_write(struct buf *out, const struct http_response *r,
+                         const struct http_framing *framing)
+{
+	struct buf start = *out;
+	struct slice body;
+
+	put_head(out, r, framing, &body);
+	buf_put(out, body);
+	if (!out->full)
+		return true;
+	*out = start;
+	return false;
+}
+
+bool http_response_write_head(struct buf *out, const struct http_response *r,
+                              const struct http_framing *framing, struct slice *body)
+{
+	struct buf start = *out;
+
+	put_head(out, r, framing, body);
 	if (!out->full)
 		return true;
 	*out = start;

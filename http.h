@@ -255,5 +255,8 @@ struct http_framing {
  * `out` is too small: nothing was written then. */
 bool http_response_write(struct buf *out, const struct http_response *r,
                          const struct http_framing *framing);
+/* The same but for the body, which is to follow: `*body`, absent or a part of `r`. */
+bool http_response_write_head(struct buf *out, const struct http_response *r,
+                              const struct http_framing *framing, struct slice *body);
 
 #endif

@@ -69,6 +69,8 @@ bool link_open(struct link *l)
 {
 	static_assert(MESSAGE_MAX >= LEN + sizeof(struct link_answer) + LINK_ANSWER_MAX,
 	              "an answer fits what is sized for requests");
+	static_assert(HTTP_FRAME_MAX + CALL_FIELDS_MAX + CALL_BODY_MAX <= LINK_ANSWER_MAX,
+	              "a response fits an answer");
 	*l = (struct link){
 		.fd  = -1,
 		.in  = { .ptr = memory_map(MESSAGE_MAX), .cap = MESSAGE_MAX },

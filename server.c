@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -38,9 +39,9 @@
 #define ACCEPTS_A_TURN   8
 #define ANSWERS_A_TURN   64             /* taken from the link */
 #define INPUT_MIN        16384          /* bytes of an input buffer */
-#define OUTPUT_CAP       65536          /* bytes of answers that leave in one write() */
+#define OUTPUT_CAP       65536          /* bytes of short answers that leave in one write() */
+#define KEPT_EACH        65536          /* bytes of an output that waits for its reader */
 #define BODIES_MAX       128            /* bodies that come in more than one read() at a time */
-#define OUTPUTS_MAX      256            /* connections whose socket has not taken an answer */
 #define SWEEP_MS         250
 #define LINGER_MS        1000           /* for the peer to read its last answer (RFC 9112, 9.6) */
 #define LINGER_READS     4
@@ -80,10 +81,13 @@ struct body {
 	char bytes[];
 };
 
+/* A part of what a socket has not taken. */
 struct output {
+	struct output *next;
 	uint32_t sent, len;
-	char bytes[2 * OUTPUT_CAP];     /* what was not taken, and the answer after it */
+	char bytes[KEPT_EACH - sizeof(void *) - 2 * sizeof(uint32_t)];
 };
+static_assert(sizeof(struct output) == KEPT_EACH, "whole pages");
 
 enum conn_state {
 	CONN_FREE,      /* no socket */
@@ -112,7 +116,7 @@ struct conn {
 	uint64_t started_us;            /* of a request that is to be logged; 0: it is not */
 	struct input *input;
 	struct body *body;
-	struct output *output;          /* not NULL: the socket is full */
+	struct output *output;          /* the first; not NULL: the socket is full */
 	struct address peer;
 };
 
@@ -136,6 +140,7 @@ struct server {
 	char date[HTTP_DATE_LEN];
 	struct pool conns, inputs, bodies, outputs;
 	uint32_t open, ready_count;     /* connections; of those, on the ready list */
+	uint32_t outputs_left;
 	size_t input_cap;               /* bytes of an input */
 	uint32_t *ready;                /* slots, in the order they are run */
 	struct link link;               /* to the writer */
@@ -156,7 +161,7 @@ struct server {
 	uint8_t random[RANDOM_BYTES];
 	char sid_secret[SECRET_MAX];
 	char question[CALL_QUESTION_MAX];
-	char response_fields[OUTPUT_CAP / 4], response_body[OUTPUT_CAP / 2];
+	char response_fields[CALL_FIELDS_MAX];
 	char output_bytes[OUTPUT_CAP];
 	struct throttle_entry throttle_entries[THROTTLE_ENTRIES];
 };
@@ -257,45 +262,83 @@ static void release_body(struct server *s, struct conn *c)
 	c->body = NULL;
 }
 
+/* Gives back the first output. */
 static void release_output(struct server *s, struct conn *c)
 {
-	if (c->output != NULL)
-		pool_give(&s->outputs, c->output);
-	c->output = NULL;
+	struct output *o = c->output;
+
+	c->output = o->next;
+	pool_give(&s->outputs, o);
+	s->outputs_left++;
 }
 
-/* What could not be written waits in an output buffer until the socket takes it. */
+/* One more output behind those of the connection, or NULL. */
+static struct output *add_output(struct server *s, struct conn *c)
+{
+	struct output **last = &c->output, *o = pool_take(&s->outputs);
+
+	if (o == NULL)
+		return NULL;
+	s->outputs_left--;
+	o->next = NULL;
+	o->sent = o->len = 0;
+	if (c->output == NULL)
+		c->deadline_ms = s->now_ms + s->config->write_timeout_ms;
+	while (*last != NULL)
+		last = &(*last)->next;
+	return *last = o;
+}
+
+/* What could not be written waits until the socket takes it. */
 static void keep_output(struct server *s, struct conn *c, struct slice rest)
 {
-	if (c->output == NULL && (c->output = pool_take(&s->outputs)) != NULL) {
-		c->output->sent = c->output->len = 0;
-		c->deadline_ms = s->now_ms + s->config->write_timeout_ms;
-	}
-	if (c->output == NULL || rest.len > sizeof c->output->bytes - c->output->len) {
-		c->state = CONN_BROKEN;
-		return;
-	}
-	memcpy(c->output->bytes + c->output->len, rest.ptr, rest.len);
-	c->output->len += (uint32_t)rest.len;
-}
+	struct output *o = c->output;
 
-/* Writes answers, or keeps them for later. */
-static void put_answers(struct server *s, struct conn *c, struct slice rest)
-{
-	ssize_t n;
+	while (o != NULL && o->next != NULL)
+		o = o->next;
+	while (rest.len > 0) {
+		size_t room = o != NULL ? sizeof o->bytes - o->len : 0;
+		size_t len = rest.len < room ? rest.len : room;
 
-	if (rest.len == 0 || c->state == CONN_BROKEN)
-		return;
-	if (c->output == NULL) {
-		n = write(c->fd, rest.ptr, rest.len);
-		if (n < 0 && errno != EAGAIN && errno != EINTR) {
+		if (len == 0 && (o = add_output(s, c)) == NULL) {
 			c->state = CONN_BROKEN;
 			return;
 		}
-		rest = slice_skip(rest, n > 0 ? (size_t)n : 0);
+		memcpy(o->bytes + o->len, rest.ptr, len);
+		o->len += (uint32_t)len;
+		rest = slice_skip(rest, len);
 	}
-	if (rest.len > 0)
-		keep_output(s, c, rest);
+}
+
+/* False: an answer of these bytes could not be kept, should its reader be slow. */
+static bool output_has_room(const struct server *s, size_t len)
+{
+	return (len + OUTPUT_CAP) / sizeof((struct output *)0)->bytes < s->outputs_left;
+}
+
+/* Writes answers, or keeps them for later. */
+static void put_answers(struct server *s, struct conn *c, struct slice first, struct slice then)
+{
+	struct iovec parts[] = { { (void *)(uintptr_t)first.ptr, first.len },
+		                 { (void *)(uintptr_t)then.ptr, then.len } };
+	ssize_t n = 0;
+	size_t sent;
+
+	if (first.len + then.len == 0 || c->state == CONN_BROKEN)
+		return;
+	if (c->output == NULL)
+		n = then.len == 0 ? write(c->fd, first.ptr, first.len) : writev(c->fd, parts, 2);
+	if (n < 0 && errno != EAGAIN && errno != EINTR) {
+		c->state = CONN_BROKEN;
+		return;
+	}
+	sent = n > 0 ? (size_t)n : 0;
+	if (sent < first.len) {
+		keep_output(s, c, slice_skip(first, sent));
+		sent = first.len;
+	}
+	if (sent < first.len + then.len)
+		keep_output(s, c, slice_skip(then, sent - first.len));
 }
 
 /* Writes the answers gathered in s->output. */
@@ -304,23 +347,25 @@ static void flush(struct server *s, struct conn *c)
 	struct slice answers = buf_slice(&s->output);
 
 	s->output.len = 0;
-	put_answers(s, c, answers);
+	put_answers(s, c, answers, (struct slice){ 0 });
 }
 
 /* The socket takes bytes again. */
 static void flush_kept(struct server *s, struct conn *c)
 {
-	struct output *o = c->output;
-	ssize_t n = write(c->fd, o->bytes + o->sent, o->len - o->sent);
+	while (c->output != NULL) {
+		struct output *o = c->output;
+		ssize_t n = write(c->fd, o->bytes + o->sent, o->len - o->sent);
 
-	if (n < 0 && errno != EAGAIN && errno != EINTR) {
-		c->state = CONN_BROKEN;
-		return;
+		if (n < 0 && errno != EAGAIN && errno != EINTR) {
+			c->state = CONN_BROKEN;
+			return;
+		}
+		o->sent += n > 0 ? (uint32_t)n : 0;
+		if (o->sent < o->len)
+			return;
+		release_output(s, c);
 	}
-	o->sent += n > 0 ? (uint32_t)n : 0;
-	if (o->sent < o->len)
-		return;
-	release_output(s, c);
 	enter(s, c, (enum conn_state)c->state);
 }
 
@@ -372,6 +417,30 @@ static void finish(struct server *s, struct conn *c, bool keep_alive, uint32_t s
 	enter(s, c, keep_alive && !s->draining ? CONN_IDLE : CONN_LAST);
 }
 
+/* An answer that has no room behind those in s->output, be it because it is long: its head goes
+ * with them, and its body from where it lies. */
+static void put_long(struct server *s, struct conn *c, const struct http_framing *framing)
+{
+	struct route_match match;
+	struct slice body;
+
+	if (s->response.body.len > OUTPUT_CAP && !output_has_room(s, s->response.body.len)) {
+		route_find(&c->input->request, c->ops, &match);
+		route_fail(&s->call, &match, HTTP_SERVICE_UNAVAILABLE,
+		           "Too many long answers wait for their readers.", 1);
+	}
+	if (!http_response_write_head(&s->output, &s->response, framing, &body)) {
+		bool written;
+
+		flush(s, c);
+		written = http_response_write_head(&s->output, &s->response, framing, &body);
+		assert(written);
+		(void)written;
+	}
+	put_answers(s, c, buf_slice(&s->output), body);
+	s->output.len = 0;
+}
+
 /* Gathers s->response as the answer to the request at hand. */
 static void respond(struct server *s, struct conn *c)
 {
@@ -384,13 +453,9 @@ static void respond(struct server *s, struct conn *c)
 		.http10     = r->minor == 0,
 		.date       = s->date,
 	};
-	bool written = http_response_write(&s->output, &s->response, &framing);
 
-	if (!written) {
-		flush(s, c);
-		written = http_response_write(&s->output, &s->response, &framing);
-	}
-	assert(written);
+	if (!http_response_write(&s->output, &s->response, &framing))
+		put_long(s, c, &framing);
 	if (c->state != CONN_BROKEN)
 		finish(s, c, keep_alive, s->response.status);
 }
@@ -943,7 +1008,8 @@ static void close_conn(struct server *s, struct conn *c)
 {
 	release_input(s, c);
 	release_body(s, c);
-	release_output(s, c);
+	while (c->output != NULL)
+		release_output(s, c);
 	close(c->fd);
 	c->state = CONN_FREE;
 	c->generation++;
@@ -1167,8 +1233,8 @@ static void put_closing(struct server *s, struct conn *c, struct slice response)
 	assert(s->output.len == 0 && slice_given(rest));
 	buf_put(&s->output, status_line);
 	buf_lit(&s->output, "\nConnection: close\r\n");
-	flush(s, c);
-	put_answers(s, c, rest);
+	put_answers(s, c, buf_slice(&s->output), rest);
+	s->output.len = 0;
 }
 
 /* The writer's answer. */
@@ -1181,11 +1247,15 @@ static void deliver(struct server *s, const struct link_answer *a, struct slice 
 		return;
 	if ((a->flags & LINK_FAILED) != 0) {
 		deliver_failure(s, c, (enum http_status)a->status, response);
+	} else if (response.len > OUTPUT_CAP && !output_has_room(s, response.len)) {
+		answer_for_writer(s, c, HTTP_SERVICE_UNAVAILABLE,
+		                  "Too many long answers wait for their readers: "
+		                  "the request was done.");
 	} else {
 		if (s->draining && (a->flags & LINK_KEEP_ALIVE) != 0)
 			put_closing(s, c, response);
 		else
-			put_answers(s, c, response);
+			put_answers(s, c, response, (struct slice){ 0 });
 		if (c->state != CONN_BROKEN)
 			finish(s, c, (a->flags & LINK_KEEP_ALIVE) != 0, a->status);
 	}
@@ -1322,6 +1392,7 @@ static void sweep(struct server *s)
 	s->sweep_ms = s->now_ms + SWEEP_MS;
 	s->swept = true;
 	link_trim(&s->link);
+	memory_trim(s->response.body.ptr, s->response.body.cap, OUTPUT_CAP);
 	watch_listeners(s, true);
 }
 
@@ -1391,12 +1462,14 @@ static bool had_memory(struct server *s)
 	s->ready = memory_map(2 * sizeof s->ready[0] * c->max_connections);
 	s->queue = memory_map(sizeof s->queue[0] * c->max_waiting_writes);
 	s->call.memo = memory_map(sizeof *s->call.memo);
+	s->response.body = (struct buf){ .ptr = memory_map(CALL_BODY_MAX), .cap = CALL_BODY_MAX };
+	s->outputs_left = c->max_answer_memory / KEPT_EACH;
 	return s->ready != NULL && s->queue != NULL && s->call.memo != NULL &&
-	       link_open(&s->link) &&
+	       s->response.body.ptr != NULL && link_open(&s->link) &&
 	       pool_make(&s->conns, c->max_connections, sizeof(struct conn)) &&
 	       pool_make(&s->inputs, c->max_connections, input_each) &&
 	       pool_make(&s->bodies, bodies, memory_pages(sizeof(struct body) + c->max_body)) &&
-	       pool_make(&s->outputs, OUTPUTS_MAX, memory_pages(sizeof(struct output)));
+	       pool_make(&s->outputs, s->outputs_left, sizeof(struct output));
 }
 
 /* False, with one line in `error`: the store or its secret cannot be had. */
@@ -1430,7 +1503,6 @@ static void set_up(struct server *s, const int *listeners)
 	s->timeout_ms[CONN_LINGER] = LINGER_MS;
 	s->random_used = sizeof s->random;
 	s->response.fields = BUF(s->response_fields);
-	s->response.body = BUF(s->response_body);
 	s->output = BUF(s->output_bytes);
 	secret_random(seed, sizeof seed);
 	throttle_init(&s->throttle, s->throttle_entries, THROTTLE_ENTRIES, seed);

@@ -49,9 +49,6 @@
 #define QUESTION_TRIES     3            /* hashers that may die over one question */
 #define NOBODY             UINT32_MAX
 
-#define RESPONSE_FIELDS_MAX 16384
-#define RESPONSE_BODY_MAX   (LINK_ANSWER_MAX - RESPONSE_FIELDS_MAX - HTTP_FRAME_MAX)
-
 struct front {
 	struct link link;
 	uint32_t life;                  /* of the link: its requests end with it */
@@ -133,7 +130,7 @@ struct writer {
 	struct buf answer_bytes;
 	char sid_secret[SECRET_MAX];
 	char question[CALL_QUESTION_MAX];
-	char response_fields[RESPONSE_FIELDS_MAX];
+	char response_fields[CALL_FIELDS_MAX];
 	struct throttle_entry throttle_entries[THROTTLE_ENTRIES];
 };
 
@@ -834,8 +831,8 @@ static bool had_memory(struct writer *w)
 	w->parked_size = (sizeof(struct parked) + c->max_head + c->max_body + 63) & ~(size_t)63;
 	w->parked = memory_map(w->parked_size * c->max_waiting_passwords);
 	w->answer_bytes = (struct buf){ .ptr = memory_map(ANSWERS_BYTES), .cap = ANSWERS_BYTES };
-	w->response.body = (struct buf){ .ptr = memory_map(RESPONSE_BODY_MAX),
-		                         .cap = RESPONSE_BODY_MAX };
+	w->response.body = (struct buf){ .ptr = memory_map(CALL_BODY_MAX),
+		                         .cap = CALL_BODY_MAX };
 	for (uint32_t i = 0; i < c->workers; i++)
 		if (!link_open(&w->fronts[i].link))
 			return false;

@@ -1389,12 +1389,13 @@ static void test_response(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(cases); i++) {
-		char fields_room[16], body_room[16], room[256];
+		char fields_room[16], body_room[16], room[256], whole_room[256];
 		size_t len = strlen(cases[i].out);
 		struct http_response r = { .fields = BUF(fields_room), .body = BUF(body_room) };
 		struct http_framing framing = { cases[i].head_only, cases[i].keep_alive,
 		                                cases[i].http10, DATE };
-		struct buf out = { room, 3, len + 3, false };
+		struct buf out = { room, 3, len + 3, false }, whole = BUF(whole_room);
+		struct slice rest = { 0 };
 
 		memcpy(room, "...", 3);
 		http_response_reset(&r);
@@ -1411,6 +1412,18 @@ static void test_response(void **state)
 			assert_int_equal(out.len, 3);
 			assert_false(out.full);
 		}
+		for (size_t cap = 3; cap <= len + 3; cap++) {
+			out = (struct buf){ room, 3, cap, false };
+			if (http_response_write_head(&out, &r, &framing, &rest)) {
+				buf_put(&whole, buf_slice(&out));
+				buf_put(&whole, rest);
+				break;
+			}
+			assert_int_equal(out.len, 3);
+			assert_false(out.full);
+		}
+		check_slice(cases[i].name, "head, then body", slice_skip(buf_slice(&whole), 3),
+		            cases[i].out);
 	}
 }
 

@@ -6,6 +6,7 @@
 #include <cmocka.h>
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/resource.h>
 #include <time.h>
 
@@ -26,10 +27,29 @@ static int listener;
 static struct link writer;      /* the test's end of the link */
 static uint16_t port;
 static rlim_t files;            /* of the process, where not 0 */
-static char text[300000];
+static char text[1200000];
 static struct slice request_bytes;
 static size_t text_len;
 static struct link_request request;
+
+static char long_byte(size_t at)
+{
+	return (char)('a' + (at + at / 1000) % 23);
+}
+
+enum call_result __wrap_oscar_login_get(struct call *c);
+
+/* Stands in for a handler whose answers are long: `?N` asks for N bytes. */
+enum call_result __wrap_oscar_login_get(struct call *c)
+{
+	uint64_t len = 0;
+
+	slice_uint(c->request->query, UINT32_MAX, &len);
+	c->response->status = HTTP_OK;
+	for (uint64_t i = 0; i < len; i++)
+		buf_char(&c->response->body, long_byte(i));
+	return CALL_DONE;
+}
 
 static int run(int its_control)
 {
@@ -82,16 +102,31 @@ static int tear_down(void **state)
 	return 0;
 }
 
-static int client(void)
+static int client_of(int fd)
 {
 	const struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons(port),
 		                        .sin_addr = { htonl(INADDR_LOOPBACK) } };
 	const struct timeval patience = { .tv_sec = PROCESS_WAIT_MS / 1000 };
-	int fd = socket(AF_INET, SOCK_STREAM, 0);
 
 	assert_int_equal(connect(fd, (const struct sockaddr *)&at, sizeof at), 0);
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
 	return fd;
+}
+
+static int client(void)
+{
+	return client_of(socket(AF_INET, SOCK_STREAM, 0));
+}
+
+/* One whose socket, and the server's to it, hold little. */
+static int slow_client(void)
+{
+	static const int segment = 536, little = 4096;
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	assert_int_equal(setsockopt(fd, IPPROTO_TCP, TCP_MAXSEG, &segment, sizeof segment), 0);
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &little, sizeof little), 0);
+	return client_of(fd);
 }
 
 static void say_bytes(int fd, struct slice s)
@@ -109,30 +144,38 @@ static void say(int fd, const char *what)
 	say_bytes(fd, slice_of(what));
 }
 
-/* Bytes of the response that `text` begins with; 0: it is not whole. */
-static size_t response_len(void)
+/* Reads the head of a response into `text` and gives its status; 0: the end. */
+static long hear_head(int fd)
 {
-	const char *end = memmem(text, text_len, "\r\n\r\n", 4);
-	const char *length = memmem(text, text_len, "Content-Length: ", 16);
-	size_t head = end != NULL ? (size_t)(end - text) + 4 : 0;
-	size_t body = length != NULL && length < end ? strtoul(length + 16, NULL, 10) : 0;
-
-	return head > 0 && text_len >= head + body ? head + body : 0;
-}
-
-/* Reads one response into `text` and gives its status; 0: the end. */
-static long hear(int fd)
-{
-	size_t len;
-
 	text_len = 0;
-	while ((len = response_len()) == 0) {
+	while (text_len < 4 || memcmp(text + text_len - 4, "\r\n\r\n", 4) != 0) {
 		if (text_len == sizeof text - 1 || recv(fd, text + text_len, 1, 0) != 1)
 			return 0;
 		text[++text_len] = '\0';
 	}
-	assert_int_equal(len, text_len);
 	return strtol(text + strlen("HTTP/1.1 "), NULL, 10);
+}
+
+/* What Content-Length of the head in `text` says. */
+static size_t body_len(void)
+{
+	const char *length = strstr(text, "Content-Length: ");
+
+	return length != NULL ? strtoul(length + 16, NULL, 10) : 0;
+}
+
+/* The same with the body. */
+static long hear(int fd)
+{
+	long status = hear_head(fd);
+	size_t len = body_len();
+
+	assert_true(len < sizeof text - text_len);
+	if (len > 0 && recv(fd, text + text_len, len, MSG_WAITALL) != (ssize_t)len)
+		return 0;
+	text_len += len;
+	text[text_len] = '\0';
+	return status;
 }
 
 static bool said(const char *part)
@@ -169,11 +212,33 @@ static struct slice taken_body(void)
 }
 
 /* Answers the request that was taken last. */
-static void give(uint32_t status, uint32_t flags, const char *bytes)
+static void give_bytes(uint32_t status, uint32_t flags, struct slice bytes)
 {
 	const struct link_answer a = { request.slot, request.generation, status, flags };
+	struct pollfd room = { .fd = writer.fd, .events = POLLOUT };
 
-	assert_int_equal(link_send_answer(&writer, &a, slice_of(bytes)), LINK_DONE);
+	assert_int_equal(link_send_answer(&writer, &a, bytes), LINK_DONE);
+	while (link_sending(&writer)) {
+		assert_int_equal(poll(&room, 1, PROCESS_WAIT_MS), 1);
+		assert_int_not_equal(link_flush(&writer), LINK_GONE);
+	}
+}
+
+static void give(uint32_t status, uint32_t flags, const char *bytes)
+{
+	give_bytes(status, flags, slice_of(bytes));
+}
+
+/* A body of `len` bytes, as long_byte() has them. */
+static void give_long(uint32_t status, size_t len)
+{
+	static char answer[LINK_ANSWER_MAX];
+	int head = snprintf(answer, sizeof answer, "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\n\r\n",
+	                    len);
+
+	for (size_t i = 0; i < len; i++)
+		answer[(size_t)head + i] = long_byte(i);
+	give_bytes(status, LINK_KEEP_ALIVE, (struct slice){ answer, (size_t)head + len });
 }
 
 #define DONE "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
@@ -740,6 +805,196 @@ static void test_clock(void **state)
 	*wall_by_s = 0;
 }
 
+static void say_long(int fd, const char *method, size_t len)
+{
+	char raw[300];
+
+	snprintf(raw, sizeof raw, "%s /api/login/?%zu HTTP/1.1\r\n" HOST SID "\r\n", method, len);
+	say(fd, raw);
+}
+
+static void expect_long(int fd, size_t len)
+{
+	assert_int_equal(hear(fd), 200);
+	assert_int_equal(body_len(), len);
+	for (size_t i = 0; i < len; i++)
+		if (text[text_len - len + i] != long_byte(i))
+			fail_msg("byte %zu of %zu", i, len);
+}
+
+/* Answers of every length, whole, in their places among others, whatever the reader's pace. */
+static void test_long_answers(void **state)
+{
+	static const size_t lens[] = { 0, 1, 30000, 65000, 65536, 65537, 131072, 600000,
+		                       CALL_BODY_MAX };
+
+	(void)state;
+	for (int slow = 0; slow < 2; slow++) {
+		int fd = slow ? slow_client() : client(), other = client();
+
+		for (size_t i = 0; i < COUNT_OF(lens); i++) {
+			say(fd, READ);
+			say_long(fd, "GET", lens[i]);
+			say_long(fd, "HEAD", lens[i]);
+			say(fd, READ);
+			say_long(fd, "GET", lens[COUNT_OF(lens) - 1 - i]);
+			say(fd, READ);
+			usleep(slow ? 20000 : 0);
+			say(other, READ);
+			assert_int_equal(hear(other), 204);
+			assert_int_equal(hear(fd), 204);
+			expect_long(fd, lens[i]);
+			assert_int_equal(hear_head(fd), 200);
+			assert_int_equal(body_len(), lens[i]);
+			assert_int_equal(hear(fd), 204);
+			expect_long(fd, lens[COUNT_OF(lens) - 1 - i]);
+			assert_int_equal(hear(fd), 204);
+		}
+		close(fd);
+		close(other);
+	}
+}
+
+/* What is longer than any answer may be is a bare 500, and the end. */
+static void test_too_long_answer(void **state)
+{
+	static const size_t lens[] = { CALL_BODY_MAX + 1, 5000000 };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(lens); i++) {
+		int fd = client();
+
+		say_long(fd, "GET", lens[i]);
+		assert_int_equal(hear(fd), 500);
+		assert_true(said("Connection: close") && said("too long"));
+		expect_end(fd);
+	}
+}
+
+/* The same of the writer's answers, which come in packets. */
+static void test_long_answers_of_the_writer(void **state)
+{
+	static const size_t lens[] = { 100, 65000, 70000, 131072, 600000, LINK_ANSWER_MAX - 50 };
+
+	(void)state;
+	for (int slow = 0; slow < 2; slow++) {
+		int fd = slow ? slow_client() : client(), other = client();
+
+		for (size_t i = 0; i < COUNT_OF(lens); i++) {
+			say(fd, OUT READ OUT READ);
+			for (int round = 0; round < 2; round++) {
+				take();
+				give_long(200, lens[i]);
+				say(other, READ);
+				assert_int_equal(hear(other), 204);
+				expect_long(fd, lens[i]);
+				assert_int_equal(hear(fd), 204);
+			}
+		}
+		close(fd);
+		close(other);
+	}
+}
+
+/* A server whose memory for slow readers is the least that there may be: 32 pieces. */
+static void begin_with_little(void)
+{
+	process_prepare();
+	config.max_answer_memory = 2 << 20;
+	config.write_timeout_ms = 1000;
+	begin();
+}
+
+/* Slow readers of long answers cannot take more than is set aside for them: the next is told
+ * so, short answers go on, and what one has read or given up is another's. */
+static void test_slow_readers(void **state)
+{
+	static const char *const ends[] = { "read", "reset", "late" };
+
+	(void)state;
+	begin_with_little();
+	for (size_t i = 0; i < COUNT_OF(ends); i++) {
+		int slow[2], fd = client();
+
+		for (int n = 0; n < 2; n++) {
+			slow[n] = slow_client();
+			say_long(slow[n], "GET", 900000);
+		}
+		usleep(50000);
+		say_long(fd, "GET", 900000);
+		assert_int_equal(hear(fd), 503);
+		assert_true(said("Retry-After: 1\r\n") && said("Too many long answers"));
+		assert_true(said("\r\n" SID));
+		say(fd, READ);
+		assert_int_equal(hear(fd), 204);
+		say_long(fd, "HEAD", 900000);
+		assert_int_equal(hear_head(fd), 200);
+		say_long(fd, "GET", 60000);
+		expect_long(fd, 60000);
+		say(fd, OUT READ);
+		take();
+		give_long(200, 700000);
+		assert_int_equal(hear(fd), 503);
+		assert_true(said("the request was done"));
+		assert_int_equal(hear(fd), 204);
+		for (int n = 0; n < 2; n++) {
+			if (i == 0)
+				expect_long(slow[n], 900000);
+			else if (i == 1)
+				reset(slow[n]);
+		}
+		usleep(i == 2 ? 1600000 : 50000);
+		say_long(fd, "GET", 900000);
+		expect_long(fd, 900000);
+		for (int n = 0; n < 2 && i == 2; n++)
+			assert_int_equal(hear(slow[n]), 0);     /* cut off by the deadline */
+		for (int n = 0; n < 2 && i != 1; n++)
+			close(slow[n]);
+		close(fd);
+	}
+}
+
+/* Resident pages of the process. */
+static size_t resident(void)
+{
+	char path[64];
+	unsigned long all = 0, in = 0;
+	FILE *f;
+
+	snprintf(path, sizeof path, "/proc/%d/statm", (int)process_pid);
+	f = fopen(path, "r");
+	assert_non_null(f);
+	assert_int_equal(fscanf(f, "%lu %lu", &all, &in), 2);
+	fclose(f);
+	return in;
+}
+
+/* What a long answer took of memory is given back, also where nobody comes any more. */
+static void test_memory_is_given_back(void **state)
+{
+	size_t before;
+	int fd = client();
+
+	(void)state;
+	say_long(fd, "GET", 10);
+	expect_long(fd, 10);
+	say(fd, OUT);
+	take();
+	give_long(200, 10);
+	assert_int_equal(hear(fd), 200);
+	before = resident();
+	say_long(fd, "GET", 1000000);
+	expect_long(fd, 1000000);
+	say(fd, OUT);
+	take();
+	give_long(200, 1000000);
+	assert_int_equal(hear(fd), 200);
+	close(fd);
+	for (int i = 0; i < 40 && resident() > before + 100; i++)
+		usleep(50000);
+	assert_true(resident() <= before + 100);        /* of 500 */
+}
+
 #define SERVING(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -758,6 +1013,11 @@ int main(void)
 		SERVING(test_touch),
 		SERVING(test_identity_is_not_carried_over),
 		SERVING(test_head_only),
+		SERVING(test_long_answers),
+		SERVING(test_too_long_answer),
+		SERVING(test_long_answers_of_the_writer),
+		SERVING(test_memory_is_given_back),
+		cmocka_unit_test_teardown(test_slow_readers, tear_down),
 		cmocka_unit_test_teardown(test_slow_writer, tear_down),
 		cmocka_unit_test_teardown(test_no_descriptors, tear_down),
 		cmocka_unit_test(test_drain),

@@ -28,6 +28,25 @@ static int run(int its_control)
 	return writer_run(&config, its_control);
 }
 
+static char long_byte(size_t at)
+{
+	return (char)('a' + (at + at / 1000) % 23);
+}
+
+enum call_result __wrap_oscar_login_delete(struct call *c);
+
+/* Stands in for a handler whose answers are long: `?N` asks for N bytes. */
+enum call_result __wrap_oscar_login_delete(struct call *c)
+{
+	uint64_t len = 0;
+
+	slice_uint(c->request->query, UINT32_MAX, &len);
+	c->response->status = HTTP_OK;
+	for (uint64_t i = 0; i < len; i++)
+		buf_char(&c->response->body, long_byte(i));
+	return CALL_DONE;
+}
+
 /* A front with its link to the writer. */
 static struct link *front(uint32_t number)
 {
@@ -455,6 +474,111 @@ static void test_stuck_front(void **state)
 	link_leave(other);
 }
 
+static const char *ask_long(size_t len)
+{
+	static char text[512];
+
+	snprintf(text, sizeof text, "DELETE /api/login/?%zu HTTP/1.1\r\n" HOST "\r\n", len);
+	return text;
+}
+
+static void expect_long(struct link *link, uint32_t slot, size_t len)
+{
+	struct slice body;
+
+	expect(link, slot, 200);
+	assert_true(response.len > len);
+	body = slice_skip(response, response.len - len);
+	for (size_t i = 0; i < len; i++)
+		if (body.ptr[i] != long_byte(i))
+			fail_msg("byte %zu of %zu", i, len);
+}
+
+static void test_long_answers(void **state)
+{
+	static const size_t lens[] = { 0, 1, 60000, 65536, 70000, 300000, CALL_BODY_MAX };
+	struct link *link = front(0);
+	uint32_t slot = 0;
+
+	(void)state;
+	for (int round = 0; round < 2; round++)         /* one by one, and all at once */
+		for (size_t i = 0; i < COUNT_OF(lens); i++) {
+			send_request(link, slot++, ask_long(lens[i]));
+			if (round == 0)
+				expect_long(link, slot - 1, lens[i]);
+		}
+	for (size_t i = 0; i < COUNT_OF(lens); i++)
+		expect_long(link, slot - (uint32_t)COUNT_OF(lens) + (uint32_t)i, lens[i]);
+	send_request(link, slot, ask_long(CALL_BODY_MAX + 1));
+	expect(link, slot, 200);
+	assert_true(response.len < 500 && response_has("HTTP/1.1 500 "));
+	assert_int_equal(answer.flags, 0);
+	link_leave(link);
+}
+
+/* More long answers than the writer has room for, to a front that is in no hurry: each comes,
+ * and requests and answers that fill the link in both directions hold up each other for good
+ * neither here nor there. */
+static void test_both_full(void **state)
+{
+	enum { REQUESTS = 40 };
+	struct link *slow = front(0), *other = front(1);
+	uint32_t sent = 0;
+
+	(void)state;
+	while (sent < REQUESTS &&
+	       try_send(slow, sent, LINK_KEEP_ALIVE, ask_long(1000000)) == LINK_DONE)
+		sent++;
+	assert_int_equal(sent, REQUESTS);
+	send_request(other, 7, sign_in(1));
+	for (uint32_t i = 0; i < REQUESTS; i++) {
+		usleep(20000);
+		expect_long(slow, i, 1000000);
+	}
+	expect(other, 7, 200);
+	assert_false(readable(slow->fd, 50));
+	link_leave(slow);
+	link_leave(other);
+}
+
+static bool hung_up(int fd)
+{
+	struct pollfd wait = { .fd = fd };
+
+	return poll(&wait, 1, 0) == 1 && (wait.revents & POLLHUP) != 0;
+}
+
+/* Fronts that take nothing while all others wait for room lose their links, and these go on. */
+static void test_stuck_fronts_in_the_way(void **state)
+{
+	enum { STUCK = 6, REQUESTS = 200 };
+	struct link *stuck[STUCK], *other;
+	uint32_t made = 0;
+	int stopped;
+
+	(void)state;
+	process_prepare();
+	config.workers = STUCK + 1;
+	process_start(run);
+	other = front(STUCK);
+	for (; made < STUCK && (made == 0 || !hung_up(stuck[0]->fd)); made++) {
+		stuck[made] = front(made);
+		kill(process_pid, SIGSTOP);     /* the next batch has all of them */
+		assert_int_equal(waitpid(process_pid, &stopped, WUNTRACED), process_pid);
+		for (uint32_t i = 0; i < REQUESTS; i++)
+			send_request(stuck[made], i, ask_long(60000));
+		kill(process_pid, SIGCONT);
+		for (uint32_t i = 0; i < 50; i++) {     /* a turn for each */
+			send_request(other, i, sign_in(i));
+			expect(other, i, 200);
+		}
+	}
+	assert_true(hung_up(stuck[0]->fd));
+	for (uint32_t f = 0; f < made; f++)
+		link_leave(stuck[f]);
+	link_leave(other);
+}
+
 /* What was sent before the end is done before the end. */
 static void test_drain(void **state)
 {
@@ -605,7 +729,10 @@ int main(void)
 		SERVING(test_maimed_requests), SERVING(test_login),
 		SERVING(test_waiting_passwords), SERVING(test_dying_hashers),
 		SERVING(test_mad_hasher),    SERVING(test_dead_front),
-		SERVING(test_stuck_front),   cmocka_unit_test(test_drain),
+		SERVING(test_stuck_front),   SERVING(test_long_answers),
+		SERVING(test_both_full),
+		cmocka_unit_test_teardown(test_stuck_fronts_in_the_way, tear_down),
+		cmocka_unit_test(test_drain),
 		SERVING(test_odd_orders),    cmocka_unit_test(test_clock),
 	};
 
