@@ -16,10 +16,11 @@ import subprocess
 import threading
 import time
 
+import lmdb
 import pytest
 
 import conftest
-from conftest import BIN, WAIT_S, Closed, Wire, request_bytes, wait_until
+from conftest import BIN, ROOT, WAIT_S, Closed, Wire, request_bytes, wait_until
 from test_command import Holder
 from test_process import alive, held
 
@@ -506,7 +507,7 @@ def test_upgrade_keeps_given_sockets(store, tmp_path, one_manager):
     assert server.log().count("from=systemd") == 2
     assert one_manager.drain().count("READY=1") == 0
     server.stop()
-    assert one_manager.drain()[-1] == "STOPPING=1"
+    assert "STOPPING=1" in one_manager.drain()
 
 
 @pytest.mark.parametrize("program", ["#!/bin/sh\nexit 3\n", "no program", None])
@@ -554,3 +555,56 @@ def test_stop_during_an_upgrade(store, tmp_path):
     wait_until(lambda: "event=upgrade_refused" in server.log(), "one at a time")
     server.stop()
     wait_until(lambda: not alive(sleeper), "the one that never served ends")
+
+
+# --- Back and forth between versions. -------------------------------------------------------------
+
+NEXT = ROOT / "build" / "next"
+
+
+@pytest.mark.skipif(not NEXT.exists() or conftest.SANITIZED, reason="make build/next was not run")
+def test_rollback(store, tmp_path):
+    """Version N, N+1, N on one store, without a stop: N+1 writes a field more into each record,
+    N reads past it, and what each has written the other serves."""
+    store.customer("ada")
+    store.customer("bob")
+    key = store.key("shop", "trusted,login")
+    binary = installed(tmp_path)
+
+    def place(version):
+        fresh = binary.with_suffix(".new")
+        shutil.copy(version, fresh)
+        fresh.rename(binary)
+
+    def records():
+        """How many records carry the next version's field."""
+        with lmdb.open(str(store.path), readonly=True, lock=False) as env, env.begin() as txn:
+            return sum(value.endswith(b"next") for _, value in txn.cursor())
+
+    def lives(*sids):
+        headers = {"X-Api-Key": key}
+        return [server.resolve({**headers, "Session-Id": sid_of(sid)}, require="customer").status
+                for sid in sids]
+
+    server = store.serve(binary=binary, login_throttle="off", login_throttle_address="off")
+    assert server.login(ANON + "n", "ada", headers={"X-Api-Key": key}).status == 200
+    assert records() == 0
+    place(NEXT)
+    server.upgrade()
+    assert lives("n") == [204]
+    assert server.login(ANON + "next", "ada", headers={"X-Api-Key": key}).status == 200
+    assert server.login(ANON + "other", "bob", headers={"X-Api-Key": key}).status == 200
+    written = records()
+    assert written >= 2
+    place(BIN)
+    server.upgrade()
+    assert lives("n", "next", "other") == [204, 204, 204]
+    assert server.request("DELETE", "/api/login/", {
+        "X-Api-Key": key, "Session-Id": sid_of("next")}).status in (200, 204)
+    assert server.login(ANON + "back", "bob", headers={"X-Api-Key": key}).status == 200
+    assert lives("n", "next", "other", "back") == [204, 401, 204, 204]
+    store.run("check")  # by the older version: a field more is no fault
+    assert records() == written - 1
+    place(NEXT)
+    server.upgrade()
+    assert lives("n", "other", "back") == [204, 204, 204]
