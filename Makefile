@@ -17,8 +17,16 @@ SIZE_MAX  = 1500000
 FUZZ_S    = 10
 DEPS      = on
 
-CC        = gcc
-OPT       = -O2 -g $(HARDEN)
+PREFIX    = /usr/local
+DESTDIR   =
+export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
+
+# For another processor, with Debian's compiler for it: make CROSS=aarch64-linux-gnu
+CROSS     =
+CC        = $(CROSS:%=%-)gcc
+STRIP     = $(CROSS:%=%-)strip
+# No path of this machine in what is built: the same commit gives the same bytes anywhere.
+OPT       = -O2 -g -ffile-prefix-map=$(CURDIR)=. $(HARDEN)
 WARN      = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wcast-qual \
             -Wstrict-prototypes -Wmissing-prototypes -Wvla
 HARDEN    = -fstack-protector-strong -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
@@ -31,7 +39,8 @@ LDFLAGS   = -static -Wl,-z,relro,-z,now,--fatal-warnings
 LDLIBS    = -lbearssl -llmdb -ljansson
 
 # One set of rules, one object directory per flavour: O and OPT pick it.
-O         = build/release
+O         = build/$(or $(CROSS),release)
+BIN       = build/$(CROSS:%=%/)sidecart
 SRC      := $(wildcard $(MODULES:%=%.c))
 OBJ       = $(SRC:%.c=$(O)/%.o) $(O)/openapi.o
 LIB       = $(filter-out $(O)/main.o,$(OBJ))
@@ -40,6 +49,15 @@ FUZZERS   = $(patsubst %.c,$(O)/%,$(wildcard tests/fuzz_*.c))
 C_FILES  := $(SRC) $(wildcard tests/*.c bench/*.c)
 H_FILES  := $(wildcard *.h tests/*.h bench/*.h)
 MANUALS  := $(wildcard docs/*.[1-8])
+
+INSTALLED = bin/sidecart lib/systemd/system/sidecart.service lib/systemd/system/sidecart.socket \
+            lib/sysusers.d/sidecart.conf lib/tmpfiles.d/sidecart.conf \
+            share/man/man1/sidecart.1 share/doc/sidecart/sidecart.conf \
+            share/doc/sidecart/copyright
+ARCHITECTURE = $(if $(CROSS),$(or $(DEBIAN_$(CROSS)),$(CROSS)),$(shell dpkg --print-architecture))
+DEBIAN_aarch64-linux-gnu   = arm64
+DEBIAN_arm-linux-gnueabihf = armhf
+DEB       = sidecart_$(VERSION)_$(ARCHITECTURE).deb
 
 MAKEFLAGS += --no-print-directory
 ifeq ($(MAKELEVEL)$(filter -j%,$(MAKEFLAGS)),0)
@@ -50,7 +68,7 @@ say       = $(if $(V),,@echo '  $(1)';)
 comma     = ,
 sub       = $(MAKE) O=build/$(1) OPT='$(2)' LDFLAGS=
 
-all: build/sidecart              ## build the static binary build/sidecart (the default)
+all: $(BIN)                      ## build the static binary build/sidecart (the default)
 
 run: deps-build+run              ## build it, then serve a demo on 127.0.0.1:8080
 	@$(MAKE) build/sidecart
@@ -61,7 +79,7 @@ test: deps-build+test            ## unit tests under ASan and UBSan, end-to-end 
 
 check: deps-build+test+check     ## what must pass before a commit
 	@+MAKE='$(MAKE)' tests/run.sh check tidy warn-gcc warn-clang clang-tidy cppcheck \
-	  manual service layout taint units size end-to-end-san
+	  manual service reproducible layout taint units size end-to-end-san
 
 bench: deps-build+bench          ## CPU per request, beside a server that does nothing
 	@$(MAKE) build/sidecart build/bench/null build/bench/fill
@@ -108,6 +126,28 @@ size: build/sidecart             ## the stripped binary stays below 1.5 MB
 	  echo "$$bytes bytes stripped, $$(cat $(SRC) *.h | wc -l) lines of C" && \
 	  [ "$$bytes" -lt $(SIZE_MAX) ]
 
+install: $(BIN)                  ## copy it under PREFIX, in front of that DESTDIR
+	install -d $(addprefix $(DESTDIR)$(PREFIX)/,$(sort $(dir $(INSTALLED))))
+	$(STRIP) -o $(DESTDIR)$(PREFIX)/bin/sidecart $(BIN)
+	sed 's,/usr/bin/sidecart,$(PREFIX)/bin/sidecart,' deploy/sidecart.service \
+	  >$(DESTDIR)$(PREFIX)/lib/systemd/system/sidecart.service
+	install -m 644 deploy/sidecart.socket $(DESTDIR)$(PREFIX)/lib/systemd/system/sidecart.socket
+	install -m 644 deploy/sidecart.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/sidecart.conf
+	install -m 644 deploy/sidecart.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/sidecart.conf
+	install -m 644 docs/sidecart.1 $(DESTDIR)$(PREFIX)/share/man/man1/sidecart.1
+	install -m 644 deploy/sidecart.conf $(DESTDIR)$(PREFIX)/share/doc/sidecart/sidecart.conf
+	install -m 644 LICENSE $(DESTDIR)$(PREFIX)/share/doc/sidecart/copyright
+	chmod 755 $(DESTDIR)$(PREFIX)/bin/sidecart
+	chmod 644 $(DESTDIR)$(PREFIX)/lib/systemd/system/sidecart.service
+uninstall:                       ## remove what install copied; settings and store stay
+	rm -f $(INSTALLED:%=$(DESTDIR)$(PREFIX)/%)
+	-rmdir $(DESTDIR)$(PREFIX)/share/doc/sidecart
+deb: $(BIN)                      ## a Debian package in build/
+	@rm -rf build/deb && $(MAKE) -s install DESTDIR=build/deb PREFIX=/usr
+	@deploy/debian/build.sh build/deb $(VERSION) $(ARCHITECTURE) build/$(DEB) && echo build/$(DEB)
+dist: deb                        ## versioned archives and their checksums in build/dist/
+	@+MAKE='$(MAKE)' CROSS='$(CROSS)' deploy/dist.sh $(VERSION) $(ARCHITECTURE) build/$(DEB)
+
 cover:                           ## line and branch coverage of the unit tests, a line a file
 	@+$(call sub,cover,-O0 -g --coverage) run-units
 	@gcov -bn build/cover/*.gcda 2>/dev/null | awk -f tests/cover.awk
@@ -127,6 +167,8 @@ deps-%:
 
 build/sidecart: build/release/sidecart
 	@ln -f $< $@
+reproducible:                    ## two builds of one commit, in two places, are equal
+	@+MAKE='$(MAKE)' tests/reproducible.sh $(COMMIT)
 $(O)/sidecart: $(OBJ)
 	$(call say,LD $@)$(CC) $(OPT) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 # What this version's successor would be, with another field in each record.
@@ -175,7 +217,7 @@ run-fuzzers: $(FUZZERS)
 	@set -e; for f in $^; do mkdir -p build/corpus/$${f##*/fuzz_}; \
 	  $$f -max_total_time=$(FUZZ_S) -timeout=5 build/corpus/$${f##*/fuzz_}; done
 
-.PHONY: all run test check bench units end-to-end end-to-end-san tidy warn-gcc warn-clang \
+.PHONY: all run test check bench install uninstall deb dist reproducible units end-to-end end-to-end-san tidy warn-gcc warn-clang \
         clang-tidy cppcheck taint manual service layout size cover fuzz clean help \
         objects run-units run-taint run-fuzzers
 .SECONDARY:

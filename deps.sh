@@ -21,6 +21,7 @@ packages() {
 	test  python3-jsonschema         : end-to-end tests of docs/openapi.json
 	test  python3-lmdb               : end-to-end tests that look into the store
 	test  strace systemd             : end-to-end tests of deploy/sidecart.service
+	test  debootstrap                : end-to-end tests of the Debian package
 	check systemd                    : judges the systemd units
 	check clang                      : second compiler, other warnings
 	check clang-tidy cppcheck        : static analysis
