@@ -1,14 +1,15 @@
 # sidecart -- one static binary. `make help` lists what you can do.
 
 # Left to right: a file may include only headers of modules to its left (`make tidy`).
-MODULES := bytes memory log life address proxy throttle config json http sid signing jwt \
-           password secret money record \
+MODULES := bytes memory log life address proxy throttle config json http sid signing django \
+           jwt password secret money record \
            kv clock client customer product basket \
            session identity call idempotency \
            oscar oscar_form oscar_login oscar_user \
            openapi resolve route \
            link seccomp writer hasher server systemd listener supervisor \
-           print command command_key command_customer command_session command_store main
+           print feed sorter command command_key command_customer command_session \
+           command_store main
 
 VERSION  := $(shell cat VERSION)
 COMMIT   := $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
@@ -36,7 +37,7 @@ CPPFLAGS  = -D_GNU_SOURCE -I.
 CFLAGS    = -std=c11 $(OPT) $(WARN) -MMD -MP
 # Not -static-pie: that one ldd takes for a program it could run.
 LDFLAGS   = -static -Wl,-z,relro,-z,now,--fatal-warnings
-LDLIBS    = -lbearssl -llmdb -ljansson
+LDLIBS    = -lbearssl -llmdb -ljansson -lz
 
 # One set of rules, one object directory per flavour: O and OPT pick it.
 O         = build/$(or $(CROSS),release)

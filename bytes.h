@@ -43,6 +43,17 @@ static inline bool slice_eq(struct slice a, struct slice b)
 	return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
 }
 
+/* As strcmp(): which comes first, bytes compared as numbers. Not for secrets. */
+static inline int slice_order(struct slice a, struct slice b)
+{
+	size_t len = a.len < b.len ? a.len : b.len;
+	int order = len > 0 ? memcmp(a.ptr, b.ptr, len) : 0;
+
+	if (order != 0 || a.len == b.len)
+		return order;
+	return a.len < b.len ? -1 : 1;
+}
+
 /* Equal in a time that depends on the lengths alone: for secrets and digests. */
 static inline bool slice_eq_secret(struct slice a, struct slice b)
 {

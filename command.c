@@ -12,6 +12,7 @@
 
 #include "clock.h"
 #include "command.h"
+#include "django.h"
 #include "json.h"
 #include "print.h"
 #include "secret.h"
@@ -144,10 +145,10 @@ static void help(const struct command *c)
 static int version(void)
 {
 	printf("sidecart %s (commit %s)\n"
-	       "built with %s, BearSSL %s, Jansson %s, %s\n"
+	       "built with %s, BearSSL %s, Jansson %s, %s, zlib %s\n"
 	       "features: Session-Id (strict, oscarapi), cookies, API keys, /api/login/, "
 	       "/session, /resolve, seccomp\n", SIDECART_VERSION, SIDECART_COMMIT, COMPILER,
-	       SIDECART_BEARSSL, jansson_version_str(), kv_version());
+	       SIDECART_BEARSSL, jansson_version_str(), kv_version(), django_zlib_version());
 	return COMMAND_DONE;
 }
 

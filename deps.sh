@@ -11,6 +11,7 @@ packages() {
 	build libbearssl-dev             : SHA-1, SHA-256, PBKDF2, ChaCha20-Poly1305
 	build liblmdb-dev                : the embedded store
 	build libjansson-dev             : JSON request bodies
+	build zlib1g-dev                 : sessions that import oscar reads
 	run   curl                       : the demo's example lines
 	test  libcmocka-dev              : unit tests
 	test  python3-pytest             : end-to-end tests

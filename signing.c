@@ -3,8 +3,9 @@
 
 #include "signing.h"
 
-void signing_mac(struct slice secret, struct slice salt, struct slice value,
-                 uint8_t mac[SIGNING_MAC_LEN])
+/* HMAC-SHA256 under SHA-256 of `salt`, `use` and the secret. */
+static void salted(struct slice secret, struct slice salt, struct slice use, struct slice value,
+                   uint8_t mac[SIGNING_MAC_LEN])
 {
 	uint8_t derived[br_sha256_SIZE];
 	br_sha256_context sha;
@@ -13,7 +14,7 @@ void signing_mac(struct slice secret, struct slice salt, struct slice value,
 
 	br_sha256_init(&sha);
 	br_sha256_update(&sha, salt.ptr, salt.len);
-	br_sha256_update(&sha, "signer", strlen("signer"));
+	br_sha256_update(&sha, use.ptr, use.len);
 	br_sha256_update(&sha, secret.ptr, secret.len);
 	br_sha256_out(&sha, derived);
 	br_hmac_key_init(&key, &br_sha256_vtable, derived, sizeof derived);
@@ -22,6 +23,18 @@ void signing_mac(struct slice secret, struct slice salt, struct slice value,
 	br_hmac_out(&hmac, mac);
 	explicit_bzero(derived, sizeof derived);
 	explicit_bzero(&key, sizeof key);
+}
+
+void signing_mac(struct slice secret, struct slice salt, struct slice value,
+                 uint8_t mac[SIGNING_MAC_LEN])
+{
+	salted(secret, salt, SLICE("signer"), value, mac);
+}
+
+void signing_salted_hmac(struct slice secret, struct slice salt, struct slice value,
+                         uint8_t mac[SIGNING_MAC_LEN])
+{
+	salted(secret, salt, (struct slice){ 0 }, value, mac);
 }
 
 void signing_write(struct buf *out, struct slice secret, struct slice salt, struct slice value)

@@ -18,6 +18,10 @@
 void signing_mac(struct slice secret, struct slice salt, struct slice value,
                  uint8_t mac[SIGNING_MAC_LEN]);
 
+/* Django's salted_hmac(), where it is called without a Signer. */
+void signing_salted_hmac(struct slice secret, struct slice salt, struct slice value,
+                         uint8_t mac[SIGNING_MAC_LEN]);
+
 /* Writes `value:signature`. */
 void signing_write(struct buf *out, struct slice secret, struct slice salt, struct slice value);
 
