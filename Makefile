@@ -8,8 +8,8 @@ MODULES := bytes memory log life address proxy throttle config json http sid sig
            oscar oscar_form oscar_login oscar_user \
            openapi resolve route \
            link seccomp writer hasher server systemd listener supervisor \
-           print feed sorter command command_key command_customer command_session \
-           command_store main
+           print feed sorter command command_key command_customer command_product \
+           command_session command_store main
 
 VERSION  := $(shell cat VERSION)
 COMMIT   := $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)

@@ -77,6 +77,15 @@ static enum kv_status lift_counter(struct kv *kv, const char *counter, uint64_t 
 	return put_counter(kv, counter, used + 1);
 }
 
+enum kv_status basket_next_ids(struct kv *kv, struct basket_ids *next)
+{
+	enum kv_status status = peek_id(kv, NEXT_BASKET, &next->basket);
+
+	if (status == KV_OK)
+		status = peek_id(kv, NEXT_LINE, &next->line);
+	return status == KV_OK ? peek_id(kv, NEXT_OPTION, &next->option) : status;
+}
+
 enum kv_status basket_reserve_ids(struct kv *kv, uint64_t basket, uint64_t line,
                                   uint64_t option)
 {

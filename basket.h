@@ -85,6 +85,12 @@ struct basket_swept {
 enum kv_status basket_sweep_one(struct kv *kv, struct slice key, uint64_t due_s, uint64_t now_s,
                                 struct basket_swept *swept);
 
+/* The ids that are given next, of baskets, their lines, and what was chosen for those. */
+struct basket_ids {
+	uint64_t basket, line, option;
+};
+enum kv_status basket_next_ids(struct kv *kv, struct basket_ids *next);
+
 /* Has the counters of ids go on behind these (an import brings ids along). */
 enum kv_status basket_reserve_ids(struct kv *kv, uint64_t basket, uint64_t line,
                                   uint64_t option);

@@ -34,6 +34,7 @@
 #endif
 
 #define LINE_CAP 1024           /* bytes of what is said on stderr at once */
+#define PROGRESS_S 2
 #define YIELD_NS 2000000        /* after a commit: else a server's writer would starve */
 
 static_assert(OPTIONS <= 32, "options are bits of 32");
@@ -515,4 +516,23 @@ enum kv_status command_breathe(struct command_line *l)
 	kv_reset(l->kv);
 	print_flush();
 	return kv_refresh(l->kv);
+}
+
+void command_progress(uint64_t taken, uint64_t size, uint64_t records)
+{
+	static time_t said_s;
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	if (said_s == 0)
+		said_s = now.tv_sec;
+	if (now.tv_sec - said_s < PROGRESS_S)
+		return;
+	said_s = now.tv_sec;
+	if (size > 0)
+		command_say("%3llu %% read, %llu records done",
+		            (unsigned long long)(taken * 100 / size), (unsigned long long)records);
+	else
+		command_say("%llu MiB read, %llu records done", (unsigned long long)(taken >> 20),
+		            (unsigned long long)records);
 }

@@ -124,6 +124,10 @@ int command_finish(struct command_line *l, enum kv_status status);
  * slices into the store are dead after it. */
 enum kv_status command_breathe(struct command_line *l);
 
+/* Says how far long work is, at most every two seconds: of `size` bytes (0: not known) `taken`
+ * were read, and `records` are done. */
+void command_progress(uint64_t taken, uint64_t size, uint64_t records);
+
 /* command_key.c */
 int command_key_add(struct command_line *l);
 int command_key_list(struct command_line *l);
@@ -173,6 +177,12 @@ int command_session_list(struct command_line *l);
 int command_session_show(struct command_line *l);
 int command_session_revoke(struct command_line *l);
 int command_sid(struct command_line *l);
+
+/* command_product.c */
+int command_product_import(struct command_line *l);
+int command_product_list(struct command_line *l);
+int command_product_show(struct command_line *l);
+int command_product_delete(struct command_line *l);
 
 /* command_store.c */
 int command_check(struct command_line *l);

@@ -2,6 +2,9 @@
 #include "basket.h"
 #include "command.h"
 #include "customer.h"
+#include "json.h"
+#include "money.h"
+#include "oscar.h"
 #include "password.h"
 #include "print.h"
 #include "secret.h"
@@ -231,27 +234,137 @@ static void print_opened(const struct customer_record *r)
 	print_text(buf_slice(&object));
 }
 
-int command_customer_export(struct command_line *l)
+/* `"name":"2026-11-22T05:50:27.206123Z"`, with a comma before it. */
+static void put_time(struct buf *to, const char *name, uint64_t us)
 {
-	struct customer_record r;
-	struct session_record s;
+	buf_lit(to, ",\"");
+	buf_str(to, name);
+	buf_lit(to, "\":\"");
+	oscar_put_time(to, us);
+	buf_char(to, '"');
+}
+
+static void put_member(struct buf *to, const char *name, struct slice text)
+{
+	buf_lit(to, ",\"");
+	buf_str(to, name);
+	buf_lit(to, "\":");
+	json_put_string(to, text);
+}
+
+/* What he chose for a line; each in its own piece, since there may be many. */
+static void print_options(const struct basket *b, const struct basket_line *line)
+{
+	print_text(SLICE(",\"options\":["));
+	for (uint32_t i = 0; i < line->option_count; i++) {
+		const struct basket_option *o = &b->options[line->first_option + i];
+		char text[8 * RECORD_OPTION_MAX * 2];
+		struct buf to = BUF(text);
+
+		buf_str(&to, i > 0 ? ",{\"id\":" : "{\"id\":");
+		buf_uint(&to, o->id);
+		put_member(&to, "option", o->option);
+		put_member(&to, "value", o->value);
+		buf_char(&to, '}');
+		print_text(buf_slice(&to));
+	}
+	print_text(SLICE("]}"));
+}
+
+static void print_line(const struct basket *b, uint32_t i)
+{
+	char text[8 * RECORD_TEXT_MAX];
+	const struct basket_line *line = &b->lines[i];
+	struct buf to = BUF(text);
+
+	buf_str(&to, i > 0 ? ",{\"id\":" : "{\"id\":");
+	buf_uint(&to, line->id);
+	put_member(&to, "product", line->product);
+	buf_lit(&to, ",\"quantity\":");
+	buf_uint(&to, line->quantity);
+	put_time(&to, "created", line->created_us);
+	put_time(&to, "updated", line->updated_us);
+	if (line->priced) {
+		put_member(&to, "name", line->name);
+		buf_lit(&to, ",\"price\":\"");
+		money_put_e4(&to, line->price_e4);
+		buf_lit(&to, "\",\"discount\":\"");
+		money_put_cents(&to, line->discount_cents);
+		buf_char(&to, '"');
+		put_member(&to, "currency", line->currency);
+	}
+	print_text(buf_slice(&to));
+	print_options(b, line);
+}
+
+static void print_basket(const struct basket *b, bool first)
+{
+	char text[256];
+	struct buf to = BUF(text);
+
+	buf_str(&to, first ? "{\"id\":" : ",{\"id\":");
+	buf_uint(&to, b->id);
+	put_member(&to, "status", slice_of(basket_status_text((enum basket_status)b->status)));
+	put_time(&to, "created", b->created_us);
+	put_time(&to, "updated", b->updated_us);
+	buf_lit(&to, ",\"lines\":[");
+	print_text(buf_slice(&to));
+	for (uint32_t i = 0; i < b->line_count; i++)
+		print_line(b, i);
+	print_text(SLICE("]}"));
+}
+
+static enum kv_status print_sessions(struct command_line *l, uint64_t customer_id)
+{
 	struct record_key after = { .len = 0 };
 	uint8_t key[RECORD_SESSION_KEY_LEN];
+	struct session_record s;
 	enum kv_status status;
 	bool first = true;
-	int code = find(l, &r);
 
-	if (code != COMMAND_DONE)
-		return code;
-	print_opened(&r);
-	while ((status = command_session_of(l, r.id, &after, key, &s)) == KV_OK) {
+	while ((status = command_session_of(l, customer_id, &after, key, &s)) == KV_OK) {
 		print_text(first ? SLICE("") : SLICE(","));
 		if ((status = command_session_print(l, key, &s)) != KV_OK)
 			break;
 		first = false;
 	}
+	return status == KV_NOT_FOUND ? KV_OK : status;
+}
+
+static enum kv_status print_baskets(struct command_line *l, uint64_t customer_id)
+{
+	static struct basket b;
+	uint64_t id = 0;
+	enum kv_status status;
+	bool first = true;
+
+	while ((status = basket_next_of(l->kv, customer_id, &id)) == KV_OK) {
+		status = basket_get(l->kv, id, l->now_us / 1000000, &b);
+		if (status == KV_NOT_FOUND)
+			continue;
+		if (status != KV_OK)
+			break;
+		print_basket(&b, first);
+		first = false;
+	}
+	return status == KV_NOT_FOUND ? KV_OK : status;
+}
+
+int command_customer_export(struct command_line *l)
+{
+	struct customer_record r;
+	enum kv_status status;
+	int code = find(l, &r);
+
+	if (code != COMMAND_DONE)
+		return code;
+	print_opened(&r);
+	status = print_sessions(l, r.id);
+	print_text(SLICE("],\"baskets\":["));
+	if (status == KV_OK)
+		status = print_baskets(l, r.id);
 	print_text(SLICE("]}\n"));
-	return status == KV_NOT_FOUND ? COMMAND_DONE : command_store(l, status);
+	return status == KV_OK ? COMMAND_DONE : command_store(l, status);
 }
 
 static int say_done(struct command_line *l, int code, const char *what, uint32_t ended)

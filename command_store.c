@@ -4,26 +4,32 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "basket.h"
 #include "client.h"
 #include "command.h"
 #include "customer.h"
 #include "json.h"
 #include "password.h"
 #include "print.h"
+#include "product.h"
 #include "secret.h"
 
 #define SESSION_KEY_BYTES  (1 + RECORD_SESSION_KEY_LEN)
 #define CUSTOMER_KEY_BYTES (1 + 8)
 #define CLIENT_KEY_BYTES   (1 + RECORD_DIGEST_LEN)
+#define REPLAY_KEY_BYTES   (1 + RECORD_DIGEST_LEN)
 
 /* What a check holds while it walks over one snapshot of the whole store. */
 struct check {
 	struct kv *kv;
 	uint64_t next_id;               /* ids of customers are below it */
+	struct basket_ids next;         /* those of baskets, lines and options too */
 	bool has_seal_key;
 	uint8_t seal_key[PASSWORD_SEAL_KEY_LEN];
 	enum kv_status status;          /* the first look-up that failed */
 };
+
+static struct basket basket;    /* the one that is looked at: too large for the stack's taste */
 
 /* Looks a record up; a failure of the store is kept. */
 static bool find(struct check *c, struct slice key, struct slice *value)
@@ -70,9 +76,24 @@ static const char *check_copies(struct check *c, const struct session_record *s)
 	return s->basket_id == r.basket_id ? NULL : "its basket is not its customer's";
 }
 
+/* A guest may refer to what is gone, or was merged by another who had its cookie; never to what
+ * is a customer's. */
+static const char *check_guest_basket(struct check *c, const struct session_record *s)
+{
+	struct record_key k;
+	struct slice value;
+
+	if (s->customer_id != 0 || s->basket_id == 0 ||
+	    !find(c, record_basket_key(&k, s->basket_id), &value) ||
+	    !record_basket_read(value, &basket))
+		return NULL;
+	return basket.customer_id == 0 ? NULL : "a guest's session has a customer's basket";
+}
+
 static const char *check_session(struct check *c, struct slice key, struct slice value)
 {
 	const uint8_t *session_key = (const uint8_t *)key.ptr + 1;
+	const char *problem;
 	struct session_record s;
 	struct record_key k;
 
@@ -84,7 +105,8 @@ static const char *check_session(struct check *c, struct slice key, struct slice
 		return "its owner's list of sessions lacks it";
 	if (s.due_s != RECORD_NEVER && !is_there(c, record_sweep_key(&k, s.due_s, key)))
 		return "the list of what expires lacks it";
-	return check_copies(c, &s);
+	problem = check_copies(c, &s);
+	return problem != NULL ? problem : check_guest_basket(c, &s);
 }
 
 static const char *check_data(struct check *c, struct slice key, struct slice value)
@@ -118,18 +140,57 @@ static const char *check_owner(struct check *c, struct slice key, struct slice v
 	       "lists a session of another customer or time";
 }
 
-static const char *check_sweep(struct check *c, struct slice key, struct slice value)
+/* What the list of what expires says of a session, a basket, or a kept answer. */
+static const char *check_due_session(struct check *c, struct slice of, uint64_t due_s)
 {
-	uint64_t due_s;
-	struct slice of;
 	struct session_record s;
 
-	if (!record_sweep_key_read(key, &due_s, &of) || value.len > 0 ||
-	    of.len != SESSION_KEY_BYTES || of.ptr[0] != RECORD_SESSION)
+	if (of.len != SESSION_KEY_BYTES)
 		return "no entry of the list of what expires";
 	if (!find_session(c, (const uint8_t *)of.ptr + 1, &s))
 		return "lists a session that is not there";
 	return s.due_s == due_s ? NULL : "lists a session at a time that is not its own";
+}
+
+static const char *check_due_basket(struct check *c, struct slice of, uint64_t due_s)
+{
+	struct slice value;
+	uint64_t id;
+
+	if (!record_basket_key_read(of, &id))
+		return "no entry of the list of what expires";
+	if (!find(c, of, &value) || !record_basket_read(value, &basket))
+		return "lists a basket that is not there";
+	return basket.due_s == due_s ? NULL : "lists a basket at a time that is not its own";
+}
+
+static const char *check_due_replay(struct check *c, struct slice of, uint64_t due_s)
+{
+	struct replay_record r;
+	struct slice value;
+
+	if (!find(c, of, &value) || !record_replay_read(value, &r))
+		return "lists a kept answer that is not there";
+	return r.due_s == due_s ? NULL : "lists a kept answer at a time that is not its own";
+}
+
+static const char *check_sweep(struct check *c, struct slice key, struct slice value)
+{
+	uint64_t due_s;
+	struct slice of;
+
+	if (!record_sweep_key_read(key, &due_s, &of) || value.len > 0)
+		return "no entry of the list of what expires";
+	switch (of.ptr[0]) {
+	case RECORD_SESSION:
+		return check_due_session(c, of, due_s);
+	case RECORD_BASKET:
+		return check_due_basket(c, of, due_s);
+	case RECORD_REPLAY:
+		return check_due_replay(c, of, due_s);
+	default:
+		return "no entry of the list of what expires";
+	}
 }
 
 /* A seal that does not open: the record, or seal.key, is not the one it was made with. */
@@ -213,6 +274,99 @@ static const char *check_client_name(struct check *c, struct slice key, struct s
 	return slice_eq(r.name, slice_skip(key, 1)) ? NULL : "leads to an API key of another name";
 }
 
+static const char *check_product(struct check *c, struct slice key, struct slice value)
+{
+	struct product_record r;
+	struct record_key k;
+
+	(void)c;
+	if (!record_product_read(value, &r))
+		return "cannot be decoded";
+	if (!slice_eq(record_product_key(&k, r.id), key))
+		return "stands under another product's id";
+	return product_judge(&r) == PRODUCT_OK ? NULL : product_error_text(product_judge(&r));
+}
+
+/* Ids of lines and options are below what is given next, lines stand by theirs. */
+static const char *check_lines(const struct check *c, const struct basket *b)
+{
+	for (uint32_t i = 0; i < b->line_count; i++) {
+		if (b->lines[i].id >= c->next.line)
+			return "a line's id is still to be given";
+		if (i > 0 && b->lines[i].id <= b->lines[i - 1].id)
+			return "its lines do not stand by their ids";
+	}
+	for (uint32_t i = 0; i < b->option_count; i++)
+		if (b->options[i].id >= c->next.option)
+			return "an option's id is still to be given";
+	return NULL;
+}
+
+/* A customer's open basket is the one that his record names; others are of his list alone. */
+static const char *check_basket_owner(struct check *c, const struct basket *b)
+{
+	struct customer_record r;
+	struct record_key k;
+	struct slice value;
+
+	if (b->customer_id == 0)
+		return NULL;
+	if (!is_there(c, record_baskets_of_key(&k, b->customer_id, b->id)))
+		return "its owner's list of baskets lacks it";
+	if (!find(c, record_customer_key(&k, b->customer_id), &value) ||
+	    !record_customer_read(value, &r))
+		return "its owner is not there";
+	return b->status != BASKET_OPEN || r.basket_id == b->id ? NULL :
+	       "is open, and its owner's record names another";
+}
+
+static const char *check_basket(struct check *c, struct slice key, struct slice value)
+{
+	struct record_key k;
+	const char *problem;
+
+	if (!record_basket_read(value, &basket))
+		return "cannot be decoded";
+	if (!slice_eq(record_basket_key(&k, basket.id), key))
+		return "stands under another basket's id";
+	if (basket.id >= c->next.basket)
+		return "its id is still to be given";
+	if (basket.due_s > basket.expires_s && basket.due_s != RECORD_NEVER)
+		return "the sweep looks at it when it has expired long since";
+	if (basket.due_s == RECORD_NEVER && basket.expires_s != RECORD_NEVER)
+		return "expires, and the sweep never looks at it";
+	if (basket.due_s != RECORD_NEVER && !is_there(c, record_sweep_key(&k, basket.due_s, key)))
+		return "the list of what expires lacks it";
+	problem = check_lines(c, &basket);
+	return problem != NULL ? problem : check_basket_owner(c, &basket);
+}
+
+static const char *check_baskets_of(struct check *c, struct slice key, struct slice value)
+{
+	struct record_key k;
+	struct slice found;
+	uint64_t customer_id, id;
+
+	if (!record_baskets_of_key_read(key, &customer_id, &id) || value.len > 0)
+		return "no entry of a customer's list of baskets";
+	if (!find(c, record_basket_key(&k, id), &found) || !record_basket_read(found, &basket))
+		return "lists a basket that is not there";
+	return basket.customer_id == customer_id ? NULL : "lists another customer's basket";
+}
+
+static const char *check_replay(struct check *c, struct slice key, struct slice value)
+{
+	struct replay_record r;
+	struct record_key k;
+
+	if (key.len != REPLAY_KEY_BYTES)
+		return "a kept answer's key of another length";
+	if (!record_replay_read(value, &r))
+		return "cannot be decoded";
+	return is_there(c, record_sweep_key(&k, r.due_s, key)) ? NULL :
+	       "the list of what expires lacks it";
+}
+
 static const char *check_meta(struct check *c, struct slice key, struct slice value)
 {
 	uint64_t n;
@@ -236,6 +390,10 @@ static const struct {
 	{ RECORD_SWEEP,       "expiries",       check_sweep },
 	{ RECORD_CLIENT,      "keys",           check_client },
 	{ RECORD_CLIENT_NAME, "key_names",      check_client_name },
+	{ RECORD_PRODUCT,     "products",       check_product },
+	{ RECORD_BASKET,      "baskets",        check_basket },
+	{ RECORD_BASKETS_OF,  "basket_owners",  check_baskets_of },
+	{ RECORD_REPLAY,      "kept_answers",   check_replay },
 	{ RECORD_META,        "numbers",        check_meta },
 };
 /* clang-format on */
@@ -334,6 +492,8 @@ static int check(struct command_line *l)
 		problems++;
 	}
 	status = customer_next_id(c.kv, &c.next_id);
+	if (status == KV_OK)
+		status = basket_next_ids(c.kv, &c.next);
 	if (status == KV_OK)
 		status = walk(&c, counts, &problems);
 	explicit_bzero(c.seal_key, sizeof c.seal_key);

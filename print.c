@@ -108,6 +108,11 @@ static void put_clean(struct buf *to, struct slice text)
 		             '?' : text.ptr[i]);
 }
 
+static bool is_none(const struct print_cell *cell)
+{
+	return cell->number == (cell->kind == PRINT_ID ? 0 : PRINT_NONE);
+}
+
 static void put_text(struct buf *to, const struct print_cell *cell)
 {
 	switch (cell->kind) {
@@ -119,10 +124,11 @@ static void put_text(struct buf *to, const struct print_cell *cell)
 		buf_uint(to, cell->number);
 		return;
 	case PRINT_ID:
-		if (cell->number > 0)
-			buf_uint(to, cell->number);
-		else
+	case PRINT_COUNT:
+		if (is_none(cell))
 			buf_char(to, '-');
+		else
+			buf_uint(to, cell->number);
 		return;
 	case PRINT_AGE:
 		put_age(to, cell->number);
@@ -176,10 +182,11 @@ static void put_json(struct buf *to, const struct print_cell *cell)
 		buf_uint(to, cell->number);
 		return;
 	case PRINT_ID:
-		if (cell->number > 0)
-			buf_uint(to, cell->number);
-		else
+	case PRINT_COUNT:
+		if (is_none(cell))
 			buf_lit(to, "null");
+		else
+			buf_uint(to, cell->number);
 		return;
 	case PRINT_TENTHS:
 		put_tenths(to, cell->number);

@@ -15,6 +15,7 @@ enum print_kind {
 	PRINT_LIST,     /* `a,b`; in JSON an array; `-` and empty are none */
 	PRINT_NUMBER,
 	PRINT_ID,       /* 0 is none: `-`, in JSON null */
+	PRINT_COUNT,    /* PRINT_NONE is none */
 	PRINT_AGE,      /* seconds: 7200 is 2h; in JSON 7200 */
 	PRINT_TENTHS,   /* 42 is 4.2 */
 	PRINT_BYTES,    /* 1536 is 1.5K; in JSON 1536 */
@@ -29,7 +30,8 @@ struct print_cell {
 	uint64_t number;        /* of all others */
 };
 
-#define PRINT_CELLS_MAX  24             /* cells of one record */
+#define PRINT_NONE       UINT64_MAX
+#define PRINT_CELLS_MAX  32             /* cells of one record */
 #define PRINT_RECORD_MAX (64 << 10)     /* bytes of one record in any form */
 
 /* What is printed from here on is JSON, or for people. */

@@ -95,7 +95,7 @@ static bool options_valid(struct slice options)
 	return true;
 }
 
-static enum product_error judge(const struct product_record *r)
+enum product_error product_judge(const struct product_record *r)
 {
 	if (!product_id_valid(r->id))
 		return PRODUCT_ID_BAD;
@@ -118,7 +118,7 @@ enum product_error product_put(struct kv *kv, const struct product_record *r,
                                enum kv_status *status)
 {
 	char bytes[RECORD_VALUE_MAX];
-	enum product_error error = judge(r);
+	enum product_error error = product_judge(r);
 	struct buf value = BUF(bytes);
 	struct record_key key;
 

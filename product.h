@@ -26,6 +26,9 @@ const char *product_error_text(enum product_error e);
 /* 1 to RECORD_PRODUCT_ID_MAX of A-Z a-z 0-9 . _ ~ - : as it is in a URL. Not `.` or `..`. */
 bool product_id_valid(struct slice id);
 
+/* Whether a record may be put: PRODUCT_OK, or what is wrong with it. */
+enum product_error product_judge(const struct product_record *r);
+
 /* Strings of `*r` point into the store: good until the next put. */
 enum kv_status product_get(struct kv *kv, struct slice id, struct product_record *r);
 
