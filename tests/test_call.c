@@ -8,45 +8,14 @@
 
 #include <cmocka.h>
 
-#include "call.h"
-#include "signing.h"
-#include "store.h"
+#include "calls.h"
 
-#define NOW_S  UINT64_C(1800000000)
-#define SECRET SLICE("test-secret")
+#define NOW_S UINT64_C(1800000000)
 
-static struct config config;
 static struct client_record trusted = { .scopes = SCOPE_TRUSTED };
-static uint64_t now_s;
-
-/* One request, from its head to its answer. */
-static struct http_request request;
-static struct http_response response;
-static struct call call;
-static char head_bytes[2048], field_bytes[4096], body_bytes[4096];
 
 /* The baskets are large: one of each test's own, and one to compare with. */
 static struct basket basket, other;
-
-static void put_product(const char *id, uint32_t stock)
-{
-	const struct product_record r = {
-		.id = slice_of(id), .name = slice_of(id), .currency = SLICE("EUR"),
-		.price_e4 = 100000, .stock = stock, .max_quantity = UINT32_MAX,
-	};
-	enum kv_status status;
-
-	assert_int_equal(product_put(store, &r, &status), PRODUCT_OK);
-}
-
-static void add_customer(const char *login)
-{
-	struct customer_record r = { .login = slice_of(login) };
-	enum kv_status status;
-
-	assert_int_equal(customer_next_id(store, &r.id), KV_OK);
-	assert_int_equal(customer_add(store, &r, &status), CUSTOMER_OK);
-}
 
 static int set_up(void **state)
 {
@@ -55,63 +24,11 @@ static int set_up(void **state)
 	config.sid_trust = SID_TRUST_ANY;
 	config.cookie_secure = COOKIE_SECURE_OFF;
 	now_s = NOW_S;
-	put_product("1", 10);
-	put_product("2", UINT32_MAX);
-	add_customer("ada");
-	add_customer("bob");
+	calls_put_product("1", 10);
+	calls_put_product("2", UINT32_MAX);
+	calls_add_customer("ada");
+	calls_add_customer("bob");
 	return 0;
-}
-
-/* Identifies a request with these field lines, each ended by CRLF. */
-static void ask(const char *fields)
-{
-	const struct http_limits limits = { 8192, 2048, 64, 65536 };
-	struct http_refusal refusal;
-	struct identity_question q = {
-		.config = &config, .sid_secret = SECRET, .request = &request, .kv = store,
-		.now_s = now_s, .peer = &call.peer,
-	};
-	static uint8_t draw;
-	int len = snprintf(head_bytes, sizeof head_bytes,
-	                   "GET /api/basket/ HTTP/1.1\r\nHost: shop.example\r\n%s\r\n", fields);
-
-	memset(&call, 0, sizeof call);
-	address_parse(SLICE("127.0.0.1"), &call.peer);
-	http_request_init(&request);
-	assert_int_equal(http_parse(&request, (struct slice){ head_bytes, (size_t)len }, &limits,
-	                            &refusal), HTTP_READY);
-	response = (struct http_response){ .fields = BUF(field_bytes), .body = BUF(body_bytes) };
-	http_response_reset(&response);
-	call.config = &config;
-	call.sid_secret = SECRET;
-	call.request = &request;
-	call.kv = store;
-	call.now_us = now_s * 1000000;
-	call.response = &response;
-	memset(call.random, ++draw, sizeof call.random);
-	assert_int_equal(identify(&q, &call.identity), KV_OK);
-	assert_int_equal(call.identity.refusal, IDENTITY_ADMITTED);
-}
-
-static void ask_by_header(const char *type, const char *identifier)
-{
-	char line[128];
-
-	snprintf(line, sizeof line, "Session-Id: SID:%s:shop.example:%s\r\n", type, identifier);
-	ask(line);
-}
-
-/* A Cookie line with the basket's cookie, and a session's where `session` is not empty. */
-static void ask_by_cookie(uint64_t basket_id, const char *session)
-{
-	char text[128], line[512], digits[24];
-	struct buf value = BUF(text), id = BUF(digits);
-
-	buf_uint(&id, basket_id);
-	signing_write(&value, SECRET, SLICE(SIGNING_SALT_PLAIN), buf_slice(&id));
-	snprintf(line, sizeof line, "Cookie: oscar_open_basket=%.*s%s%s\r\n", (int)value.len,
-	         value.ptr, session[0] != '\0' ? "; sidecart_session=" : "", session);
-	ask(line);
 }
 
 static struct slice answered(void)
@@ -169,9 +86,9 @@ static void test_nothing_is_made_unasked(void **state)
 	uint64_t before = store_entries();
 
 	(void)state;
-	ask_by_header("ANON", "anna");
+	calls_ask_by_header("ANON", "anna");
 	assert_int_equal(call_open_basket(&call, false, &basket), KV_NOT_FOUND);
-	ask("");
+	calls_ask("");
 	assert_int_equal(call_open_basket(&call, false, &basket), KV_NOT_FOUND);
 	assert_int_equal(answered().len, 0);
 	assert_int_equal(store_entries(), before);
@@ -182,15 +99,15 @@ static void test_header_guest(void **state)
 	uint64_t id;
 
 	(void)state;
-	ask_by_header("ANON", "anna");
+	calls_ask_by_header("ANON", "anna");
 	assert_int_equal(call_open_basket(&call, true, &basket), KV_OK);
 	id = basket.id;
 	assert_int_equal(answered().len, 0);            /* no cookie beside a Session-Id */
 	add(&basket, "1", 2);
-	ask_by_header("ANON", "anna");
+	calls_ask_by_header("ANON", "anna");
 	assert_int_equal(call.identity.session.basket_id, id);
 	assert_int_equal(quantity_of("1"), 2);
-	ask_by_header("ANON", "otto");
+	calls_ask_by_header("ANON", "otto");
 	assert_int_equal(call_open_basket(&call, false, &basket), KV_NOT_FOUND);
 	assert_int_equal(call_basket(&call, id, &basket), CALL_FORBIDDEN);
 	assert_int_equal(call_basket(&call, id + 1, &basket), CALL_ABSENT);
@@ -201,18 +118,18 @@ static void test_cookie_visitor(void **state)
 	uint64_t id;
 
 	(void)state;
-	ask("");
+	calls_ask("");
 	assert_int_equal(call_open_basket(&call, true, &basket), KV_OK);
 	id = basket.id;
 	assert_true(answered_with("Set-Cookie: oscar_open_basket=1:3ez_"));
 	assert_true(answered_with("Max-Age=604800"));
 	add(&basket, "1", 3);
-	ask_by_cookie(id, "");
+	calls_ask_by_cookie(id, "");
 	assert_int_equal(quantity_of("1"), 3);
 	assert_int_equal(call_basket(&call, id, &basket), CALL_ALLOWED);
-	ask("");
+	calls_ask("");
 	assert_int_equal(call_basket(&call, id, &basket), CALL_FORBIDDEN);
-	ask("Cookie: oscar_open_basket=1:3ez_VTeEXk1QBpEdDLFxoGiUfD65yNzkujp6Vykesgx\r\n");
+	calls_ask("Cookie: oscar_open_basket=1:3ez_VTeEXk1QBpEdDLFxoGiUfD65yNzkujp6Vykesgx\r\n");
 	assert_int_equal(call_basket(&call, id, &basket), CALL_FORBIDDEN);
 	assert_int_equal(call_open_basket(&call, false, &basket), KV_NOT_FOUND);
 	assert_true(answered_with("Set-Cookie: oscar_open_basket=; Path=/; Max-Age=0"));
@@ -221,9 +138,9 @@ static void test_cookie_visitor(void **state)
 static void test_cookie_beside_header_counts_for_nothing(void **state)
 {
 	(void)state;
-	ask("");
+	calls_ask("");
 	assert_int_equal(call_open_basket(&call, true, &basket), KV_OK);
-	ask("Session-Id: SID:ANON:shop.example:anna\r\n"
+	calls_ask("Session-Id: SID:ANON:shop.example:anna\r\n"
 	    "Cookie: oscar_open_basket=1:3ez_VTeEXk1QBpEdDLFxoGiUfD65yNzkujp6Vykesgw\r\n");
 	assert_int_equal(call_open_basket(&call, false, &basket), KV_NOT_FOUND);
 	assert_int_equal(call_basket(&call, 1, &basket), CALL_FORBIDDEN);
@@ -234,11 +151,11 @@ static void test_cookie_off(void **state)
 {
 	(void)state;
 	config.basket_cookie = CONFIG_OFF;
-	ask("");
+	calls_ask("");
 	assert_int_equal(call_open_basket(&call, true, &basket), KV_OK);
 	assert_true(answered_with("Set-Cookie: sidecart_session="));
 	assert_false(answered_with("oscar_open_basket"));
-	ask_by_cookie(basket.id, "");
+	calls_ask_by_cookie(basket.id, "");
 	assert_int_equal(call_basket(&call, basket.id, &other), CALL_FORBIDDEN);
 }
 
@@ -251,12 +168,12 @@ static void test_two_baskets_become_one(void **state)
 	uint64_t carried, own;
 
 	(void)state;
-	ask("");
+	calls_ask("");
 	assert_int_equal(call_open_basket(&call, true, &basket), KV_OK);
 	carried = basket.id;
 	add(&basket, "1", 1);
 	config.basket_cookie = CONFIG_OFF;
-	ask("");
+	calls_ask("");
 	buf_base64url(&id, call.random, sizeof call.random, SESSION_ID_CHARS);
 	session[SESSION_ID_CHARS] = '\0';
 	assert_int_equal(call_open_basket(&call, true, &basket), KV_OK);
@@ -264,12 +181,12 @@ static void test_two_baskets_become_one(void **state)
 	add(&basket, "1", 2);
 	add(&basket, "2", 5);
 	config.basket_cookie = CONFIG_ON;
-	ask_by_cookie(carried, session);
+	calls_ask_by_cookie(carried, session);
 	assert_int_equal(quantity_of("1"), 3);
 	assert_int_equal(quantity_of("2"), 5);
 	assert_int_equal(call_basket(&call, own, &basket), CALL_ABSENT);
 	snprintf(line, sizeof line, "Cookie: sidecart_session=%s\r\n", session);
-	ask(line);
+	calls_ask(line);
 	assert_int_equal(call.identity.session.basket_id, carried);
 	assert_int_equal(quantity_of("1"), 3);
 }
@@ -279,18 +196,18 @@ static void test_login_takes_the_guests_basket(void **state)
 	uint64_t guests;
 
 	(void)state;
-	ask_by_header("ANON", "anna");
+	calls_ask_by_header("ANON", "anna");
 	assert_int_equal(call_open_basket(&call, true, &basket), KV_OK);
 	guests = basket.id;
 	add(&basket, "1", 2);
-	ask_by_header("ANON", "anna");
+	calls_ask_by_header("ANON", "anna");
 	log_in(1);
-	ask_by_header("AUTH", "anna");
+	calls_ask_by_header("AUTH", "anna");
 	assert_int_equal(quantity_of("1"), 2);
 	assert_int_equal(other.customer_id, 1);
 	assert_int_equal(call.identity.session.basket_id, other.id);
 	assert_int_equal(call_basket(&call, guests, &basket), CALL_ABSENT);
-	ask_by_header("ANON", "anna");
+	calls_ask_by_header("ANON", "anna");
 	assert_false(call.identity.recorded);
 	assert_int_equal(quantity_of("1"), 0);
 	assert_int_equal(call_basket(&call, guests, &basket), CALL_ABSENT);
@@ -301,10 +218,10 @@ static void test_login_without_anything_to_merge(void **state)
 	uint64_t before;
 
 	(void)state;
-	ask_by_header("ANON", "anna");
+	calls_ask_by_header("ANON", "anna");
 	before = store_entries();
 	log_in(1);
-	ask_by_header("AUTH", "anna");
+	calls_ask_by_header("AUTH", "anna");
 	assert_int_equal(call.identity.session.basket_id, 0);
 	assert_int_equal(store_entries(), before + 3);  /* session, owner's list, sweep */
 }
@@ -314,39 +231,39 @@ static void test_merge_keeps_to_stock(void **state)
 {
 	(void)state;
 	for (int i = 0; i < 2; i++) {
-		ask_by_header("ANON", "anna");
+		calls_ask_by_header("ANON", "anna");
 		assert_int_equal(call_open_basket(&call, true, &basket), KV_OK);
 		add(&basket, "1", 6);
-		ask_by_header("ANON", "anna");
+		calls_ask_by_header("ANON", "anna");
 		store_hide_log();
 		log_in(1);
 		store_show_log();
 		assert_int_equal(answered_with("X-Basket-Merge: 1=12/10\r\n"), i == 1);
 	}
-	ask_by_header("AUTH", "anna");
+	calls_ask_by_header("AUTH", "anna");
 	assert_int_equal(quantity_of("1"), 10);
 }
 
 static void test_all_sessions_of_a_customer_see_one_basket(void **state)
 {
 	(void)state;
-	ask_by_header("ANON", "phone");
+	calls_ask_by_header("ANON", "phone");
 	log_in(1);
-	ask_by_header("ANON", "laptop");
+	calls_ask_by_header("ANON", "laptop");
 	log_in(1);
-	ask_by_header("AUTH", "phone");
+	calls_ask_by_header("AUTH", "phone");
 	assert_int_equal(call_open_basket(&call, true, &basket), KV_OK);
 	add(&basket, "2", 4);
-	ask_by_header("AUTH", "laptop");
+	calls_ask_by_header("AUTH", "laptop");
 	assert_int_equal(call.identity.session.basket_id, basket.id);
 	assert_int_equal(quantity_of("2"), 4);
-	ask_by_header("ANON", "tablet");
+	calls_ask_by_header("ANON", "tablet");
 	log_in(1);
-	ask_by_header("AUTH", "tablet");
+	calls_ask_by_header("AUTH", "tablet");
 	assert_int_equal(quantity_of("2"), 4);
-	ask_by_header("ANON", "foreign");
+	calls_ask_by_header("ANON", "foreign");
 	log_in(2);
-	ask_by_header("AUTH", "foreign");
+	calls_ask_by_header("AUTH", "foreign");
 	assert_int_equal(quantity_of("2"), 0);
 	assert_int_equal(call_basket(&call, basket.id, &other), CALL_FORBIDDEN);
 }
@@ -356,19 +273,19 @@ static void test_cookie_login_merges_and_drops_the_cookie(void **state)
 	uint64_t id;
 
 	(void)state;
-	ask("");
+	calls_ask("");
 	assert_int_equal(call_open_basket(&call, true, &basket), KV_OK);
 	id = basket.id;
 	add(&basket, "2", 2);
-	ask_by_cookie(id, "");
+	calls_ask_by_cookie(id, "");
 	log_in(1);
 	assert_true(answered_with("Set-Cookie: oscar_open_basket=; Path=/; Max-Age=0"));
-	ask_by_cookie(id, "");
+	calls_ask_by_cookie(id, "");
 	assert_int_equal(quantity_of("2"), 0);
 	assert_int_equal(call_basket(&call, id, &basket), CALL_ABSENT);
-	ask_by_header("ANON", "anna");
+	calls_ask_by_header("ANON", "anna");
 	log_in(1);
-	ask_by_header("AUTH", "anna");
+	calls_ask_by_header("AUTH", "anna");
 	assert_int_equal(quantity_of("2"), 2);
 }
 
@@ -377,34 +294,34 @@ static void test_logout(void **state)
 	uint64_t id;
 
 	(void)state;
-	ask_by_header("ANON", "anna");
+	calls_ask_by_header("ANON", "anna");
 	assert_int_equal(call_open_basket(&call, true, &basket), KV_OK);
 	id = basket.id;
 	add(&basket, "2", 2);
-	ask_by_header("ANON", "anna");
+	calls_ask_by_header("ANON", "anna");
 	assert_int_equal(call_log_out(&call), KV_OK);
 	assert_int_equal(basket_get(store, id, now_s, &basket), KV_NOT_FOUND);
-	ask_by_header("ANON", "anna");
+	calls_ask_by_header("ANON", "anna");
 	assert_false(call.identity.recorded);
 	log_in(1);
-	ask_by_header("AUTH", "anna");
+	calls_ask_by_header("AUTH", "anna");
 	assert_int_equal(call_open_basket(&call, true, &basket), KV_OK);
 	add(&basket, "2", 1);
-	ask_by_header("AUTH", "anna");
+	calls_ask_by_header("AUTH", "anna");
 	assert_int_equal(call_log_out(&call), KV_OK);
-	ask_by_header("ANON", "anna");          /* requirement S14 */
+	calls_ask_by_header("ANON", "anna");          /* requirement S14 */
 	assert_int_equal(quantity_of("2"), 0);
 	log_in(1);
-	ask_by_header("AUTH", "anna");
+	calls_ask_by_header("AUTH", "anna");
 	assert_int_equal(quantity_of("2"), 1);
 }
 
 static void test_cookie_logout(void **state)
 {
 	(void)state;
-	ask("");
+	calls_ask("");
 	assert_int_equal(call_open_basket(&call, true, &basket), KV_OK);
-	ask_by_cookie(basket.id, "");
+	calls_ask_by_cookie(basket.id, "");
 	assert_int_equal(call_log_out(&call), KV_OK);
 	assert_true(answered_with("Set-Cookie: oscar_open_basket=; Path=/; Max-Age=0"));
 	assert_int_equal(basket_get(store, basket.id, now_s, &other), KV_NOT_FOUND);
@@ -427,23 +344,23 @@ static void test_access(void **state)
 	uint64_t id;
 
 	(void)state;
-	ask_by_header("ANON", "anna");
+	calls_ask_by_header("ANON", "anna");
 	assert_int_equal(call_open_basket(&call, true, &basket), KV_OK);
 	id = basket.id;
 	for (size_t i = 0; i < COUNT_OF(access_table); i++) {
 		basket.status = (uint8_t)access_table[i].status;
 		assert_int_equal(call_put_basket(&call, &basket, true), KV_OK);
-		ask_by_header("ANON", "anna");
+		calls_ask_by_header("ANON", "anna");
 		assert_int_equal(call.identity.session.basket_id, i == BASKET_OPEN ? id : 0);
 		assert_int_equal(call_basket(&call, id, &other), access_table[i].owner);
 		call.identity.client = &trusted;
 		assert_int_equal(call_basket(&call, id, &other), access_table[i].owner_trusted);
-		ask_by_header("ANON", "otto");
+		calls_ask_by_header("ANON", "otto");
 		assert_int_equal(call_basket(&call, id, &other), access_table[i].stranger);
-		ask("Cookie: a=b\r\n");
+		calls_ask("Cookie: a=b\r\n");
 		call.identity.client = &trusted;
 		assert_int_equal(call_basket(&call, id, &other), access_table[i].stranger);
-		ask("");
+		calls_ask("");
 		assert_int_equal(call_basket(&call, id, &other), access_table[i].stranger);
 		call.identity.client = &trusted;
 		assert_int_equal(call_basket(&call, id, &other), access_table[i].order_system);
@@ -457,15 +374,15 @@ static void test_expiry(void **state)
 	uint64_t id;
 
 	(void)state;
-	ask_by_header("ANON", "anna");
+	calls_ask_by_header("ANON", "anna");
 	assert_int_equal(call_open_basket(&call, true, &basket), KV_OK);
 	id = basket.id;
 	now_s += config.empty_basket_ttl_s;
-	ask_by_header("ANON", "anna");
+	calls_ask_by_header("ANON", "anna");
 	assert_int_equal(call_basket(&call, id, &other), CALL_ABSENT);
 	assert_int_equal(session_sweep(store, &config, now_s, 100, &seen), KV_OK);
 	assert_int_equal(seen, 1);
-	ask_by_header("ANON", "anna");
+	calls_ask_by_header("ANON", "anna");
 	assert_int_equal(call.identity.session.basket_id, 0);
 	assert_int_equal(call_open_basket(&call, true, &basket), KV_OK);
 	assert_int_not_equal(basket.id, id);
@@ -479,12 +396,12 @@ static void test_expired_session(void **state)
 
 	(void)state;
 	config.anon_ttl_s = config.session_ttl_s = 3600;
-	ask_by_header("ANON", "anna");
+	calls_ask_by_header("ANON", "anna");
 	assert_int_equal(call_open_basket(&call, true, &basket), KV_OK);
 	add(&basket, "2", 1);
 	by_header = basket.id;
 	config.basket_cookie = CONFIG_OFF;
-	ask("");
+	calls_ask("");
 	assert_int_equal(call_open_basket(&call, true, &basket), KV_OK);
 	basket.carried = true;
 	add(&basket, "2", 1);
@@ -494,7 +411,7 @@ static void test_expired_session(void **state)
 	assert_int_equal(session_sweep(store, &config, now_s, 100, &seen), KV_OK);
 	assert_int_equal(basket_get(store, by_header, now_s, &basket), KV_NOT_FOUND);
 	assert_int_equal(basket_get(store, by_cookie, now_s, &basket), KV_OK);
-	ask_by_cookie(by_cookie, "");
+	calls_ask_by_cookie(by_cookie, "");
 	assert_int_equal(quantity_of("2"), 1);
 }
 

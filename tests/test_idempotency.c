@@ -5,19 +5,12 @@
 
 #include <cmocka.h>
 
+#include "calls.h"
 #include "idempotency.h"
-#include "session.h"
-#include "store.h"
 
 #define NOW_S UINT64_C(1800000000)
 
-static struct config config;
 static struct client_record app = { .scopes = SCOPE_TRUSTED };
-static uint64_t now_s;
-static struct http_request request;
-static struct http_response response;
-static struct call call;
-static char head_bytes[2048], field_bytes[4096], body_bytes[4096];
 
 static int set_up(void **state)
 {
@@ -26,32 +19,6 @@ static int set_up(void **state)
 	config.sid_trust = SID_TRUST_ANY;
 	now_s = NOW_S;
 	return 0;
-}
-
-/* A POST with this body and these further field lines, each ended by CRLF. */
-static void ask(const char *target, const char *fields, const char *body)
-{
-	const struct http_limits limits = { 8192, 2048, 64, 65536 };
-	struct http_refusal refusal;
-	struct identity_question q = {
-		.config = &config, .sid_secret = SLICE("test-secret"), .request = &request,
-		.kv = store, .now_s = now_s, .peer = &call.peer,
-	};
-	int len = snprintf(head_bytes, sizeof head_bytes,
-	                   "POST %s HTTP/1.1\r\nHost: shop.example\r\n%s\r\n", target, fields);
-
-	memset(&call, 0, sizeof call);
-	address_parse(SLICE("127.0.0.1"), &call.peer);
-	http_request_init(&request);
-	assert_int_equal(http_parse(&request, (struct slice){ head_bytes, (size_t)len }, &limits,
-	                            &refusal), HTTP_READY);
-	request.body = slice_of(body);
-	response = (struct http_response){ .fields = BUF(field_bytes), .body = BUF(body_bytes) };
-	http_response_reset(&response);
-	call = (struct call){ .config = &config, .sid_secret = SLICE("test-secret"),
-	                      .request = &request, .kv = store, .now_us = now_s * 1000000,
-	                      .response = &response, .peer = call.peer };
-	assert_int_equal(identify(&q, &call.identity), KV_OK);
 }
 
 #define KEY "Idempotency-Key: 5f1c\r\n"
@@ -85,10 +52,10 @@ static void test_first_answer_again(void **state)
 	char first[32] = "";
 
 	(void)state;
-	ask("/api/x/", ANNA KEY, "{}");
+	calls_post("/api/x/", ANNA KEY, "{}");
 	assert_int_equal(run(HTTP_OK), IDEMPOTENCY_FIRST);
 	memcpy(first, body().ptr, body().len);
-	ask("/api/x/", ANNA KEY, "{}");
+	calls_post("/api/x/", ANNA KEY, "{}");
 	assert_int_equal(run(HTTP_OK), IDEMPOTENCY_AGAIN);
 	assert_int_equal(response.status, HTTP_OK);
 	assert_true(slice_eq(body(), slice_of(first)));
@@ -101,7 +68,7 @@ static void test_no_key(void **state)
 {
 	(void)state;
 	for (int i = 0; i < 2; i++) {
-		ask("/api/x/", ANNA, "{}");
+		calls_post("/api/x/", ANNA, "{}");
 		assert_int_equal(run(HTTP_OK), IDEMPOTENCY_NONE);
 	}
 	assert_int_equal(store_entries(), 0);
@@ -131,9 +98,9 @@ static void test_second_request(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(seconds); i++) {
-		ask("/api/x/", ANNA KEY, "{}");
+		calls_post("/api/x/", ANNA KEY, "{}");
 		run(HTTP_CREATED);
-		ask(seconds[i].target, seconds[i].fields, seconds[i].body);
+		calls_post(seconds[i].target, seconds[i].fields, seconds[i].body);
 		if (run(HTTP_OK) != seconds[i].verdict)
 			fail_msg("%s", seconds[i].name);
 	}
@@ -142,9 +109,9 @@ static void test_second_request(void **state)
 static void test_another_client(void **state)
 {
 	(void)state;
-	ask("/api/x/", ANNA KEY, "{}");
+	calls_post("/api/x/", ANNA KEY, "{}");
 	run(HTTP_OK);
-	ask("/api/x/", ANNA KEY, "{}");
+	calls_post("/api/x/", ANNA KEY, "{}");
 	call.identity.client = &app;
 	memset(call.identity.client_digest, 1, sizeof call.identity.client_digest);
 	assert_int_equal(run(HTTP_OK), IDEMPOTENCY_FIRST);
@@ -159,7 +126,7 @@ static void test_errors_are_not_kept(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(statuses); i++) {
-		ask("/api/x/", ANNA KEY, "{}");
+		calls_post("/api/x/", ANNA KEY, "{}");
 		assert_int_equal(run(statuses[i]), IDEMPOTENCY_FIRST);
 	}
 	assert_int_equal(store_entries(), 0);
@@ -181,16 +148,16 @@ static void test_bad_keys(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(bad_keys); i++) {
-		ask("/api/x/", bad_keys[i].field, "{}");
+		calls_post("/api/x/", bad_keys[i].field, "{}");
 		if (run(HTTP_OK) != IDEMPOTENCY_BAD)
 			fail_msg("%s", bad_keys[i].name);
 	}
 	memset(line + len, 'k', IDEMPOTENCY_KEY_MAX);
 	memcpy(line + len + IDEMPOTENCY_KEY_MAX, "\r\n", 3);
-	ask("/api/x/", line, "{}");
+	calls_post("/api/x/", line, "{}");
 	assert_int_equal(run(HTTP_OK), IDEMPOTENCY_FIRST);
 	memcpy(line + len + IDEMPOTENCY_KEY_MAX, "k\r\n", 4);
-	ask("/api/x/", line, "{}");
+	calls_post("/api/x/", line, "{}");
 	assert_int_equal(run(HTTP_OK), IDEMPOTENCY_BAD);
 }
 
@@ -202,12 +169,12 @@ static void test_expiry(void **state)
 
 	(void)state;
 	for (int swept = 0; swept < 2; swept++) {
-		ask("/api/x/", ANNA KEY, "{}");
+		calls_post("/api/x/", ANNA KEY, "{}");
 		assert_int_equal(run(HTTP_OK), IDEMPOTENCY_FIRST);
 		entries = store_entries();
 		assert_int_equal(entries, 2);           /* the answer, and its place in the sweep */
 		now_s += IDEMPOTENCY_LIFE_S - 1;
-		ask("/api/x/", ANNA KEY, "{}");
+		calls_post("/api/x/", ANNA KEY, "{}");
 		assert_int_equal(run(HTTP_OK), IDEMPOTENCY_AGAIN);
 		now_s += 1;
 		if (swept == 0)
@@ -223,10 +190,10 @@ static void test_damage_is_told(void **state)
 	struct record_key key;
 
 	(void)state;
-	ask("/api/x/", ANNA KEY, "{}");
+	calls_post("/api/x/", ANNA KEY, "{}");
 	assert_int_equal(idempotency_judge(&call, &i), IDEMPOTENCY_FIRST);
 	assert_int_equal(kv_put(store, record_replay_key(&key, i.place), SLICE("I\1x")), KV_OK);
-	ask("/api/x/", ANNA KEY, "{}");
+	calls_post("/api/x/", ANNA KEY, "{}");
 	assert_int_equal(run(HTTP_OK), IDEMPOTENCY_STORE);
 	assert_int_equal(call.store_status, KV_IO);
 }
