@@ -60,7 +60,8 @@ static uint64_t draw(uint64_t below)
 
 #define CHECK(condition) do { \
 	if (!(condition)) \
-		fail_msg("MODEL_SEED=%llu, step %lu: %s", (unsigned long long)seed, step, #condition); \
+		fail_msg("MODEL_SEED=%llu, step %lu: %s", (unsigned long long)seed, step, \
+		         #condition); \
 } while (0)
 
 /* --- What baskets do, said once more. --- */
