@@ -143,8 +143,10 @@ static const struct setting settings[] = {
 	  "Longest request target; 414 past it" },
 	{ "max_headers", COUNT, AT(max_headers), 8, 256, "64", NULL,
 	  "Most fields in a head; 431 past it" },
-	{ "max_body", SIZE, AT(max_body), K(1), K(128), "64K", NULL,
-	  "Longest body of a request, for now 128K at most; 413 past it" },
+	{ "max_body", SIZE, AT(max_body), K(1), M(1), "64K", NULL,
+	  "Longest body of a request; 413 past it" },
+	{ "max_body_memory", SIZE, AT(max_body_memory), M(4), M(1024), "16M", NULL,
+	  "What a front keeps of bodies that come in parts, half for those over 64K; 503 past it" },
 	{ "max_answer_memory", SIZE, AT(max_answer_memory), M(2), M(1024), "32M", NULL,
 	  "What a front keeps of answers that wait for their readers; 503 to long ones past it" },
 	{ "max_connections", COUNT, AT(max_connections), 1, 1000000, "4096", NULL,
@@ -875,7 +877,8 @@ bool config_finish(struct config *c, char error[CONFIG_ERROR_MAX])
 static const char *const fixed[] = {
 	"listen", "ops_listen", "data", "user", "workers", "hashers", "durability", "map_size",
 	"sid_secret_file", "max_head", "max_target", "max_headers", "max_body",
-	"max_connections", "max_waiting_writes", "max_waiting_passwords", "seccomp",
+	"max_body_memory", "max_answer_memory", "max_connections", "max_waiting_writes",
+	"max_waiting_passwords", "seccomp",
 };
 
 static bool same_listeners(const struct config *a, const struct config *b, bool ops)

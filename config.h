@@ -90,7 +90,7 @@ struct config {
 	uint32_t log_requests;          /* 0: off, 1: all, N: one in N */
 	uint32_t max_head, max_target, max_headers, max_body;   /* bytes, bytes, fields, bytes */
 	uint32_t max_lines, max_quantity;        /* of one basket */
-	uint32_t max_answer_memory;                             /* bytes */
+	uint32_t max_body_memory, max_answer_memory;            /* bytes */
 	uint32_t max_connections, max_pipeline;
 	uint32_t header_timeout_ms, body_timeout_ms, idle_timeout_ms, write_timeout_ms;
 	uint32_t max_waiting_writes, max_waiting_passwords;

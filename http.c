@@ -553,7 +553,7 @@ static enum http_result judge_head(struct http_request *r, const struct http_lim
 		return refuse(refusal, HTTP_EXPECTATION_FAILED,
 		              "No expectation but `100-continue` is known.");
 	if (r->content_length > limits->max_body)
-		return refuse(refusal, HTTP_CONTENT_TOO_LARGE, "The body is longer than max_body.");
+		return refuse(refusal, HTTP_CONTENT_TOO_LARGE, HTTP_BODY_TOO_LONG);
 	if (!slice_given(r->host))
 		r->host = r->field[HTTP_HOST];
 	/* HTTP/1.0 cannot wait for a 100 (RFC 9110, section 10.1.1). */
@@ -725,7 +725,7 @@ static enum http_result chunk_step(struct http_chunked *c, char byte, uint64_t r
 			return refuse_bad(refusal, "A chunk-size has more than 16 digits.");
 		c->left = c->left << 4 | (uint64_t)byte_hex(byte);
 	} else if (from == CHUNK_SIZE && c->left > room) {
-		return refuse(refusal, HTTP_CONTENT_TOO_LARGE, "The body is longer than max_body.");
+		return refuse(refusal, HTTP_CONTENT_TOO_LARGE, HTTP_BODY_TOO_LONG);
 	}
 	if (to >= CHUNK_GAP && to <= CHUNK_QUOTED_END &&
 	    ++c->extension_bytes > CHUNK_EXTENSIONS_MAX)

@@ -152,6 +152,9 @@ void http_request_init(struct http_request *r);
 enum http_result http_parse(struct http_request *r, struct slice in,
                             const struct http_limits *limits, struct http_refusal *refusal);
 
+/* Of a 413, whoever finds it. */
+#define HTTP_BODY_TOO_LONG "The body is longer than this path takes (max_body)."
+
 /* True where a body follows the head. */
 static inline bool http_has_body(const struct http_request *r)
 {

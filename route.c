@@ -6,8 +6,8 @@
 #include "resolve.h"
 #include "route.h"
 
-/* Where to try first. */
-enum place { READ, WRITE };
+/* Where to try first. WRITE_LONG: there, with a body of up to ROUTE_LONG_BODY_MAX. */
+enum place { READ, WRITE, WRITE_LONG };
 
 /* Whose form the errors take. */
 enum surface { NATIVE, FORWARD_AUTH, OSCAR, HEALTH, PUBLIC };
@@ -196,6 +196,13 @@ void route_find(const struct http_request *r, bool ops, struct route_match *m)
 bool route_head_only(const struct route_match *m)
 {
 	return m->surface == FORWARD_AUTH;
+}
+
+uint32_t route_body_max(const struct config *config, const struct route_match *m)
+{
+	bool is_long = m->route != NULL && m->route->place == WRITE_LONG;
+
+	return is_long ? ROUTE_LONG_BODY_MAX : config->max_body;
 }
 
 uint32_t route_number(const struct route_match *m)
@@ -532,7 +539,7 @@ enum call_result route_call(struct call *c, const struct route_match *m)
 
 	if (front && needs_identity(m) && result != CALL_STORE && answer_limited(c, m))
 		result = CALL_DONE;
-	else if (result == CALL_ASK && front && m->route->place == WRITE)
+	else if (result == CALL_ASK && front && m->route->place != READ)
 		return call_store(c, KV_READONLY);
 	else if (result == CALL_ASK)
 		result = run_handler(c, m, front);

@@ -25,6 +25,11 @@ void route_find(const struct http_request *r, bool ops, struct route_match *m);
 /* True where the route answers from the head alone: no body is waited for (F01). */
 bool route_head_only(const struct route_match *m);
 
+#define ROUTE_LONG_BODY_MAX 1048576
+
+/* Bytes that a body may have: max_body, or ROUTE_LONG_BODY_MAX where the table says so. */
+uint32_t route_body_max(const struct config *config, const struct route_match *m);
+
 /* A found route as a number, to travel over the link, and back. */
 uint32_t route_number(const struct route_match *m);
 bool route_by_number(uint32_t number, struct route_match *m);

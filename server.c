@@ -40,8 +40,8 @@
 #define ANSWERS_A_TURN   64             /* taken from the link */
 #define INPUT_MIN        16384          /* bytes of an input buffer */
 #define OUTPUT_CAP       65536          /* bytes of short answers that leave in one write() */
-#define KEPT_EACH        65536          /* bytes of an output that waits for its reader */
-#define BODIES_MAX       128            /* bodies that come in more than one read() at a time */
+#define KEPT_EACH        65536          /* bytes of a piece of output that waits for its reader */
+#define BODY_CAP         65536          /* bytes of a body that is not long */
 #define SWEEP_MS         250
 #define LINGER_MS        1000           /* for the peer to read its last answer (RFC 9112, 9.6) */
 #define LINGER_READS     4
@@ -75,9 +75,11 @@ struct input {
 	char bytes[];
 };
 
+/* A body that comes in more than one read(). */
 struct body {
 	struct http_chunked chunked;
-	uint32_t len;
+	bool is_long;                   /* of the pool of long ones */
+	uint32_t len, limit;            /* what has come, what the path takes */
 	char bytes[];
 };
 
@@ -138,7 +140,7 @@ struct server {
 	struct clock clock;
 	uint64_t date_s;
 	char date[HTTP_DATE_LEN];
-	struct pool conns, inputs, bodies, outputs;
+	struct pool conns, inputs, bodies, long_bodies, outputs;
 	uint32_t open, ready_count;     /* connections; of those, on the ready list */
 	uint32_t outputs_left;
 	size_t input_cap;               /* bytes of an input */
@@ -255,11 +257,53 @@ static void release_input(struct server *s, struct conn *c)
 	c->input = NULL;
 }
 
+static void give_body(struct server *s, struct body *b)
+{
+	if (b->is_long) {
+		memory_trim(b, s->long_bodies.each, sizeof *b);
+		pool_give(&s->long_bodies, b);
+	} else {
+		pool_give(&s->bodies, b);
+	}
+}
+
 static void release_body(struct server *s, struct conn *c)
 {
 	if (c->body != NULL)
-		pool_give(&s->bodies, c->body);
+		give_body(s, c->body);
 	c->body = NULL;
+}
+
+/* An empty one with room for `len` bytes, or NULL. */
+static struct body *take_body(struct server *s, size_t len)
+{
+	bool is_long = len > BODY_CAP;
+	struct body *b = pool_take(is_long ? &s->long_bodies : &s->bodies);
+
+	if (b == NULL)
+		return NULL;
+	b->chunked = (struct http_chunked){ 0 };
+	b->is_long = is_long;
+	b->len = 0;
+	return b;
+}
+
+/* False: no room is left for `more` bytes of a body whose length nobody has said. */
+static bool extend_body(struct server *s, struct conn *c, size_t more)
+{
+	struct body *b = c->body, *extended;
+
+	if (b->is_long || b->limit <= BODY_CAP || b->len + more <= BODY_CAP)
+		return true;
+	if ((extended = take_body(s, b->limit)) == NULL)
+		return false;
+	extended->chunked = b->chunked;
+	extended->limit = b->limit;
+	extended->len = b->len;
+	memcpy(extended->bytes, b->bytes, b->len);
+	give_body(s, b);
+	c->body = extended;
+	return true;
 }
 
 /* Gives back the first output. */
@@ -690,21 +734,27 @@ static void put_continue(struct server *s, struct conn *c)
 	buf_put(&s->output, SLICE(interim));
 }
 
+static void refuse_body(struct server *s, struct conn *c, const struct route_match *m)
+{
+	route_fail(&s->call, m, HTTP_SERVICE_UNAVAILABLE, "Too many long bodies come in.", 1);
+	s->response.close = true;
+	respond(s, c);
+}
+
 /* Judges before a body is waited for, also where it is there already: the answer is the same
  * however the request was cut (H33). */
 static void begin_body(struct server *s, struct conn *c, const struct route_match *m)
 {
-	static const struct http_refusal too_long = {
-		HTTP_CONTENT_TOO_LARGE, "The body is longer than max_body."
-	};
+	static const struct http_refusal too_long = { HTTP_CONTENT_TOO_LARGE, HTTP_BODY_TOO_LONG };
 	struct input *in = c->input;
 	const struct http_request *r = &in->request;
 	bool in_place = !r->chunked && r->head_len + r->content_length <= s->input_cap;
+	uint32_t limit = route_body_max(s->config, m);
 	bool wanted;
 
 	prepare_call(s, c);
 	wanted = s->snapshot != KV_OK || route_judge(&s->call, m);
-	if (r->content_length > s->config->max_body) {
+	if (r->content_length > limit) {
 		refuse(s, c, &too_long);
 		return;
 	}
@@ -713,17 +763,12 @@ static void begin_body(struct server *s, struct conn *c, const struct route_matc
 		respond(s, c);
 		return;
 	}
-	if (!in_place && (c->body = pool_take(&s->bodies)) == NULL) {
-		route_fail(&s->call, m, HTTP_SERVICE_UNAVAILABLE, "Too many long bodies come in.",
-		           1);
-		s->response.close = true;
-		respond(s, c);
+	if (!in_place && (c->body = take_body(s, (size_t)r->content_length)) == NULL) {
+		refuse_body(s, c, m);
 		return;
 	}
-	if (c->body != NULL) {
-		c->body->chunked = (struct http_chunked){ 0 };
-		c->body->len = 0;
-	}
+	if (c->body != NULL)
+		c->body->limit = limit;
 	enter(s, c, CONN_BODY);
 	if (r->expect_continue && r->minor > 0 && in->next == in->end)
 		put_continue(s, c);
@@ -746,7 +791,7 @@ static enum http_result feed_body(struct server *s, struct conn *c, struct http_
 {
 	struct input *in = c->input;
 	struct slice rest = { in->bytes + in->next, in->end - in->next };
-	struct buf body = { c->body->bytes, c->body->len, s->config->max_body, false };
+	struct buf body = { c->body->bytes, c->body->len, c->body->limit, false };
 	enum http_result result;
 
 	if (in->request.chunked)
@@ -776,11 +821,16 @@ static enum http_result find_body(struct server *s, struct conn *c, struct http_
 }
 
 /* One step of a connection with a judged head. False: more must come first. */
-static bool take_body(struct server *s, struct conn *c)
+static bool take_content(struct server *s, struct conn *c)
 {
 	struct http_refusal refusal = { HTTP_BAD_REQUEST, "The body is broken." };
 	struct route_match match;
 
+	if (c->body != NULL && !extend_body(s, c, c->input->end - c->input->next)) {
+		prepare_failure(s, c, &match);
+		refuse_body(s, c, &match);
+		return true;
+	}
 	switch (find_body(s, c, &refusal)) {
 	case HTTP_MORE:
 		return false;
@@ -879,7 +929,7 @@ static bool take_step(struct server *s, struct conn *c)
 {
 	if (c->state == CONN_PROXY)
 		return take_proxy(s, c);
-	return c->state == CONN_BODY ? take_body(s, c) : take_head(s, c);
+	return c->state == CONN_BODY ? take_content(s, c) : take_head(s, c);
 }
 
 /* The newest data, and a time that is not behind what it was judged by. */
@@ -1445,9 +1495,11 @@ static void loop(struct server *s)
 	}
 }
 
-static bool pool_make(struct pool *p, uint32_t count, size_t each)
+/* As many of `each` bytes as `bytes` hold. */
+static bool pool_make(struct pool *p, size_t bytes, size_t each)
 {
-	*p = (struct pool){ .base = memory_map(count * each), .each = each, .count = count };
+	*p = (struct pool){ .base = memory_map(bytes), .each = each,
+		            .count = (uint32_t)(bytes / each) };
 	return p->base != NULL;
 }
 
@@ -1456,20 +1508,22 @@ static bool had_memory(struct server *s)
 	const struct config *c = s->config;
 	size_t input = c->max_head * 2 > INPUT_MIN ? c->max_head * 2 : INPUT_MIN;
 	size_t input_each = memory_pages(sizeof(struct input) + input);
-	uint32_t bodies = c->max_connections < BODIES_MAX ? c->max_connections : BODIES_MAX;
+	size_t body = memory_pages(sizeof(struct body) + BODY_CAP);
+	size_t long_body = memory_pages(sizeof(struct body) + LINK_BODY_MAX);
+	size_t connections = c->max_connections;
 
 	s->input_cap = input_each - sizeof(struct input);
 	s->ready = memory_map(2 * sizeof s->ready[0] * c->max_connections);
 	s->queue = memory_map(sizeof s->queue[0] * c->max_waiting_writes);
 	s->call.memo = memory_map(sizeof *s->call.memo);
 	s->response.body = (struct buf){ .ptr = memory_map(CALL_BODY_MAX), .cap = CALL_BODY_MAX };
-	s->outputs_left = c->max_answer_memory / KEPT_EACH;
 	return s->ready != NULL && s->queue != NULL && s->call.memo != NULL &&
 	       s->response.body.ptr != NULL && link_open(&s->link) &&
-	       pool_make(&s->conns, c->max_connections, sizeof(struct conn)) &&
-	       pool_make(&s->inputs, c->max_connections, input_each) &&
-	       pool_make(&s->bodies, bodies, memory_pages(sizeof(struct body) + c->max_body)) &&
-	       pool_make(&s->outputs, s->outputs_left, sizeof(struct output));
+	       pool_make(&s->conns, connections * sizeof(struct conn), sizeof(struct conn)) &&
+	       pool_make(&s->inputs, connections * input_each, input_each) &&
+	       pool_make(&s->bodies, c->max_body_memory / 2, body) &&
+	       pool_make(&s->long_bodies, c->max_body_memory / 2, long_body) &&
+	       pool_make(&s->outputs, c->max_answer_memory, sizeof(struct output));
 }
 
 /* False, with one line in `error`: the store or its secret cannot be had. */
@@ -1497,11 +1551,12 @@ static void set_up(struct server *s, const int *listeners)
 	struct epoll_event e = { .events = EPOLLIN, .data.u64 = SLOT_CONTROL };
 	uint8_t seed[16];
 
-	/* max_body counts where a body is waited for: begin_body(), feed_body(). */
+	/* A body's limit is the path's: begin_body(), feed_body(). */
 	s->limits = (struct http_limits){ c->max_head, c->max_target, c->max_headers, UINT64_MAX };
 	use_settings(s, c);
 	s->timeout_ms[CONN_LINGER] = LINGER_MS;
 	s->random_used = sizeof s->random;
+	s->outputs_left = s->outputs.count;
 	s->response.fields = BUF(s->response_fields);
 	s->output = BUF(s->output_bytes);
 	secret_random(seed, sizeof seed);

@@ -48,6 +48,9 @@
 #define THROTTLE_ENTRIES   16384
 #define QUESTION_TRIES     3            /* hashers that may die over one question */
 #define NOBODY             UINT32_MAX
+#define BODY_CAP           65536        /* bytes of a body that is not long */
+#define LONG_PLACES        4            /* parked requests with a long body */
+#define LONG_PLACE         (LINK_HEAD_MAX + LINK_BODY_MAX)
 
 struct front {
 	struct link link;
@@ -89,7 +92,8 @@ struct parked {
 	struct call_answer answers[CALL_ASKS_MAX];
 	char questions[CALL_ASKS_MAX][CALL_QUESTION_MAX];
 	char replies[CALL_ASKS_MAX][CALL_ANSWER_MAX];
-	char bytes[];                   /* head and body */
+	char *bytes;                    /* head and body: in `room`, or in a long place */
+	char room[];
 };
 
 struct hasher {
@@ -124,7 +128,9 @@ struct writer {
 	struct http_response response;
 	struct throttle throttle;
 	char *parked;                   /* max_waiting_passwords of parked_size */
-	size_t parked_size;
+	size_t parked_size, parked_room;
+	char *long_places;              /* LONG_PLACES of LONG_PLACE */
+	bool long_taken[LONG_PLACES];
 	struct answer answers[ANSWERS_MAX];
 	size_t answer_count;
 	struct buf answer_bytes;
@@ -181,10 +187,31 @@ static uint32_t parked_find(const struct writer *w, enum parked_state state)
 	return found;
 }
 
+/* Memory for a request of a parked one's that has no room in it, or NULL. */
+static char *take_long_place(struct writer *w)
+{
+	for (size_t i = 0; i < LONG_PLACES; i++) {
+		if (w->long_taken[i])
+			continue;
+		w->long_taken[i] = true;
+		return w->long_places + i * LONG_PLACE;
+	}
+	return NULL;
+}
+
+static void give_long_place(struct writer *w, char *place)
+{
+	w->long_taken[(size_t)(place - w->long_places) / LONG_PLACE] = false;
+	memory_trim(place, LONG_PLACE, 0);
+}
+
 static void parked_free(struct writer *w, struct parked *p)
 {
 	assert(p->state != PARKED_FREE && w->waiting > 0);
-	explicit_bzero(p, sizeof *p + p->head.head_len + p->head.body_len);
+	explicit_bzero(p->bytes, (size_t)p->head.head_len + p->head.body_len);
+	if (p->bytes != p->room)
+		give_long_place(w, p->bytes);
+	explicit_bzero(p, sizeof *p);
 	w->waiting--;
 }
 
@@ -274,11 +301,10 @@ static bool read_request(struct writer *w, const struct work *work, struct http_
 	struct slice head = { work->bytes, work->head.head_len };
 	struct http_refusal refusal;
 
-	if (head.len > w->config->max_head || work->head.body_len > w->config->max_body)
-		return false;
 	http_request_init(r);
 	if (http_parse(r, head, &w->limits, &refusal) != HTTP_READY || r->head_len != head.len ||
-	    !route_by_number(work->head.route, match))
+	    !route_by_number(work->head.route, match) ||
+	    work->head.body_len > route_body_max(w->config, match))
 		return false;
 	r->body = (struct slice){ work->bytes + head.len, work->head.body_len };
 	return true;
@@ -303,14 +329,18 @@ static struct parked *park(struct writer *w, const struct work *work)
 {
 	uint32_t index = parked_find(w, PARKED_FREE);
 	struct buf *came = &w->fronts[work->origin.front].link.in;
+	size_t len = (size_t)work->head.head_len + work->head.body_len;
 	struct parked *p;
 
 	if (index == NOBODY)
 		return NULL;
 	p = parked_at(w, index);
+	p->bytes = len <= w->parked_room ? p->room : take_long_place(w);
+	if (p->bytes == NULL)
+		return NULL;
 	p->origin = work->origin;
 	p->head = work->head;
-	memcpy(p->bytes, work->bytes, (size_t)work->head.head_len + work->head.body_len);
+	memcpy(p->bytes, work->bytes, len);
 	explicit_bzero(came->ptr, came->len);
 	w->waiting++;
 	return p;
@@ -828,7 +858,9 @@ static bool had_memory(struct writer *w)
 {
 	const struct config *c = w->config;
 
-	w->parked_size = (sizeof(struct parked) + c->max_head + c->max_body + 63) & ~(size_t)63;
+	w->parked_room = c->max_head + (c->max_body < BODY_CAP ? c->max_body : BODY_CAP);
+	w->parked_size = (sizeof(struct parked) + w->parked_room + 63) & ~(size_t)63;
+	w->long_places = memory_map((size_t)LONG_PLACES * LONG_PLACE);
 	w->parked = memory_map(w->parked_size * c->max_waiting_passwords);
 	w->answer_bytes = (struct buf){ .ptr = memory_map(ANSWERS_BYTES), .cap = ANSWERS_BYTES };
 	w->response.body = (struct buf){ .ptr = memory_map(CALL_BODY_MAX),
@@ -836,7 +868,8 @@ static bool had_memory(struct writer *w)
 	for (uint32_t i = 0; i < c->workers; i++)
 		if (!link_open(&w->fronts[i].link))
 			return false;
-	return w->parked != NULL && w->answer_bytes.ptr != NULL && w->response.body.ptr != NULL;
+	return w->parked != NULL && w->long_places != NULL && w->answer_bytes.ptr != NULL &&
+	       w->response.body.ptr != NULL;
 }
 
 /* False, with one line in `error`: the store or its secret cannot be had. */

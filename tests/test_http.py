@@ -2,6 +2,7 @@
 
 import base64
 import concurrent.futures
+import contextlib
 import json
 import re
 import resource
@@ -483,6 +484,28 @@ def test_limits_are_settings(store):
         wire.send(TE + "400\r\n" + "x" * 1024 + "\r\n1\r\nx\r\n0\r\n\r\n")
         assert wire.response().status == 413
         assert wire.ended()
+
+
+def test_long_bodies(store):
+    """H26: max_body goes up to 1M; what is longer than a packet of the link reaches the writer."""
+    store.customer("ada")
+    server = store.serve(max_body="1M", workers=2)
+    login = b'{"username": "ada", "password": "wrong"'
+    for size, status in ((65536, 401), (65537, 401), (1048576, 401), (1048577, 413)):
+        body = login + b" " * (size - len(login) - 1) + b"}"
+        for headers in ({}, {"Transfer-Encoding": "chunked"}):
+            sent = body
+            if headers:
+                sent = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in
+                                (body[at:at + 50000] for at in range(0, size, 50000)))
+                sent += b"0\r\n\r\n"
+            with server.wire() as wire:
+                wire.send(request_bytes("POST", "/api/login/",
+                                        {"Content-Type": "application/json", **headers,
+                                         **({} if headers else {"Content-Length": str(size)})}))
+                with contextlib.suppress(ConnectionError):      # it is refused before its end
+                    wire.send(sent)
+                assert wire.response().status == status, (size, headers)
 
 
 # --- Time. The settings are short here; only an order of events is asserted. -----------------

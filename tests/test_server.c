@@ -51,6 +51,22 @@ enum call_result __wrap_oscar_login_get(struct call *c)
 	return CALL_DONE;
 }
 
+static bool login_is_long;      /* POST /api/login/ takes a long body, as its line says */
+
+uint32_t __real_route_body_max(const struct config *c, const struct route_match *m);
+uint32_t __wrap_route_body_max(const struct config *c, const struct route_match *m);
+
+uint32_t __wrap_route_body_max(const struct config *c, const struct route_match *m)
+{
+	struct http_request login = { .method = HTTP_POST, .path = SLICE("/api/login/") };
+	struct route_match its;
+
+	route_find(&login, false, &its);
+	if (login_is_long && m->route == its.route)
+		return ROUTE_LONG_BODY_MAX;
+	return __real_route_body_max(c, m);
+}
+
 static int run(int its_control)
 {
 	const struct rlimit limit = { files, files };
@@ -954,6 +970,286 @@ static void test_slow_readers(void **state)
 	}
 }
 
+static char long_body[LINK_BODY_MAX];
+
+/* A request with a body of `len` bytes, in chunks of `chunk`, or of known length where 0. */
+static struct slice long_request(const char *path, size_t len, size_t chunk)
+{
+	static char raw[2 * LINK_BODY_MAX];
+	struct buf out = BUF(raw);
+	char line[64];
+
+	for (size_t i = 0; i < sizeof long_body; i++)
+		long_body[i] = long_byte(i);
+	buf_lit(&out, "POST ");
+	buf_str(&out, path);
+	buf_lit(&out, " HTTP/1.1\r\n" HOST SID "Content-Type: application/json\r\n");
+	if (chunk == 0) {
+		snprintf(line, sizeof line, "Content-Length: %zu\r\n\r\n", len);
+		buf_str(&out, line);
+		buf_put(&out, (struct slice){ long_body, len });
+		return buf_slice(&out);
+	}
+	buf_lit(&out, "Transfer-Encoding: chunked\r\n\r\n");
+	for (size_t at = 0; at < len; at += chunk) {
+		size_t n = len - at < chunk ? len - at : chunk;
+
+		snprintf(line, sizeof line, "%zx\r\n", n);
+		buf_str(&out, line);
+		buf_put(&out, (struct slice){ long_body + at, n });
+		buf_lit(&out, "\r\n");
+	}
+	buf_lit(&out, "0\r\n\r\n");
+	assert_false(out.full);
+	return buf_slice(&out);
+}
+
+static void take_long(size_t len)
+{
+	struct slice body;
+
+	take();
+	body = taken_body();
+	assert_int_equal(body.len, len);
+	for (size_t i = 0; i < len; i++)
+		if (body.ptr[i] != long_byte(i))
+			fail_msg("byte %zu of %zu", i, len);
+	give(200, LINK_KEEP_ALIVE, DONE);
+}
+
+/* Bodies of every length, whole, however they are coded and cut. */
+static void test_bodies_over_64k(void **state)
+{
+	static const size_t lens[] = { 60000, 65536, 65537, 131072, 1000000, LINK_BODY_MAX };
+	static const size_t chunks[] = { 0, 1000, 65536, 65537, LINK_BODY_MAX };
+
+	(void)state;
+	process_prepare();
+	config.max_body = LINK_BODY_MAX;
+	begin();
+	for (size_t i = 0; i < COUNT_OF(lens) * COUNT_OF(chunks); i++) {
+		size_t len = lens[i / COUNT_OF(chunks)];
+		struct slice rest = long_request("/api/login/", len, chunks[i % COUNT_OF(chunks)]);
+		int fd = client();
+
+		while (rest.len > 0) {
+			size_t n = rest.len < 50001 ? rest.len : 50001;
+
+			say_bytes(fd, (struct slice){ rest.ptr, n });
+			rest = slice_skip(rest, n);
+		}
+		say(fd, READ);
+		take_long(len);
+		assert_int_equal(hear(fd), 200);
+		assert_int_equal(hear(fd), 204);
+		close(fd);
+	}
+}
+
+/* Of known length it is refused by its head alone; in chunks, by the head of the one that is
+ * too many. */
+static void expect_too_long(int fd, const char *name, struct slice raw, size_t len, size_t chunk)
+{
+	const char *body = memmem(raw.ptr, raw.len, "\r\n\r\n", 4);
+	char head[512];
+	size_t last = chunk > 0 ? (len - 1) / chunk * chunk : 0;
+
+	assert_non_null(body);
+	if (chunk == 0) {
+		snprintf(head, sizeof head, "%.*s", (int)(body - raw.ptr), raw.ptr);
+		snprintf(strstr(head, "Content-Length: "), 40, "Content-Length: %zu\r\n\r\n", len);
+		say(fd, head);
+	} else {
+		say_bytes(fd, (struct slice){ raw.ptr, (size_t)(body + 4 - raw.ptr) });
+		for (size_t at = 0; at < last; at += chunk) {
+			snprintf(head, sizeof head, "%zx\r\n", chunk);
+			say(fd, head);
+			say_bytes(fd, (struct slice){ long_body, chunk });
+			say(fd, "\r\n");
+		}
+		snprintf(head, sizeof head, "%zx\r\n", len - last);
+		say(fd, head);
+	}
+	if (hear(fd) != 413 || !said("Connection: close") || !said("max_body"))
+		fail_msg("%s: %s", name, text);
+	expect_end(fd);
+}
+
+/* H26: what is over the path's own limit is refused before it is read. */
+static void test_body_limits(void **state)
+{
+	enum { LONG = LINK_BODY_MAX };
+	static const struct {
+		const char *name, *path;
+		size_t len, chunk;
+		bool is_long;
+		long status;
+	} cases[] = {
+		{ "the setting, over it", "/api/login/", 65537, 0, false, 413 },
+		{ "in chunks", "/api/login/", 65537, 9999, false, 413 },
+		{ "one chunk", "/api/login/", 65537, 65537, false, 413 },
+		{ "another path's limit", "/session/login", 65537, 0, true, 413 },
+		{ "in chunks", "/session/login", 65537, 9999, true, 413 },
+		{ "no path", "/nowhere", 65537, 0, true, 413 },
+		{ "the path's, over it", "/api/login/", LONG + 1, 0, true, 413 },
+		{ "in one chunk", "/api/login/", LONG + 1, LONG + 1, true, 413 },
+		{ "in chunks", "/api/login/", LONG + 1, 65536, true, 413 },
+		{ "the setting", "/api/login/", 65536, 0, false, 0 },
+		{ "the path's own", "/api/login/", LONG, 0, true, 0 },
+		{ "the path's own, in chunks", "/api/login/", LONG, 65536, true, 0 },
+		{ "another path", "/session/login", 65536, 9999, true, 0 },
+	};
+
+	(void)state;
+	for (int is_long = 0; is_long < 2; is_long++) {
+		process_prepare();
+		login_is_long = is_long;
+		begin();
+		for (size_t i = 0; i < COUNT_OF(cases); i++) {
+			size_t len = cases[i].len < LONG ? cases[i].len : LONG;
+			struct slice raw = long_request(cases[i].path, len, cases[i].chunk);
+			int fd = client();
+
+			if (cases[i].is_long != is_long) {
+				close(fd);
+				continue;
+			}
+			if (cases[i].status == 0) {
+				say_bytes(fd, raw);
+				take_long(cases[i].len);
+				assert_int_equal(hear(fd), 200);
+				close(fd);
+				continue;
+			}
+			expect_too_long(fd, cases[i].name, raw, cases[i].len, cases[i].chunk);
+		}
+		login_is_long = false;
+		tear_down(NULL);
+	}
+}
+
+/* Long bodies have memory of their own, which a few can fill: the next is told so, also where
+ * its length showed itself late; short ones go on; what is done with is another's. */
+static void test_long_bodies_at_once(void **state)
+{
+	struct slice whole, chunked, small;
+	static char copies[3][2 * LINK_BODY_MAX];
+	int first, fd;
+
+	(void)state;
+	process_prepare();
+	config.max_body = LINK_BODY_MAX;
+	config.max_body_memory = 4 << 20;               /* one long body, thirty others */
+	begin();
+	whole = long_request("/api/login/", 500000, 0);
+	whole.ptr = memcpy(copies[0], whole.ptr, whole.len);
+	chunked = long_request("/api/login/", 500000, 4000);
+	chunked.ptr = memcpy(copies[1], chunked.ptr, chunked.len);
+	small = long_request("/api/login/", 50000, 4000);
+	small.ptr = memcpy(copies[2], small.ptr, small.len);
+	for (int round = 0; round < 4; round++) {
+		struct slice held = round % 2 == 0 ? whole : chunked;
+
+		first = client();
+		say_bytes(first, (struct slice){ held.ptr, 200000 });
+		usleep(30000);
+		for (int i = 0; i < 2; i++) {
+			struct slice refused = i == 0 ? whole : chunked;
+
+			fd = client();
+			say_bytes(fd, (struct slice){ refused.ptr, i == 0 ? 400 : 140000 });
+			assert_int_equal(hear(fd), 503);
+			assert_true(said("Retry-After: 1\r\n") && said("Connection: close"));
+			assert_true(said("Too many long bodies") && said("\r\n" SID));
+			close(fd);
+		}
+		fd = client();
+		say_bytes(fd, small);
+		take_long(50000);
+		assert_int_equal(hear(fd), 200);
+		if (round < 2) {
+			say_bytes(first, slice_skip(held, 200000));
+			take_long(500000);
+			assert_int_equal(hear(first), 200);
+			close(first);
+		} else {
+			reset(first);
+			usleep(30000);
+		}
+		say_bytes(fd, chunked);
+		take_long(500000);
+		assert_int_equal(hear(fd), 200);
+		close(fd);
+	}
+}
+
+/* A long request whose client leaves while it is on its way comes whole, and so does what
+ * follows. */
+static void test_long_request_of_a_dead_client(void **state)
+{
+	struct slice raw;
+	int fd, other;
+
+	(void)state;
+	process_prepare();
+	config.max_body = LINK_BODY_MAX;
+	begin();
+	fd = client();
+	other = client();
+	raw = long_request("/api/login/", LINK_BODY_MAX, 0);
+	say_bytes(fd, raw);
+	usleep(50000);
+	say(other, OUT READ);
+	usleep(20000);
+	reset(fd);
+	usleep(20000);
+	take_long(LINK_BODY_MAX);
+	take();
+	give(200, LINK_KEEP_ALIVE, DONE);
+	assert_int_equal(hear(other), 200);
+	assert_int_equal(hear(other), 204);
+	close(other);
+}
+
+/* The link is full of long requests; the writer reads none, and sends long answers: they come. */
+static void test_answers_pass_requests(void **state)
+{
+	enum { ASKED = 4, LONG = 4 };
+	int asked[ASKED], fds[LONG];
+	struct link_request requests[ASKED];
+
+	(void)state;
+	process_prepare();
+	config.max_body = LINK_BODY_MAX;
+	begin();
+	for (size_t i = 0; i < ASKED; i++) {
+		asked[i] = client();
+		say(asked[i], OUT READ);
+		take();
+		requests[i] = request;
+	}
+	for (size_t i = 0; i < LONG; i++) {
+		fds[i] = client();
+		say_bytes(fds[i], long_request("/api/login/", 1000000 + i, 0));
+	}
+	for (size_t i = 0; i < ASKED; i++) {
+		request = requests[i];
+		give_long(200, 1000000);
+		expect_long(asked[i], 1000000);
+		assert_int_equal(hear(asked[i]), 204);
+		close(asked[i]);
+	}
+	for (size_t i = 0; i < LONG; i++) {
+		take();
+		assert_true(request.body_len >= 1000000);
+		give(200, LINK_KEEP_ALIVE, DONE);
+	}
+	for (size_t i = 0; i < LONG; i++) {
+		assert_int_equal(hear(fds[i]), 200);
+		close(fds[i]);
+	}
+}
+
 /* Resident pages of the process. */
 static size_t resident(void)
 {
@@ -969,13 +1265,21 @@ static size_t resident(void)
 	return in;
 }
 
-/* What a long answer took of memory is given back, also where nobody comes any more. */
+/* What long answers and bodies took of memory is given back, also where nobody comes any
+ * more. */
 static void test_memory_is_given_back(void **state)
 {
 	size_t before;
-	int fd = client();
+	int fd;
 
 	(void)state;
+	process_prepare();
+	config.max_body = LINK_BODY_MAX;
+	begin();
+	fd = client();
+	say_bytes(fd, long_request("/api/login/", 60000, 0));
+	take_long(60000);
+	assert_int_equal(hear(fd), 200);
 	say_long(fd, "GET", 10);
 	expect_long(fd, 10);
 	say(fd, OUT);
@@ -989,10 +1293,13 @@ static void test_memory_is_given_back(void **state)
 	take();
 	give_long(200, 1000000);
 	assert_int_equal(hear(fd), 200);
+	say_bytes(fd, long_request("/api/login/", 1000000, 0));
+	take_long(1000000);
+	assert_int_equal(hear(fd), 200);
 	close(fd);
 	for (int i = 0; i < 40 && resident() > before + 100; i++)
 		usleep(50000);
-	assert_true(resident() <= before + 100);        /* of 500 */
+	assert_true(resident() <= before + 100);        /* of 1,000 */
 }
 
 #define SERVING(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -1016,7 +1323,12 @@ int main(void)
 		SERVING(test_long_answers),
 		SERVING(test_too_long_answer),
 		SERVING(test_long_answers_of_the_writer),
-		SERVING(test_memory_is_given_back),
+		cmocka_unit_test_teardown(test_bodies_over_64k, tear_down),
+		cmocka_unit_test(test_body_limits),
+		cmocka_unit_test_teardown(test_long_bodies_at_once, tear_down),
+		cmocka_unit_test_teardown(test_long_request_of_a_dead_client, tear_down),
+		cmocka_unit_test_teardown(test_answers_pass_requests, tear_down),
+		cmocka_unit_test_teardown(test_memory_is_given_back, tear_down),
 		cmocka_unit_test_teardown(test_slow_readers, tear_down),
 		cmocka_unit_test_teardown(test_slow_writer, tear_down),
 		cmocka_unit_test_teardown(test_no_descriptors, tear_down),

@@ -80,7 +80,7 @@ static int tear_down(void **state)
 /* Sends a request as a front does; LINK_LATER where the link is full. */
 static enum link_result try_send(struct link *link, uint32_t slot, uint32_t flags, const char *text)
 {
-	static const struct http_limits limits = { 8192, 2048, 64, 65536 };
+	static const struct http_limits limits = { 8192, 2048, 64, LINK_BODY_MAX };
 	struct http_request request;
 	struct http_refusal refusal;
 	struct route_match match;
@@ -98,9 +98,16 @@ static enum link_result try_send(struct link *link, uint32_t slot, uint32_t flag
 	return link_send_request(link, &r, head, slice_skip(all, head.len));
 }
 
+/* Sends it whole. */
 static void send_request(struct link *link, uint32_t slot, const char *text)
 {
+	struct pollfd room = { .fd = link->fd, .events = POLLOUT };
+
 	assert_int_equal(try_send(link, slot, LINK_KEEP_ALIVE, text), LINK_DONE);
+	while (link_sending(link)) {
+		assert_int_equal(poll(&room, 1, PROCESS_WAIT_MS), 1);
+		assert_int_not_equal(link_flush(link), LINK_GONE);
+	}
 }
 
 /* Signs ada in as the `n`th session: the shortest way to a put. */
@@ -541,6 +548,77 @@ static void test_both_full(void **state)
 	link_leave(other);
 }
 
+/* A login whose body of `len` bytes is mostly blanks. */
+static const char *log_in_at_length(unsigned n, size_t len)
+{
+	static char text[LINK_BODY_MAX + 1000];
+	static const char body[] = "{\"username\":\"ada\",\"password\":\"secret\"";
+	int head = snprintf(text, sizeof text, "POST /api/login/ HTTP/1.1\r\n" HOST
+	                    "Session-Id: SID:ANON:shop.example.com:p%u\r\n"
+	                    "Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
+	                    n, len, body);
+	char *blanks = text + head;
+	size_t count = len - strlen(body) - 1;
+
+	memset(blanks, ' ', count);
+	memcpy(blanks + count, "}", 2);
+	return text;
+}
+
+/* Long requests come in packets; those that wait for a hasher have few places, and short ones
+ * have theirs. */
+static void test_long_requests(void **state)
+{
+	enum { PLACES = 4 };
+	struct link *link;
+	struct link_question q;
+	int hasher = -1;
+
+	(void)state;
+	process_prepare();
+	config.max_body = LINK_BODY_MAX;
+	config.workers = 1;
+	process_start(run);
+	link = front(0);
+	for (unsigned round = 0; round < 2; round++) {
+		for (unsigned i = 0; i < PLACES; i++)
+			send_request(link, i, log_in_at_length(10 * round + i,
+			                                       LINK_BODY_MAX - 100 * i));
+		send_request(link, 8, log_in_at_length(8, 100000));
+		expect(link, 8, 429);
+		send_request(link, 9, log_in_at_length(10 * round + 9, 65536));
+		if (round == 0) {
+			process_hear(ORDER_NEED_HASHER);
+			hasher = process_link(ORDER_HASHER_LINK, 0);
+		}
+		for (unsigned i = 0; i <= PLACES; i++) {
+			take_question(hasher, &q);
+			reply(hasher, &q, PASSWORD_RIGHT);
+			expect(link, i < PLACES ? i : 9, 200);
+		}
+		for (unsigned i = 0; i < PLACES; i++) {
+			send_request(link, i, look(10 * round + i));
+			expect(link, i, 200);
+		}
+	}
+	close(hasher);
+	link_leave(link);
+}
+
+/* A front that sends more than a path takes is out of its mind. */
+static void test_overlong_request(void **state)
+{
+	struct link *link = front(0), *other = front(1);
+
+	(void)state;
+	send_request(other, 1, log_in_at_length(1, 65536));
+	send_request(link, 1, log_in_at_length(1, 65537));
+	expect_gone(link);
+	send_request(other, 2, sign_in(2));
+	expect(other, 2, 200);
+	link_leave(other);
+}
+
 static bool hung_up(int fd)
 {
 	struct pollfd wait = { .fd = fd };
@@ -730,7 +808,8 @@ int main(void)
 		SERVING(test_waiting_passwords), SERVING(test_dying_hashers),
 		SERVING(test_mad_hasher),    SERVING(test_dead_front),
 		SERVING(test_stuck_front),   SERVING(test_long_answers),
-		SERVING(test_both_full),
+		SERVING(test_both_full),     SERVING(test_overlong_request),
+		cmocka_unit_test_teardown(test_long_requests, tear_down),
 		cmocka_unit_test_teardown(test_stuck_fronts_in_the_way, tear_down),
 		cmocka_unit_test(test_drain),
 		SERVING(test_odd_orders),    cmocka_unit_test(test_clock),
