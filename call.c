@@ -142,10 +142,33 @@ static void make_cookie_session(struct call *c, struct call_login *login)
 	put_cookie(c, c->config->cookie_name, buf_slice(&id), c->config->session_max_s, true);
 }
 
+/* Makes the token of the session `key`, and its cookie unless it came. */
+static struct slice make_csrf(struct call *c, char out[SESSION_ID_CHARS],
+                              const uint8_t key[RECORD_SESSION_KEY_LEN])
+{
+	const char *name = c->config->csrf_cookie_name;
+	struct buf token = { out, 0, SESSION_ID_CHARS, false };
+	struct slice came;
+
+	session_put_csrf_token(&token, c->sid_secret, key);
+	if (http_cookie_find(c->request, slice_of(name), &came) != 1 ||
+	    !slice_eq_secret(came, buf_slice(&token)))
+		put_cookie(c, name, buf_slice(&token), CSRF_AGE_S, false);
+	return buf_slice(&token);
+}
+
+struct slice call_renew_csrf(struct call *c, char out[SESSION_ID_CHARS])
+{
+	const struct identity *id = &c->identity;
+
+	if (id->via != VIA_COOKIE || id->kind != IDENTITY_CUSTOMER ||
+	    !identity_page_is_known(c->config, c->request, id))
+		return (struct slice){ 0 };
+	return make_csrf(c, out, id->session_key);
+}
+
 void call_begin_login(struct call *c, struct call_login *login)
 {
-	char text[SESSION_ID_CHARS];
-	struct buf token = BUF(text);
 
 	if (c->identity.has_sid) {
 		login->via = VIA_HEADER;
@@ -154,8 +177,7 @@ void call_begin_login(struct call *c, struct call_login *login)
 		return;
 	}
 	make_cookie_session(c, login);
-	session_put_csrf_token(&token, c->sid_secret, login->key);
-	put_cookie(c, c->config->csrf_cookie_name, buf_slice(&token), CSRF_AGE_S, false);
+	make_csrf(c, login->csrf, login->key);
 }
 
 enum kv_status call_keep_guest(struct call *c, uint8_t key[RECORD_SESSION_KEY_LEN])

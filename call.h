@@ -104,12 +104,17 @@ void call_put_echo(struct call *c);
 struct call_login {
 	uint8_t via;                            /* enum record_via */
 	uint8_t key[RECORD_SESSION_KEY_LEN];
-	char id[SESSION_ID_CHARS];              /* of the cookie, via cookie */
+	char id[SESSION_ID_CHARS];              /* of the cookie, via cookie, */
+	char csrf[SESSION_ID_CHARS];            /* and the token of its session */
 };
 
 /* Makes it up: with a Session-Id its AUTH, else a cookie session with an id from c->random.
  * Puts Session-Id or cookies into the response. */
 void call_begin_login(struct call *c, struct call_login *login);
+/* The CSRF token of this request's session, in `out`, for a page that may know it and has lost
+ * it: where its cookie did not come, or another one, the response sets it again. Absent of all
+ * but a customer's cookie session. */
+struct slice call_renew_csrf(struct call *c, char out[SESSION_ID_CHARS]);
 /* Starts it for the customer: the guest's session of this request goes over into it, and his
  * basket is merged into the customer's (setting basket_merge); X-Basket-Merge tells what did not
  * fit. */

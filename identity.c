@@ -464,16 +464,23 @@ static bool origin_is_own(const struct identity *id, struct slice origin)
 
 /* Where the browser says whose page sent the request: one of ours. Where it says nothing, it
  * is no browser, or an old one. */
-static bool origin_accepted(const struct identity_question *q, const struct identity *id)
+static bool origin_accepted(const struct config *config, const struct http_request *r,
+                            const struct identity *id)
 {
-	struct slice origin = q->request->field[HTTP_ORIGIN];
-	struct slice site = q->request->field[HTTP_SEC_FETCH_SITE];
+	struct slice origin = r->field[HTTP_ORIGIN], site = r->field[HTTP_SEC_FETCH_SITE];
 	bool own_site = !slice_given(site) || slice_eq(site, SLICE("same-origin")) ||
 	                slice_eq(site, SLICE("none"));
 
-	if (slice_given(origin) && origin_listed(&q->config->csrf_origins, origin))
+	if (slice_given(origin) && origin_listed(&config->csrf_origins, origin))
 		return true;
 	return own_site && (!slice_given(origin) || origin_is_own(id, origin));
+}
+
+bool identity_page_is_known(const struct config *config, const struct http_request *r,
+                            const struct identity *id)
+{
+	return identity_origin_reads(config, r->field[HTTP_ORIGIN]) ||
+	       origin_accepted(config, r, id);
 }
 
 void identity_judge_csrf(const struct identity_question *q, struct identity *id)
@@ -485,7 +492,7 @@ void identity_judge_csrf(const struct identity_question *q, struct identity *id)
 
 	if (id->via == VIA_HEADER)
 		return;
-	if (!origin_accepted(q, id)) {
+	if (!origin_accepted(q->config, q->request, id)) {
 		id->refusal = IDENTITY_CSRF_ORIGIN;
 	} else if (id->kind == IDENTITY_CUSTOMER) {
 		session_put_csrf_token(&token, q->sid_secret, id->session_key);

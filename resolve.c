@@ -263,6 +263,12 @@ static void put_identity_json(struct buf *out, enum identity_kind kind,
 	client_scopes_write(&part, id->client != NULL ? id->client->scopes : 0);
 	put_member(out, "client_scopes", id->client != NULL ? buf_slice(&part) : none);
 	put_member(out, "auth_via", slice_of(identity_via_text(via)));
+}
+
+/* The last member: what a page sends back as X-CSRFToken. */
+static void end_identity_json(struct buf *out, struct slice csrf_token)
+{
+	put_member(out, "csrf_token", csrf_token);
 	buf_char(out, '}');
 }
 
@@ -280,11 +286,13 @@ static void begin_json(struct call *c)
 enum call_result resolve_session_get(struct call *c)
 {
 	const struct identity *id = &c->identity;
+	char token[SESSION_ID_CHARS];
 
 	begin_json(c);
 	call_put_echo(c);
 	put_identity_json(&c->response->body, id->kind, id->session_key,
 	                  &id->session, id->via, id);
+	end_identity_json(&c->response->body, call_renew_csrf(c, token));
 	return CALL_DONE;
 }
 
@@ -381,6 +389,8 @@ enum call_result resolve_session_login(struct call *c)
 		return call_store(c, status == KV_NOT_FOUND ? KV_IO : status);
 	put_identity_json(&c->response->body, IDENTITY_CUSTOMER, made.key, &session,
 	                  (enum record_via)made.via, &c->identity);
+	end_identity_json(&c->response->body, made.via == VIA_COOKIE
+	                  ? slice_bytes(made.csrf, sizeof made.csrf) : (struct slice){ 0 });
 	return CALL_DONE;
 }
 

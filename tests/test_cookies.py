@@ -437,6 +437,65 @@ def test_csrf_of_nobody_and_guests(server, method, path, body, guest):
         assert not refused or not r.cookies
 
 
+@pytest.mark.parametrize("lost", [None, "x", "", "{other}"])
+def test_lost_csrf_cookie(server, lost):
+    """Whose CSRF cookie is lost gets it again from GET /session, and can log out."""
+    browser, other = Browser(server), Browser(server)
+    set_at_login = browser.login("ada").cookies[CSRF]
+    other.login("ada")
+    token = browser.jar.pop(CSRF)
+    if lost is not None:
+        browser.jar[CSRF] = lost.format(other=other.jar[CSRF])
+    assert browser.logout().status == browser.login("ada").status == 403
+    r = browser.request("GET", "/session")
+    assert r.json["csrf_token"] == token and list(r.cookies) == [CSRF]
+    assert r.cookies[CSRF] == set_at_login and browser.jar[CSRF] == token
+    r = browser.request("GET", "/session")
+    assert r.json["csrf_token"] == token and not r.cookies, "where it came, it is not set again"
+    assert browser.logout().status == 200
+    r = browser.request("GET", "/session")
+    assert r.json["csrf_token"] is None and not r.cookies
+
+
+@pytest.mark.parametrize("headers", [
+    [("Origin", "https://evil.test")], [("Origin", "null")], [("Origin", "")],
+    [("Sec-Fetch-Site", "cross-site")], [("Sec-Fetch-Site", "same-site")],
+    [("Sec-Fetch-Site", "cross-site"), ("Origin", "http://127.0.0.1")],
+], ids=str)
+def test_csrf_token_is_the_pages_own(server, headers):
+    """Another site's page is told no token, whatever it can read."""
+    browser = Browser(server)
+    browser.login("ada")
+    token = browser.jar.pop(CSRF)
+    r = browser.request("GET", "/session", headers)
+    assert r.json["customer_login"] == "ada" and r.json["csrf_token"] is None and not r.cookies
+    assert token not in str(r)
+
+
+def test_csrf_token_is_of_customers_cookies(module_store, server):
+    """Guests and header sessions need none and are told none."""
+    guest = Browser(server)
+    assert guest.patch({"a": 1}).status == 200
+    r = guest.request("GET", "/session")
+    assert (r.json["session_kind"], r.json["csrf_token"]) == ("guest", None) and not r.cookies
+    key = {"X-Api-Key": module_store.key("csrf-header", "trusted")}
+    assert server.login(ANON + "csrf", "ada", headers=key).status == 200
+    r = server.get("/session", {**key, "Session-Id": AUTH + "csrf"})
+    assert (r.json["customer_login"], r.json["csrf_token"]) == ("ada", None)
+
+
+def test_csrf_token_across_origins(module_store, server):
+    """A page of cors_origins, which cannot read our cookies, is told the token."""
+    other = serve_once(module_store, cors_origins=APP, csrf_origins=APP)
+    page = [("Origin", APP), ("Sec-Fetch-Site", "cross-site")]
+    browser = Browser(other)
+    assert browser.login("ada", headers=page).status == 200
+    token = browser.request("GET", "/session", page).json["csrf_token"]
+    assert token == browser.jar[CSRF]
+    r = browser.patch({"a": 1}, [*page, ("X-CSRFToken", token)], proof=False)
+    assert r.status == 200 and r.get("Access-Control-Allow-Origin") == APP
+
+
 def test_csrf_spares_headers_and_resolve(module_store):
     """Header sessions are exempt, and /resolve changes nothing."""
     server = serve_once(module_store, sid_trust="any")

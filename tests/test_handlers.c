@@ -569,7 +569,7 @@ static void test_native_session(void **state)
 		  "{\"session_kind\":\"none\",\"session_key\":null,"
 		  "\"customer_id\":null,\"customer_login\":null,"
 		  "\"basket_id\":null,\"client_name\":null,"
-		  "\"client_scopes\":null,\"auth_via\":\"none\"}", NULL, 0 },
+		  "\"client_scopes\":null,\"auth_via\":\"none\",\"csrf_token\":null}", NULL, 0 },
 		{ "no scope", "POST /session/login HTTP/1.1" ANON JSON, "{\"login\":\"ada\"}", 403,
 		  "scope_missing", NULL, 0 },
 		{ "no Session-Id", "POST /session/login HTTP/1.1|X-Api-Key: login-key" JSON,
@@ -791,7 +791,9 @@ static void test_cookie_login(void **state)
 		  "HttpOnly; SameSite=Lax\r\nSet-Cookie: sidecart_csrf=", "Session-Id: ", 0 },
 		{ "who", WHO COOKIE("0"), NULL, 204, "X-Customer-Login: ada\r\n", NULL, 0 },
 		{ "via", "GET /session HTTP/1.1" COOKIE("0"), NULL, 200,
-		  "\"auth_via\":\"cookie\"", "Set-Cookie", 0 },
+		  "\"auth_via\":\"cookie\",\"csrf_token\":\"", "Set-Cookie", 0 },
+		{ "for nobody else's page", "GET /session HTTP/1.1" COOKIE("0") EVIL, NULL, 200,
+		  "\"csrf_token\":null}", "Set-Cookie", 0 },
 		{ "asked by oscarapi's name", "GET /api/login/ HTTP/1.1" COOKIE("0"), NULL, 204,
 		  "Cache-Control: no-store", NULL, 0 },
 		{ "beside a Session-Id", WHO COOKIE("0") ANON, NULL, 204,
@@ -822,6 +824,8 @@ static void test_cookie_login(void **state)
 		{ "the dead id is not taken up", LOGIN JSON COOKIE("0"), ADA, 200,
 		  "sidecart_session=", NULL, 0 },
 		{ "still dead", WHO COOKIE("0"), NULL, 204, "none\r\n", NULL, 0 },
+		{ "a lost token", "GET /session HTTP/1.1|Cookie: sidecart_session=$1", NULL, 200,
+		  "Set-Cookie: sidecart_csrf=", "Set-Cookie: sidecart_session=", 0 },
 		{ "everywhere, no proof", "DELETE /session?all=1 HTTP/1.1|Cookie: "
 		  "sidecart_session=$1", NULL, 403, "\"code\":\"csrf_cookie\"", NULL, 0 },
 		{ "everywhere", "DELETE /session?all=1 HTTP/1.1" PROOF("1"), NULL, 204,
