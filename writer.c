@@ -41,7 +41,8 @@
 #define ANSWERS_BYTES      (8u << 20)
 #define STUCK_MS           2000         /* without a packet taken: it is in everybody's way */
 #define SENTENCE_MAX       64           /* of a failure: shorter than any response */
-#define SWEEP_MAX          256          /* entries a second, and at once again where that many */
+#define SWEEP_STEP         256          /* entries a second, and at once again where that many */
+#define ENTRIES_A_REQUEST  3            /* that one may put at most: session, basket, replay */
 #define KEEP_BUSY_S        5            /* the clock goes along with a commit so often, */
 #define KEEP_IDLE_S        60           /* and has one of its own where there was none */
 #define CLOCK_STEP_S       3600         /* of the wall clock: told of */
@@ -120,6 +121,7 @@ struct writer {
 	uint32_t next_ticket, waiting;  /* parked requests that are not free */
 	bool hasher_wanted;             /* one was asked for and has not come yet */
 	bool draining, sweep_again;
+	uint32_t batch;                 /* requests of the last one */
 	struct clock clock;             /* moved once a second: requests bring their own time */
 	uint64_t tick_ms;               /* when the next once-a-second work is due */
 	uint64_t date_s;
@@ -524,7 +526,7 @@ static void run_batch(struct writer *w)
 	struct work work;
 
 	assert(!kv_writing(w->call.kv));                /* (5) */
-	for (int count = 0; count < BATCH_REQUESTS_MAX && bytes < BATCH_BYTES_MAX; count++) {
+	for (w->batch = 0; w->batch < BATCH_REQUESTS_MAX && bytes < BATCH_BYTES_MAX; w->batch++) {
 		if (!answers_have_room(w) ||
 		    (!take_parked(w, PARKED_ANSWERED, &work) && !take_request(w, &work)))
 			break;
@@ -742,12 +744,13 @@ static void move_clock(struct writer *w)
 		          first ? "last_run" : "last_look");
 }
 
-/* One step of the sweep, in a transaction of its own: it may use the store's reserve. What it
- * deletes cannot live again, whatever the clock says later; all else needs the time kept. */
+/* One step of the sweep, in a transaction of its own: it may use the store's reserve. It looks
+ * at more entries than the batch has put, so that no flood outruns it (requirement S17). What
+ * it deletes cannot live again, whatever the clock says later; all else needs the time kept. */
 static void sweep(struct writer *w, uint64_t keep_s)
 {
 	struct kv *kv = w->call.kv;
-	uint32_t seen = 0;
+	uint32_t limit = SWEEP_STEP + ENTRIES_A_REQUEST * w->batch, seen = 0;
 	enum kv_status status = kv_begin(kv);
 
 	if (status == KV_OK) {
@@ -755,7 +758,7 @@ static void sweep(struct writer *w, uint64_t keep_s)
 		status = clock_follow(&w->clock, kv);
 		move_clock(w);
 		if (status == KV_OK)
-			status = session_sweep(kv, w->config, clock_now_s(&w->clock), SWEEP_MAX,
+			status = session_sweep(kv, w->config, clock_now_s(&w->clock), limit,
 			                       &seen);
 		if (status == KV_OK)
 			status = clock_keep(&w->clock, kv, seen > 0 ? KEEP_BUSY_S : keep_s);
@@ -764,7 +767,7 @@ static void sweep(struct writer *w, uint64_t keep_s)
 		else
 			kv_abort(kv);
 	}
-	w->sweep_again = status == KV_OK && seen == SWEEP_MAX;
+	w->sweep_again = status == KV_OK && seen == limit;
 }
 
 /* What long requests and answers needed goes back to the system. */

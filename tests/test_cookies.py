@@ -762,6 +762,27 @@ def test_data_follows_the_login_and_dies_with_the_session(server, browser):
     assert browser.data().json == {}, "it was the session's, not the customer's"
 
 
+def test_a_flood_of_guests_drains(store):
+    """S17: thousands who kept something and went leave the store, while others are served."""
+    store.customer("ada")
+    server = store.serve(session_ttl="2s", session_max="2s")
+
+    def guests(_):
+        with server.wire() as wire:
+            for i in range(100):
+                wire.send(request_bytes("PATCH", "/session/data", (), {"i": i}))
+                assert wire.response().status == 200
+    with concurrent.futures.ThreadPoolExecutor(30) as pool:
+        list(pool.map(guests, range(30)))
+        flooded, = store.records("check")
+
+        def drained():
+            assert Browser(server).login("ada").status == 200
+            return store.records("check")[0]["session_data"] == 0
+        wait_until(drained, "the sweep")
+    assert flooded["problems"] == store.records("check")[0]["problems"] == 0
+
+
 def test_nothing_is_kept_for_readers(store):
     """S13, S17: no record without something to keep."""
     server = store.serve()

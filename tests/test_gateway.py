@@ -295,6 +295,22 @@ def test_rate_limit_per_address(store):
     assert [ask(f"192.0.2.{i}", untrusting) for i in range(4)] == [200] * 3 + [429]
 
 
+def test_quota_of_records(store):
+    """S17: per key, and per address without one, a limit on requests is one on records."""
+    one, two = store.key("one", "shop"), store.key("two", "shop")
+    server = store.serve(rate_limit_key="5/1h", rate_limit_address="8/1h")
+
+    def keep(headers):
+        return [server.request("PATCH", "/session/data", headers, {"a": "b" * 3000}).status
+                for _ in range(10)]
+    for key, address in ((one, "192.0.2.1"), (two, "192.0.2.2")):
+        headers = {"X-Api-Key": key, "X-Forwarded-For": address}
+        assert keep(headers) == [200] * 5 + [429] * 5
+    assert keep({"X-Forwarded-For": "192.0.2.3"}) == [200] * 8 + [429] * 2
+    counts, = store.records("check")
+    assert (counts["sessions"], counts["session_data"]) == (18, 18)
+
+
 def test_key_flood_of_addresses(store):
     """L07: ten thousand addresses fill no memory and lock nobody out."""
     server = store.serve(rate_limit_address="3/60s")

@@ -797,6 +797,71 @@ static void test_clock(void **state)
 	process_clean();
 }
 
+#define FLOOD 5000
+
+/* Records of a kind. */
+static uint32_t count_kind(char kind)
+{
+	struct record_key place = { .len = 0 };
+	struct slice key, value;
+	uint32_t count = 0;
+
+	while (kv_scan(store, (struct slice){ &kind, 1 }, slice_bytes(place.bytes, place.len),
+	               &key, &value) == KV_OK) {
+		memcpy(place.bytes, key.ptr, key.len);
+		place.len = key.len;
+		count++;
+	}
+	return count;
+}
+
+/* Guests who have kept something, and of whom nobody has heard for long. */
+static void flood(void)
+{
+	uint8_t key[RECORD_SESSION_KEY_LEN] = { 0 };
+
+	store_open(KV_WRITE);
+	for (uint32_t i = 0; i < FLOOD; i++) {
+		if (i % 1000 == 0)
+			assert_int_equal(kv_begin(store), KV_OK);
+		memcpy(key, &i, sizeof i);
+		assert_int_equal(session_start(store, &config, key, 0, VIA_COOKIE, 1000 + i), KV_OK);
+		assert_int_equal(session_put_data(store, key, SLICE("{\"a\":1}")), KV_OK);
+		if (i % 1000 == 999)
+			assert_int_equal(kv_commit(store), KV_OK);
+	}
+	kv_close(store);
+}
+
+/* S17: a flood of what has expired is gone after few turns, while requests go on: counted in
+ * answers, of which each turn gives one, so that it says nothing of this machine's speed. */
+static void test_sweep_keeps_up(void **state)
+{
+	static const char kinds[] = { RECORD_SESSION, RECORD_DATA, RECORD_OWNER, RECORD_SWEEP };
+	uint32_t turns = FLOOD / 256 + 3;
+	struct link *link;
+
+	(void)state;
+	process_prepare();
+	config.max_sessions_per_customer = 0;
+	flood();
+	process_start(run);
+	link = front(0);
+	for (uint32_t i = 0; i < turns; i++) {
+		send_request(link, i, sign_in(i));
+		expect(link, i, 200);
+	}
+	store_open(KV_READ);
+	assert_int_equal(kv_begin_read(store), KV_OK);
+	for (size_t i = 0; i < sizeof kinds; i++)
+		if (count_kind(kinds[i]) > (kinds[i] == RECORD_DATA ? 0 : turns))
+			fail_msg("%c: %u", kinds[i], count_kind(kinds[i]));
+	assert_int_equal(count_kind(RECORD_SESSION), turns);
+	kv_close(store);
+	link_leave(link);
+	process_end();
+}
+
 #define SERVING(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -813,6 +878,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_stuck_fronts_in_the_way, tear_down),
 		cmocka_unit_test(test_drain),
 		SERVING(test_odd_orders),    cmocka_unit_test(test_clock),
+		cmocka_unit_test(test_sweep_keeps_up),
 	};
 
 	return cmocka_run_group_tests_name("writer", tests, NULL, NULL);
