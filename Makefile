@@ -86,6 +86,10 @@ bench: deps-build+bench          ## CPU per request, beside a server that does n
 	@$(MAKE) build/sidecart build/bench/null build/bench/fill
 	@bench/run
 
+alike: deps-build+bench          ## does the time of an answer tell dead ids from unknown ones?
+	@$(MAKE) build/sidecart
+	@bench/alike
+
 units:                           ## unit tests under ASan and UBSan
 	@+$(call sub,san,$(SAN)) run-units
 end-to-end: build/sidecart build/next ## tests/test_*.py on build/sidecart
@@ -218,7 +222,7 @@ run-fuzzers: $(FUZZERS)
 	@set -e; for f in $^; do mkdir -p build/corpus/$${f##*/fuzz_}; \
 	  $$f -max_total_time=$(FUZZ_S) -timeout=5 build/corpus/$${f##*/fuzz_}; done
 
-.PHONY: all run test check bench install uninstall deb dist reproducible units end-to-end end-to-end-san tidy warn-gcc warn-clang \
+.PHONY: all run test check bench alike install uninstall deb dist reproducible units end-to-end end-to-end-san tidy warn-gcc warn-clang \
         clang-tidy cppcheck taint manual service layout size cover fuzz clean help \
         objects run-units run-taint run-fuzzers
 .SECONDARY:

@@ -294,15 +294,17 @@ static struct identity_seen *keep_key(struct identity_seen *seen, struct slice t
 	return seen;
 }
 
-/* The session of id->session_key, from the memo where the store has not changed since. */
+/* The session of id->session_key, from the memo where the store has not changed since. For one
+ * that has expired the store is asked as for one that never was (requirement S12). */
 static enum kv_status find_live(const struct identity_question *q, struct identity *id,
                                 struct identity_seen *seen)
 {
 	enum kv_status status;
 
-	if (seen != NULL && seen->snapshot != 0 && seen->snapshot == kv_snapshot(q->kv)) {
+	if (seen != NULL && seen->snapshot != 0 && seen->snapshot == kv_snapshot(q->kv) &&
+	    q->now_s < seen->session.expires_s) {
 		id->session = seen->session;
-		return q->now_s < seen->session.expires_s ? KV_OK : KV_NOT_FOUND;
+		return KV_OK;
 	}
 	status = session_find(q->kv, id->session_key, q->now_s, &id->session);
 	if (seen == NULL || status != KV_OK)

@@ -77,6 +77,17 @@ static void commit(void)
 	assert_int_equal(kv_refresh(store), KV_OK);
 }
 
+static unsigned looked_up;      /* records, by the code under test too */
+
+enum kv_status __real_kv_get(struct kv *kv, struct slice key, struct slice *value);
+enum kv_status __wrap_kv_get(struct kv *kv, struct slice key, struct slice *value);
+
+enum kv_status __wrap_kv_get(struct kv *kv, struct slice key, struct slice *value)
+{
+	looked_up++;
+	return __real_kv_get(kv, key, value);
+}
+
 /* One request at a time, and who it is from. */
 static struct http_request request;
 static struct identity id;
@@ -1004,6 +1015,82 @@ static int set_up_cookies(void **state)
 	return 0;
 }
 
+/* Ends a session as a logout does. */
+static void end_session(const uint8_t key[RECORD_SESSION_KEY_LEN])
+{
+	begin();
+	assert_int_equal(session_end(store, key), KV_OK);
+	commit();
+}
+
+/* The records looked up for a request, which comes several times, and what is made of it. */
+static unsigned cost_of(const char *fields, enum identity_refusal refusal)
+{
+	unsigned cost = 0;
+
+	for (int i = 0; i < 3; i++) {
+		looked_up = 0;
+		assert_int_equal(ask(fields, "127.0.0.1"), KV_OK);
+		assert_int_equal(id.refusal, refusal);
+		assert_nobody();
+		if (i > 0)
+			assert_int_equal(looked_up, cost);
+		cost = looked_up;
+	}
+	return cost;
+}
+
+/* S12: who was somebody once costs as much as who never was, with and without a memory, by
+ * header and by cookie. What is counted are records looked up: all else is the same code. */
+static void test_dead_ids_cost_alike(void **state)
+{
+	static struct identity_memo memos[3];
+	const struct {
+		const char *name, *cookie, *sid;
+	} dead[] = {
+		{ "unknown", COOKIE(NAME ID_NONE), SESSION_ID("SID:AUTH:shop.test:none") },
+		{ "expired", COOKIE(NAME ID_OLD), SESSION_ID(SID_OLD) },
+		{ "logged out", COOKIE(NAME ID_ADA), SESSION_ID(SID_ADA) },
+		{ "expired just now", COOKIE(NAME ID_GUEST), SESSION_ID("SID:AUTH:shop.test:z") },
+	};
+	uint8_t key[RECORD_SESSION_KEY_LEN];
+	unsigned cookie_cost = 0, sid_cost = 0;
+
+	(void)state;
+	memset(memos, 0, sizeof memos);
+	set_config("sid_trust=any");
+	for (size_t m = 0; m < COUNT_OF(memos); m++) {
+		question.memo = m > 0 ? &memos[m] : NULL;
+		/* Known to the memory while they lived. */
+		question.now_s = NOW_S;
+		if (m == 0) {
+			assert_int_equal(ask(dead[2].cookie, "127.0.0.1"), KV_OK);
+			assert_int_equal(id.kind, IDENTITY_CUSTOMER);
+			memcpy(key, id.session_key, sizeof key);
+			end_session(key);
+			assert_int_equal(ask(dead[2].sid, "127.0.0.1"), KV_OK);
+			assert_int_equal(id.kind, IDENTITY_CUSTOMER);
+			memcpy(key, id.session_key, sizeof key);
+			end_session(key);
+		}
+		assert_int_equal(ask(dead[3].cookie, "127.0.0.1"), KV_OK);
+		assert_int_equal(id.kind, IDENTITY_GUEST);
+		question.now_s = NOW_S + config.session_ttl_s;
+		for (size_t i = 0; i < COUNT_OF(dead); i++) {
+			unsigned cookie = cost_of(dead[i].cookie, IDENTITY_ADMITTED);
+			unsigned sid = cost_of(dead[i].sid, IDENTITY_SESSION_DEAD);
+
+			if (m + i == 0) {
+				cookie_cost = cookie;
+				sid_cost = sid;
+			}
+			if (cookie != cookie_cost || sid != sid_cost)
+				fail_msg("%s: %u and %u records", dead[i].name, cookie, sid);
+		}
+	}
+	assert_true(cookie_cost > 0 && sid_cost > 0);
+}
+
 static void test_cookies(void **state)
 {
 	static const char none[] = "";
@@ -1296,6 +1383,7 @@ int main(void)
 		IN_A_STORE(test_store_that_fails),
 		IN_A_STORE(test_renewal),
 		IN_A_STORE(test_renewal_of_what_has_moved),
+		WITH_COOKIES(test_dead_ids_cost_alike),
 		WITH_COOKIES(test_cookies),
 		WITH_COOKIES(test_keys_are_no_cookies),
 		WITH_COOKIES(test_origins),

@@ -825,7 +825,8 @@ static void flood(void)
 		if (i % 1000 == 0)
 			assert_int_equal(kv_begin(store), KV_OK);
 		memcpy(key, &i, sizeof i);
-		assert_int_equal(session_start(store, &config, key, 0, VIA_COOKIE, 1000 + i), KV_OK);
+		assert_int_equal(session_start(store, &config, key, 0, VIA_COOKIE, 1000 + i),
+		                 KV_OK);
 		assert_int_equal(session_put_data(store, key, SLICE("{\"a\":1}")), KV_OK);
 		if (i % 1000 == 999)
 			assert_int_equal(kv_commit(store), KV_OK);
