@@ -7,6 +7,7 @@ import pathlib
 import pwd
 import re
 import resource
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -635,3 +636,32 @@ def writable_memory(pid):
             memory.seek(int(first, 16))
             flags = re.search(r"VmFlags: (.*)", mapping).group(1).split()
             yield "dd" not in flags, memory.read(int(last, 16) - int(first, 16))
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or SANITIZED or not shutil.which("strace"),
+                    reason="looks at the calls of a process")
+def test_a_read_makes_three_calls(store, tmp_path):
+    """The wait, the read, the write: no more than a server that does nothing else."""
+    key = {"X-Api-Key": store.key("app", "trusted")}
+    store.customer("ada")
+    server = store.serve()
+    assert server.login(ANON + "a", "ada", headers=key).status == 200
+    front, = server.child("front")
+    trace, asked = tmp_path / "trace", 200
+    with server.wire() as wire:
+        def ask():
+            wire.send(request_bytes("GET", "/resolve", {**key, "Session-Id": AUTH + "a"}))
+            assert wire.response().get("X-Customer-Login") == "ada"
+        for _ in range(20):
+            ask()
+        strace = subprocess.Popen(["strace", "-qq", "-o", trace, "-p", str(front)])
+        status = pathlib.Path(f"/proc/{front}/status")
+        wait_until(lambda: "TracerPid:\t0" not in status.read_text(), "strace looks on")
+        for _ in range(asked):
+            ask()
+        strace.terminate()
+        strace.wait(WAIT_S)
+    calls = re.findall(r"(?m)^(\w+)\(", trace.read_text())
+    assert set(calls) == {"epoll_wait", "read", "write"}
+    assert calls.count("read") == calls.count("write") == asked
+    assert calls.count("epoll_wait") <= 2 * asked
