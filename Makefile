@@ -2,7 +2,7 @@
 
 # Left to right: a file may include only headers of modules to its left (`make tidy`).
 MODULES := bytes memory log life address proxy throttle config json http sid signing django \
-           jwt password secret money record \
+           jwt seal password secret money record \
            kv clock client customer product basket \
            session identity call idempotency \
            oscar oscar_form oscar_login oscar_user \

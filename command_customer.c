@@ -93,7 +93,7 @@ static bool one_password(const struct command_line *l)
 }
 
 /* Seals the hash for the customer; without a hash there is nothing to seal. */
-static void seal(struct buf *sealed, const uint8_t key[PASSWORD_SEAL_KEY_LEN], uint64_t id,
+static void seal(struct buf *sealed, const uint8_t key[SEAL_KEY_LEN], uint64_t id,
                  struct slice hash)
 {
 	uint8_t nonce[12];
@@ -104,7 +104,7 @@ static void seal(struct buf *sealed, const uint8_t key[PASSWORD_SEAL_KEY_LEN], u
 	password_seal(sealed, key, nonce, id, hash);
 }
 
-static int read_seal_key(const struct command_line *l, uint8_t key[PASSWORD_SEAL_KEY_LEN])
+static int read_seal_key(const struct command_line *l, uint8_t key[SEAL_KEY_LEN])
 {
 	char error[SECRET_ERROR_MAX];
 
@@ -115,7 +115,7 @@ static int read_seal_key(const struct command_line *l, uint8_t key[PASSWORD_SEAL
 
 /* In one transaction, which gives the id that the password is sealed for. */
 static int add(struct command_line *l, struct customer_record *r,
-               const uint8_t key[PASSWORD_SEAL_KEY_LEN], struct slice hash, struct buf *sealed)
+               const uint8_t key[SEAL_KEY_LEN], struct slice hash, struct buf *sealed)
 {
 	enum customer_error error = CUSTOMER_STORE;
 	enum kv_status status = command_begin(l);
@@ -148,7 +148,7 @@ int command_customer_add(struct command_line *l)
 	};
 	char hash_text[PASSWORD_HASH_MAX], sealed_text[PASSWORD_SEALED_MAX];
 	struct buf hash = BUF(hash_text), sealed = BUF(sealed_text);
-	uint8_t key[PASSWORD_SEAL_KEY_LEN];
+	uint8_t key[SEAL_KEY_LEN];
 	struct print_cell cells[CUSTOMER_CELLS];
 	int code;
 
@@ -456,7 +456,7 @@ int command_customer_set_password(struct command_line *l)
 {
 	char hash_text[PASSWORD_HASH_MAX], sealed_text[PASSWORD_SEALED_MAX];
 	struct buf hash = BUF(hash_text), sealed = BUF(sealed_text);
-	uint8_t key[PASSWORD_SEAL_KEY_LEN];
+	uint8_t key[SEAL_KEY_LEN];
 	struct customer_record r = { 0 };
 	uint32_t ended;
 	int code;

@@ -25,7 +25,7 @@ struct check {
 	uint64_t next_id;               /* ids of customers are below it */
 	struct basket_ids next;         /* those of baskets, lines and options too */
 	bool has_seal_key;
-	uint8_t seal_key[PASSWORD_SEAL_KEY_LEN];
+	uint8_t seal_key[SEAL_KEY_LEN];
 	enum kv_status status;          /* the first look-up that failed */
 };
 

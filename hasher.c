@@ -15,7 +15,7 @@
 #define NICENESS 5      /* a check in progress gives way to every front on the same core */
 
 struct hasher {
-	uint8_t seal_key[PASSWORD_SEAL_KEY_LEN];
+	uint8_t seal_key[SEAL_KEY_LEN];
 	int control, link;              /* link: -1 until the supervisor has given one */
 	char question[CALL_QUESTION_MAX];
 	struct config reloaded;

@@ -6,8 +6,6 @@
 #define ALGORITHM  "pbkdf2_sha256"
 #define SALT_LEN   22   /* characters for 128 bits; as many as Django's own */
 #define DIGEST_LEN 44   /* characters of base64 for 32 bytes */
-#define NONCE_LEN  12
-#define TAG_LEN    16
 
 /* `algorithm$iterations$salt$digest`, taken apart. */
 struct parts {
@@ -184,53 +182,30 @@ void password_make(struct buf *out, struct slice password, uint32_t iterations,
 	put_digest(out, password, letters, iterations);
 }
 
-/* RFC 8439, section 2.8, in place; what is bound to the text is the customer's id. */
-static void seal(const uint8_t *key, const void *nonce, uint64_t customer_id, void *text,
-                 size_t len, uint8_t tag[TAG_LEN], int encrypt)
+/* What is bound to a hash: its customer's id. */
+static struct slice bound_id(uint64_t customer_id, uint8_t bytes[8])
+{
+	for (size_t i = 0; i < 8; i++)
+		bytes[i] = (uint8_t)(customer_id >> 8 * i);
+	return slice_bytes(bytes, 8);
+}
+
+void password_seal(struct buf *out, const uint8_t key[SEAL_KEY_LEN],
+                   const uint8_t nonce[SEAL_NONCE_LEN], uint64_t customer_id, struct slice hash)
 {
 	uint8_t id[8];
 
-	for (size_t i = 0; i < sizeof id; i++)
-		id[i] = (uint8_t)(customer_id >> 8 * i);
-	br_poly1305_ctmul_run(key, nonce, text, len, id, sizeof id, tag, br_chacha20_ct_run,
-	                      encrypt);
-}
-
-void password_seal(struct buf *out, const uint8_t key[PASSWORD_SEAL_KEY_LEN],
-                   const uint8_t nonce[12], uint64_t customer_id, struct slice hash)
-{
-	char sealed[PASSWORD_SEALED_MAX];
-	struct buf text = BUF(sealed);
-	uint8_t tag[TAG_LEN];
-
-	if (hash.len > PASSWORD_HASH_MAX) {
+	if (hash.len > PASSWORD_HASH_MAX)
 		out->full = true;
-		return;
-	}
-	buf_put(&text, slice_bytes(nonce, NONCE_LEN));
-	buf_put(&text, hash);
-	seal(key, nonce, customer_id, sealed + NONCE_LEN, hash.len, tag, 1);
-	buf_put(&text, slice_bytes(tag, sizeof tag));
-	buf_put(out, buf_slice(&text));
+	else
+		seal_close(out, key, nonce, bound_id(customer_id, id), hash);
 }
 
-bool password_unseal(struct buf *out, const uint8_t key[PASSWORD_SEAL_KEY_LEN],
-                     uint64_t customer_id, struct slice sealed)
+bool password_unseal(struct buf *out, const uint8_t key[SEAL_KEY_LEN], uint64_t customer_id,
+                     struct slice sealed)
 {
-	char text[PASSWORD_HASH_MAX];
-	uint8_t tag[TAG_LEN];
-	struct slice hash, sent;
-	bool whole;
+	uint8_t id[8];
 
-	if (sealed.len < NONCE_LEN + TAG_LEN || sealed.len > PASSWORD_SEALED_MAX)
-		return false;
-	sent = slice_skip(sealed, sealed.len - TAG_LEN);
-	hash = (struct slice){ text, sealed.len - NONCE_LEN - TAG_LEN };
-	memcpy(text, sealed.ptr + NONCE_LEN, hash.len);
-	seal(key, sealed.ptr, customer_id, text, hash.len, tag, 0);
-	whole = slice_eq_secret(slice_bytes(tag, sizeof tag), sent);
-	if (whole)
-		buf_put(out, hash);
-	explicit_bzero(text, sizeof text);
-	return whole && !out->full;
+	return sealed.len <= PASSWORD_SEALED_MAX &&
+	       seal_open(out, key, bound_id(customer_id, id), sealed);
 }

@@ -1,22 +1,21 @@
 /* password.h -- Django's pbkdf2_sha256 hashes: made, checked, sealed.
  *
  * What takes long (password_check, password_make) runs in the hasher or in a command,
- * never in a front or the writer. A sealed hash is `nonce(12) ciphertext tag(16)` of
- * ChaCha20-Poly1305 under DATA/seal.key; the customer's id is bound to it as additional
- * data, so that one customer's hash cannot be put into another's record.
+ * never in a front or the writer. The customer's id is bound to a sealed hash (seal.h), so
+ * that one customer's hash cannot be put into another's record.
  * Source  django.contrib.auth.hashers (PBKDF2PasswordHasher); RFC 8018 section 5.2 for
- *         PBKDF2; RFC 8439 for the seal.
+ *         PBKDF2.
  */
 #ifndef PASSWORD_H
 #define PASSWORD_H
 
 #include "bytes.h"
+#include "seal.h"
 
 #define PASSWORD_MAX            4096    /* bytes; a longer one never matches */
 #define PASSWORD_HASH_MAX       256     /* bytes of `pbkdf2_sha256$iterations$salt$base64` */
-#define PASSWORD_SEALED_MAX     (PASSWORD_HASH_MAX + 28)
+#define PASSWORD_SEALED_MAX     (PASSWORD_HASH_MAX + SEAL_MORE)
 #define PASSWORD_ITERATIONS_MAX 2000000
-#define PASSWORD_SEAL_KEY_LEN   32
 
 enum password_verdict { PASSWORD_WRONG, PASSWORD_RIGHT };
 
@@ -40,11 +39,12 @@ void password_make(struct buf *out, struct slice password, uint32_t iterations,
                    const uint8_t salt[16]);
 
 /* Seals `hash` for the customer; `nonce` is random and never used twice. */
-void password_seal(struct buf *out, const uint8_t key[PASSWORD_SEAL_KEY_LEN],
-                   const uint8_t nonce[12], uint64_t customer_id, struct slice hash);
+void password_seal(struct buf *out, const uint8_t key[SEAL_KEY_LEN],
+                   const uint8_t nonce[SEAL_NONCE_LEN], uint64_t customer_id,
+                   struct slice hash);
 
 /* Opens it into `out`; false where the seal is broken. */
-bool password_unseal(struct buf *out, const uint8_t key[PASSWORD_SEAL_KEY_LEN],
-                     uint64_t customer_id, struct slice sealed);
+bool password_unseal(struct buf *out, const uint8_t key[SEAL_KEY_LEN], uint64_t customer_id,
+                     struct slice sealed);
 
 #endif

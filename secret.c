@@ -8,9 +8,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "seal.h"
 #include "secret.h"
 
-#define SEAL_KEY_LEN 32
 
 /* A long path is cut, so that what follows it is not. */
 static bool fail(char error[SECRET_ERROR_MAX], const char *path, const char *what)

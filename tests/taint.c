@@ -14,7 +14,7 @@
 #include "sid.h"
 
 static char api_key[37], password[11], session_secret[32], stored[37], token_secret[32];
-static uint8_t seal_key[PASSWORD_SEAL_KEY_LEN];
+static uint8_t seal_key[SEAL_KEY_LEN];
 
 #define TAINT(memory)   VALGRIND_MAKE_MEM_UNDEFINED(&(memory), sizeof(memory))
 #define UNTAINT(memory) VALGRIND_MAKE_MEM_DEFINED(&(memory), sizeof(memory))

@@ -70,7 +70,7 @@ static struct world {
 	struct kv *kv;
 	struct config config;
 	uint64_t now_s;
-	uint8_t seal_key[PASSWORD_SEAL_KEY_LEN];
+	uint8_t seal_key[SEAL_KEY_LEN];
 	struct throttle throttle;
 	struct throttle_entry entries[64];
 	unsigned password_checks;

@@ -13,7 +13,7 @@
 #define ITERATIONS 1000
 
 static int link_end;
-static uint8_t seal_key[PASSWORD_SEAL_KEY_LEN];
+static uint8_t seal_key[SEAL_KEY_LEN];
 static char answer_bytes[CALL_ANSWER_MAX];
 static struct buf answer = { answer_bytes, 0, sizeof answer_bytes, false };
 
