@@ -4,7 +4,7 @@
 MODULES := bytes memory log life address proxy throttle config json http sid signing django \
            jwt seal password secret money record \
            kv clock client customer product basket \
-           session identity call idempotency \
+           token session identity call idempotency \
            oscar oscar_form oscar_login oscar_user \
            openapi resolve route \
            link seccomp writer hasher server systemd listener supervisor \

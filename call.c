@@ -547,3 +547,154 @@ bool call_password_question_read(struct slice in, uint32_t *iterations, uint64_t
 	*password = slice_skip(in, sealed_len);
 	return true;
 }
+
+/* What a hasher needs to know of a key: not its times, which may change under the question. */
+void call_signature_question_write(struct buf *out, const uint8_t digest[JWT_DIGEST_LEN],
+                                   const struct token_key_record *key)
+{
+	struct token_key_record timeless = { .alg = key->alg, .kid = key->kid,
+	                                     .public = key->public, .secret = key->secret };
+
+	buf_put(out, slice_bytes(digest, JWT_DIGEST_LEN));
+	record_token_key_write(out, &timeless);
+}
+
+bool call_signature_question_read(struct slice in, const uint8_t **digest,
+                                  struct token_key_record *key)
+{
+	if (in.len < JWT_DIGEST_LEN)
+		return false;
+	*digest = (const uint8_t *)in.ptr;
+	return record_token_key_read(slice_skip(in, JWT_DIGEST_LEN), key);
+}
+
+#define VERDICT_HEAD (1 + JWT_DIGEST_LEN + 4 + 2)
+
+void call_verdict_question_write(struct buf *out, const struct jwt_key *key,
+                                 const uint8_t digest[JWT_DIGEST_LEN], struct slice signature)
+{
+	put_le(out, key->alg, 1);
+	buf_put(out, slice_bytes(digest, JWT_DIGEST_LEN));
+	put_le(out, key->alg == JWT_RS256 ? key->exponent : 0, 4);
+	put_le(out, signature.len, 2);
+	buf_put(out, signature);
+	buf_put(out, slice_bytes(key->bytes, key->len));
+}
+
+bool call_verdict_question_read(struct slice in, struct jwt_key *key, const uint8_t **digest,
+                                struct slice *signature)
+{
+	size_t len;
+
+	if (in.len < VERDICT_HEAD || (uint8_t)in.ptr[0] >= JWT_ALGS)
+		return false;
+	key->alg = (enum jwt_alg)in.ptr[0];
+	*digest = (const uint8_t *)in.ptr + 1;
+	key->exponent = (uint32_t)get_le(in.ptr + 1 + JWT_DIGEST_LEN, 4);
+	len = (size_t)get_le(in.ptr + 1 + JWT_DIGEST_LEN + 4, 2);
+	in = slice_skip(in, VERDICT_HEAD);
+	if (len > in.len || in.len - len > sizeof key->bytes)
+		return false;
+	*signature = (struct slice){ in.ptr, len };
+	in = slice_skip(in, len);
+	key->kid_len = 0;
+	key->len = in.len;
+	memcpy(key->bytes, in.ptr, in.len);
+	return true;
+}
+
+/* The first key of its algorithm, which signs at once. */
+static enum call_result make_key(struct call *c, enum token_alg alg, struct token_key_record *key)
+{
+	struct slice answer;
+	enum kv_status status;
+
+	call_question_begin(c, ASK_TOKEN_KEY);
+	put_le(&c->question, alg, 1);
+	if (!call_ask(c, &answer))
+		return CALL_ASK;
+	if (!record_token_key_read(answer, key) || key->alg != alg)
+		return call_store(c, KV_IO);
+	status = token_add(c->kv, key, call_now_s(c), 0);
+	return status == KV_OK ? CALL_DONE : call_store(c, status);
+}
+
+static enum call_result sign_es256(struct call *c, const struct token_key_record *key,
+                                   struct slice input, struct slice *signature)
+{
+	uint8_t digest[JWT_DIGEST_LEN];
+
+	jwt_digest(input, digest);
+	call_question_begin(c, ASK_SIGNATURE);
+	call_signature_question_write(&c->question, digest, key);
+	if (!call_ask(c, signature))
+		return CALL_ASK;
+	return signature->len == JWT_ES256_LEN ? CALL_DONE : call_store(c, KV_IO);
+}
+
+static struct slice sign_hs256(const struct call *c, const struct token_key_record *key,
+                               struct slice input, uint8_t mac[JWT_DIGEST_LEN])
+{
+	uint8_t secret[JWT_SECRET_LEN];
+
+	token_secret(c->sid_secret, key, secret);
+	jwt_sign_hs256(slice_bytes(secret, sizeof secret), input, mac);
+	explicit_bzero(secret, sizeof secret);
+	return slice_bytes(mac, JWT_DIGEST_LEN);
+}
+
+enum call_result call_sign(struct call *c, const struct call_token *token, struct buf *out)
+{
+	size_t start = out->len;
+	uint8_t mac[JWT_DIGEST_LEN];
+	struct token_key_record key;
+	struct slice input, signature;
+	enum call_result result = CALL_DONE;
+	enum kv_status status = token_signer(c->kv, token->alg, call_now_s(c), &key);
+
+	if (status == KV_NOT_FOUND)
+		result = make_key(c, token->alg, &key);
+	else if (status != KV_OK)
+		return call_store(c, status);
+	if (result != CALL_DONE)
+		return result;
+	jwt_write_input(out, token->alg == TOKEN_HS256 ? JWT_HS256 : JWT_ES256, key.kid,
+	                token->typ, token->claims);
+	input = (struct slice){ out->ptr + start, out->len - start };
+	if (token->alg == TOKEN_HS256)
+		signature = sign_hs256(c, &key, input, mac);
+	else if ((result = sign_es256(c, &key, input, &signature)) != CALL_DONE)
+		return result;
+	jwt_write_signature(out, signature);
+	status = token_used(c->kv, &key, call_now_s(c), token->life_s);
+	return status == KV_OK ? CALL_DONE : call_store(c, status);
+}
+
+enum call_result call_verify(struct call *c, const struct jwt *t, const struct jwt_key *key,
+                             enum jwt_status *verdict)
+{
+	uint8_t digest[JWT_DIGEST_LEN];
+	struct slice answer;
+
+	*verdict = JWT_BAD_ALG;
+	if (key->alg != t->alg || key->alg == JWT_HS256)
+		return CALL_DONE;
+	jwt_digest(t->input, digest);
+	call_question_begin(c, ASK_VERDICT);
+	call_verdict_question_write(&c->question, key, digest,
+	                            slice_bytes(t->signature, t->signature_len));
+	if (!call_ask(c, &answer))
+		return CALL_ASK;
+	*verdict = slice_eq(answer, SLICE("\1")) ? JWT_GOOD : JWT_BAD_SIGNATURE;
+	return CALL_DONE;
+}
+
+enum call_result call_check_token(struct call *c, const struct jwt *t, enum jwt_status *verdict)
+{
+	struct jwt_key key;
+	enum kv_status status = token_check(c->kv, c->sid_secret, t, call_now_s(c), verdict, &key);
+
+	if (status != KV_OK)
+		return call_store(c, status);
+	return *verdict == JWT_UNPROVEN ? call_verify(c, t, &key, verdict) : CALL_DONE;
+}

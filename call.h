@@ -17,6 +17,7 @@
 #include "identity.h"
 #include "kv.h"
 #include "throttle.h"
+#include "token.h"
 
 enum call_result {
 	CALL_DONE,      /* c->response is the answer */
@@ -25,7 +26,10 @@ enum call_result {
 };
 
 enum call_question_kind {
-	ASK_PASSWORD = 1,       /* question: struct call_password_question, coded; see below */
+	ASK_PASSWORD = 1,
+	ASK_TOKEN_KEY,
+	ASK_SIGNATURE,
+	ASK_VERDICT,
 };
 
 #define CALL_FIELDS_MAX 16384           /* bytes of a response's fields, */
@@ -159,12 +163,46 @@ void call_put_basket_cookie(struct call *c);
  * Session-Id, or with a new cookie. `key` is the one to keep things under. */
 enum kv_status call_keep_guest(struct call *c, uint8_t key[RECORD_SESSION_KEY_LEN]);
 
-/* The password question, as the login handler writes and the hasher reads it:
- * iterations(4, little-endian) customer id(8) sealed length(2) sealed password. The answer:
- * verdict(1), then a new sealed hash where the stored one had fewer iterations. */
+/* The questions, as handlers write and the hasher reads them.
+ *
+ * ASK_PASSWORD: iterations(4, little-endian) customer id(8) sealed length(2) sealed password.
+ * The answer: verdict(1), then a new sealed hash where the stored one had fewer iterations.
+ * ASK_TOKEN_KEY: the algorithm(1). The answer: a record without times (token.h).
+ * ASK_SIGNATURE: digest(32), then the record of an ES256 key. The answer: r and s, or nothing
+ * where the seal is broken.
+ * ASK_VERDICT: algorithm(1) digest(32) exponent(4) length of the signature(2) signature, then
+ * the key's bytes. The answer: 1 or 0. */
 void call_password_question_write(struct buf *out, uint32_t iterations, uint64_t customer_id,
                                   struct slice sealed, struct slice password);
 bool call_password_question_read(struct slice in, uint32_t *iterations, uint64_t *customer_id,
                                  struct slice *sealed, struct slice *password);
+void call_signature_question_write(struct buf *out, const uint8_t digest[JWT_DIGEST_LEN],
+                                   const struct token_key_record *key);
+bool call_signature_question_read(struct slice in, const uint8_t **digest,
+                                  struct token_key_record *key);
+void call_verdict_question_write(struct buf *out, const struct jwt_key *key,
+                                 const uint8_t digest[JWT_DIGEST_LEN], struct slice signature);
+bool call_verdict_question_read(struct slice in, struct jwt_key *key, const uint8_t **digest,
+                                struct slice *signature);
+
+/* A token to be made. */
+struct call_token {
+	enum token_alg alg;
+	enum jwt_typ typ;
+	struct slice claims;            /* a JSON object; its exp is `life_s` from now */
+	uint32_t life_s;
+};
+
+/* Writes the token behind `out`, signed with the ring's key; where there is none yet, one is
+ * made. CALL_DONE: it is there. What else comes is the handler's result. */
+enum call_result call_sign(struct call *c, const struct call_token *token, struct buf *out);
+
+/* Checks the signature of one of our tokens. CALL_DONE: `*verdict` is JWT_GOOD or says what is
+ * wrong. What else comes is the handler's result. */
+enum call_result call_check_token(struct call *c, const struct jwt *t, enum jwt_status *verdict);
+
+/* Checks one with an ES256 or RS256 key of ours or of an issuer that is trusted. */
+enum call_result call_verify(struct call *c, const struct jwt *t, const struct jwt_key *key,
+                             enum jwt_status *verdict);
 
 #endif

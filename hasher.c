@@ -59,6 +59,66 @@ static void check(const struct hasher *h, struct slice question, struct buf *out
 	explicit_bzero(text, sizeof text);
 }
 
+/* A new key of the ring. */
+static void make_token_key(const struct hasher *h, struct slice question, struct buf *out)
+{
+	uint8_t random[TOKEN_RANDOM_LEN];
+	uint8_t alg = question.len == 1 ? (uint8_t)question.ptr[0] : TOKEN_ALGS;
+
+	if (alg >= TOKEN_ALGS)
+		return;
+	do {
+		out->len = 0;
+		secret_random(random, sizeof random);
+	} while (!token_generate(out, (enum token_alg)alg, h->seal_key, random) && !out->full);
+	explicit_bzero(random, sizeof random);
+}
+
+static void sign(const struct hasher *h, struct slice question, struct buf *out)
+{
+	uint8_t scalar[JWT_SCALAR_LEN], signature[JWT_ES256_LEN];
+	const uint8_t *digest;
+	struct token_key_record key;
+
+	if (!call_signature_question_read(question, &digest, &key))
+		return;
+	if (!token_unseal(&key, h->seal_key, scalar))
+		log_event(LOG_ERROR, "seal_broken", "token_key=%.*s", (int)key.kid.len,
+		          key.kid.ptr);
+	else if (jwt_sign_es256(scalar, digest, signature))
+		buf_put(out, slice_bytes(signature, sizeof signature));
+	explicit_bzero(scalar, sizeof scalar);
+}
+
+static void verify(struct slice question, struct buf *out)
+{
+	const uint8_t *digest;
+	struct slice signature;
+	struct jwt_key key;
+
+	buf_char(out, call_verdict_question_read(question, &key, &digest, &signature) &&
+	              jwt_check_public(&key, digest, signature));
+}
+
+static void answer_question(const struct hasher *h, uint32_t kind, struct slice question,
+                            struct buf *out)
+{
+	switch ((enum call_question_kind)kind) {
+	case ASK_PASSWORD:
+		check(h, question, out);
+		break;
+	case ASK_TOKEN_KEY:
+		make_token_key(h, question, out);
+		break;
+	case ASK_SIGNATURE:
+		sign(h, question, out);
+		break;
+	case ASK_VERDICT:
+		verify(question, out);
+		break;
+	}
+}
+
 /* Takes one question and answers it. LINK_GONE: the writer ended. */
 static enum link_result serve(struct hasher *h)
 {
@@ -70,7 +130,7 @@ static enum link_result serve(struct hasher *h)
 
 	if (result != LINK_DONE)
 		return result;
-	check(h, buf_slice(&question), &answer);
+	answer_question(h, head.kind, buf_slice(&question), &answer);
 	explicit_bzero(h->question, question.len);
 	result = link_send_question(h->link, &head, buf_slice(&answer));
 	explicit_bzero(text, sizeof text);

@@ -1,4 +1,4 @@
-/* hasher.h -- the process for what takes long: it checks and makes password hashes.
+/* hasher.h -- the process for what takes long: password hashes, and the keys of tokens.
  *
  * It takes one question at a time from the writer, works on it, and answers. It alone among
  * the serving processes knows DATA/seal.key, and it knows nothing else: no store, no network.

@@ -20,6 +20,7 @@ static const char *const status_text[JWT_STATUSES] = {
 	[JWT_EXTENDED]       = "needs an extension that is not understood",
 	[JWT_BAD_ALG]        = "algorithm not accepted",
 	[JWT_NO_KEY]         = "no such key",
+	[JWT_UNPROVEN]       = "not checked yet",
 	[JWT_BAD_SIGNATURE]  = "bad signature",
 	[JWT_BAD_CLAIMS]     = "bad claims",
 	[JWT_WRONG_TYP]      = "of another type",
@@ -29,7 +30,7 @@ static const char *const status_text[JWT_STATUSES] = {
 	[JWT_BAD_LIFE]       = "lives too long",
 	[JWT_EXPIRED]        = "expired",
 };
-static_assert(JWT_STATUSES == 14, "a new jwt_status needs its line in status_text");
+static_assert(JWT_STATUSES == 15, "a new jwt_status needs its line in status_text");
 
 const char *jwt_alg_text(enum jwt_alg alg)
 {

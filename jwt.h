@@ -53,6 +53,7 @@ enum jwt_status {
 	JWT_EXTENDED,           /* crit, b64 or zip: needs what is not done here */
 	JWT_BAD_ALG,            /* none of the three, or not the key's */
 	JWT_NO_KEY,             /* no key of this kid */
+	JWT_UNPROVEN,           /* a hasher has yet to check the signature */
 	JWT_BAD_SIGNATURE,
 	JWT_BAD_CLAIMS,         /* no JSON object, a claim twice, missing, or of another type */
 	JWT_WRONG_TYP,

@@ -7,7 +7,7 @@
 /* The major version: a reader refuses another. Fields are only ever added at the end. */
 enum {
 	SESSION_MAJOR = 1, CUSTOMER_MAJOR = 1, CLIENT_MAJOR = 1, DATA_MAJOR = 1,
-	PRODUCT_MAJOR = 1, BASKET_MAJOR = 1, REPLAY_MAJOR = 1,
+	PRODUCT_MAJOR = 1, BASKET_MAJOR = 1, REPLAY_MAJOR = 1, TOKEN_KEY_MAJOR = 1,
 };
 
 /* Takes fields off the front; the first that is cut short sets `bad`, which sticks. */
@@ -235,6 +235,15 @@ struct slice record_replay_key(struct record_key *k, const uint8_t digest[RECORD
 {
 	key_start(k, RECORD_REPLAY);
 	key_put(k, digest, RECORD_DIGEST_LEN);
+	return key_slice(k);
+}
+
+struct slice record_token_key_key(struct record_key *k, struct slice kid)
+{
+	if (kid.len == 0 || kid.len > RECORD_KID_MAX)
+		return (struct slice){ 0 };
+	key_start(k, RECORD_TOKEN_KEY);
+	key_put(k, kid.ptr, kid.len);
 	return key_slice(k);
 }
 
@@ -654,6 +663,46 @@ bool record_replay_read(struct slice in, struct replay_record *r)
 		return false;
 	memcpy(r->digest, digest.ptr, sizeof r->digest);
 	return true;
+}
+
+static bool token_key_valid(const struct token_key_record *r)
+{
+	if (r->kid.len == 0 || r->kid.len > RECORD_KID_MAX)
+		return false;
+	if (r->alg == TOKEN_HS256)
+		return r->public.len == 0 && r->secret.len == RECORD_SEED_LEN;
+	return r->alg == TOKEN_ES256 && r->public.len == RECORD_POINT_LEN &&
+	       r->secret.len == RECORD_SCALAR_LEN;
+}
+
+bool record_token_key_write(struct buf *out, const struct token_key_record *r)
+{
+	put_uint(out, RECORD_TOKEN_KEY, 1);
+	put_uint(out, TOKEN_KEY_MAJOR, 1);
+	put_uint(out, r->created_s, 8);
+	put_uint(out, r->signs_s, 8);
+	put_uint(out, r->until_s, 8);
+	put_uint(out, r->life_s, 4);
+	put_uint(out, r->alg, 1);
+	put_string(out, r->kid);
+	put_string(out, r->public);
+	put_string(out, r->secret);
+	return !out->full && token_key_valid(r);
+}
+
+bool record_token_key_read(struct slice in, struct token_key_record *r)
+{
+	struct reader from = reader_begin(in, RECORD_TOKEN_KEY, TOKEN_KEY_MAJOR);
+
+	r->created_s = get_uint(&from, 8);
+	r->signs_s   = get_uint(&from, 8);
+	r->until_s   = get_uint(&from, 8);
+	r->life_s    = (uint32_t)get_uint(&from, 4);
+	r->alg       = (uint8_t)get_uint(&from, 1);
+	r->kid       = get_string(&from);
+	r->public    = get_string(&from);
+	r->secret    = get_string(&from);
+	return !from.bad && token_key_valid(r);
 }
 
 void record_number_write(struct buf *out, uint64_t n)

@@ -34,6 +34,7 @@ enum record_kind {
 	RECORD_PRODUCT    = 'P',        /* + product id, see record_product_key() */
 	RECORD_BASKET     = 'B',        /* + basket id, 8 */
 	RECORD_BASKETS_OF = 'A',        /* + customer id, 8, basket id, 8 -> empty */
+	RECORD_TOKEN_KEY  = 'T',        /* + kid */
 };
 
 #define RECORD_KEY_MAX 511              /* LMDB's default limit */
@@ -62,8 +63,9 @@ struct slice record_product_key(struct record_key *k, struct slice id);
 struct slice record_basket_key(struct record_key *k, uint64_t id);
 struct slice record_baskets_of_prefix(struct record_key *k, uint64_t customer_id);
 struct slice record_baskets_of_key(struct record_key *k, uint64_t customer_id, uint64_t id);
-
 struct slice record_replay_key(struct record_key *k, const uint8_t digest[RECORD_DIGEST_LEN]);
+/* Absent where the kid is empty or longer than RECORD_KID_MAX. */
+struct slice record_token_key_key(struct record_key *k, struct slice kid);
 
 /* Takes a key apart; false where it is none of the kind. */
 bool record_owner_key_read(struct slice key, uint64_t *customer_id, uint64_t *created_s,
@@ -211,6 +213,27 @@ struct replay_record {
 	struct slice fields, body;      /* whole lines; bytes */
 };
 
+#define RECORD_KID_MAX      64          /* bytes of a key's name (jwt.h) */
+#define RECORD_POINT_LEN    65          /* of P-256 */
+#define RECORD_SCALAR_LEN   60          /* its private key, sealed */
+#define RECORD_SEED_LEN     32
+
+enum token_alg { TOKEN_HS256, TOKEN_ES256, TOKEN_ALGS };
+
+/* A key that signs tokens, or did (token.h). What it signs with does not stand here in the
+ * clear: a private key is sealed (seal.h), and a secret is made of its seed and of the
+ * Session-Id secret. */
+struct token_key_record {
+	uint64_t created_s;
+	uint64_t signs_s;               /* from then on it signs */
+	uint64_t until_s;               /* so long it verifies; RECORD_NEVER: it has no successor */
+	uint32_t life_s;                /* of the longest-lived token that it signed */
+	uint8_t alg;                    /* enum token_alg */
+	struct slice kid;
+	struct slice public;            /* ES256: the point */
+	struct slice secret;            /* ES256: the sealed scalar; HS256: the seed */
+};
+
 bool record_session_write(struct buf *out, const struct session_record *r);
 bool record_session_read(struct slice in, struct session_record *r);
 bool record_customer_write(struct buf *out, const struct customer_record *r);
@@ -233,6 +256,9 @@ size_t record_basket_bytes(const struct basket *b);
 
 bool record_replay_write(struct buf *out, const struct replay_record *r);
 bool record_replay_read(struct slice in, struct replay_record *r);
+
+bool record_token_key_write(struct buf *out, const struct token_key_record *r);
+bool record_token_key_read(struct slice in, struct token_key_record *r);
 
 /* A number alone: meta values, and the id under a login. */
 void record_number_write(struct buf *out, uint64_t n);

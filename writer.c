@@ -362,7 +362,7 @@ static bool ask(struct writer *w, const struct work *work)
 	}
 	if (p == NULL && (p = park(w, work)) == NULL) {
 		put_failure(w, work, HTTP_TOO_MANY_REQUESTS,
-		            "Too many passwords are being checked: try again.");
+		            "Too many logins and tokens are waiting: try again.");
 		return false;
 	}
 	memcpy(p->questions[p->asked], question.ptr, question.len);
@@ -548,7 +548,7 @@ static void refuse_failed(struct writer *w)
 
 	while (answers_have_room(w) && take_parked(w, PARKED_FAILED, &work)) {
 		put_failure(w, &work, HTTP_SERVICE_UNAVAILABLE,
-		            "The password could not be checked: try again.");
+		            "A password or a key could not be used: try again.");
 		parked_free(w, work.parked);
 	}
 }
@@ -762,6 +762,8 @@ static void sweep(struct writer *w, uint64_t keep_s)
 			                       &seen);
 		if (status == KV_OK)
 			status = clock_keep(&w->clock, kv, seen > 0 ? KEEP_BUSY_S : keep_s);
+		if (status == KV_OK)
+			status = token_sweep(kv, clock_now_s(&w->clock));
 		if (status == KV_OK)
 			status = kv_commit(kv);
 		else

@@ -72,6 +72,20 @@ static void try_client(struct slice in)
 	require(!record_client_read(require_front(in, &out), &r));
 }
 
+static void try_token_key(struct slice in)
+{
+	struct token_key_record r;
+	struct buf out = BUF(bytes);
+
+	if (!record_token_key_read(in, &r))
+		return;
+	require_inside(in, r.kid);
+	require_inside(in, r.secret);
+	require(r.kid.len > 0 && r.kid.len <= RECORD_KID_MAX && r.alg < TOKEN_ALGS);
+	require(record_token_key_write(&out, &r));
+	require(!record_token_key_read(require_front(in, &out), &r));
+}
+
 static void try_keys(struct slice in)
 {
 	struct record_key k;
@@ -101,6 +115,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	try_session(in);
 	try_customer(in);
 	try_client(in);
+	try_token_key(in);
 	try_keys(in);
 	return 0;
 }

@@ -56,17 +56,22 @@ static struct slice sealed_hash(const char *password, uint64_t id)
 }
 
 /* Sends a question and waits for its answer. */
-static void ask(struct slice question)
+static void ask_kind(uint32_t kind, struct slice question)
 {
 	static uint32_t ticket;
-	const struct link_question out = { ++ticket, ASK_PASSWORD };
+	const struct link_question out = { ++ticket, kind };
 	struct link_question in;
 
 	assert_int_equal(link_send_question(link_end, &out, question), LINK_DONE);
 	assert_true(readable(link_end, PROCESS_WAIT_MS));
 	assert_int_equal(link_receive_question(link_end, &in, &answer), LINK_DONE);
 	assert_int_equal(in.ticket, ticket);
-	assert_int_equal(in.kind, ASK_PASSWORD);
+	assert_int_equal(in.kind, kind);
+}
+
+static void ask(struct slice question)
+{
+	ask_kind(ASK_PASSWORD, question);
 }
 
 static void ask_password(struct slice sealed, uint64_t id, const char *password,
@@ -155,6 +160,92 @@ static void test_maimed_questions(void **state)
 	}
 }
 
+/* A key of either algorithm, new each time; the private one opens with seal.key. */
+static void test_token_key(void **state)
+{
+	char kids[4][RECORD_KID_MAX];
+
+	(void)state;
+	for (uint8_t i = 0; i < 4; i++) {
+		uint8_t alg = i / 2, scalar[JWT_SCALAR_LEN], point[JWT_POINT_LEN];
+		struct token_key_record r;
+
+		ask_kind(ASK_TOKEN_KEY, slice_bytes(&alg, 1));
+		assert_true(record_token_key_read(buf_slice(&answer), &r));
+		assert_int_equal(r.alg, alg);
+		memcpy(kids[i], r.kid.ptr, r.kid.len);
+		if (i % 2 == 1)
+			assert_memory_not_equal(kids[i], kids[i - 1], r.kid.len);
+		if (alg != TOKEN_ES256)
+			continue;
+		assert_true(token_unseal(&r, seal_key, scalar));
+		assert_true(jwt_public_point(scalar, point));
+		assert_memory_equal(point, r.public.ptr, sizeof point);
+	}
+}
+
+/* What a key signs, it verifies; nothing else. */
+static void test_signature_and_verdict(void **state)
+{
+	static char key_bytes[CALL_ANSWER_MAX], bytes[CALL_QUESTION_MAX];
+	uint8_t alg = TOKEN_ES256, digest[JWT_DIGEST_LEN] = { 7 }, signature[JWT_ES256_LEN];
+	struct token_key_record r;
+	struct buf question = BUF(bytes);
+	struct jwt_key key;
+	size_t len;
+
+	(void)state;
+	ask_kind(ASK_TOKEN_KEY, slice_bytes(&alg, 1));
+	memcpy(key_bytes, answer_bytes, len = answer.len);
+	assert_true(record_token_key_read((struct slice){ key_bytes, len }, &r));
+	call_signature_question_write(&question, digest, &r);
+	ask_kind(ASK_SIGNATURE, buf_slice(&question));
+	assert_int_equal(answer.len, JWT_ES256_LEN);
+	memcpy(signature, answer_bytes, sizeof signature);
+	token_public(&r, &key);
+	for (int i = 0; i < 3; i++) {
+		question.len = 0;
+		digest[1] ^= i == 1;            /* good, another digest, a signature that is cut */
+		call_verdict_question_write(&question, &key, digest,
+		                            slice_bytes(signature, i == 2 ? 63 : 64));
+		ask_kind(ASK_VERDICT, buf_slice(&question));
+		assert_int_equal(answer.len, 1);
+		assert_int_equal(answer_bytes[0], i == 0);
+		digest[1] ^= i == 1;
+	}
+}
+
+/* Nothing is signed, and no verdict is good. */
+static void test_maimed_token_questions(void **state)
+{
+	static char record[TOKEN_RECORD_MAX], bytes[CALL_QUESTION_MAX];
+	static const uint8_t digest[JWT_DIGEST_LEN], random[TOKEN_RANDOM_LEN] = { 1 };
+	static const uint8_t other_key[SEAL_KEY_LEN] = { 9 };
+	struct buf made = BUF(record), question = BUF(bytes);
+	struct token_key_record r;
+
+	(void)state;
+	ask_kind(ASK_TOKEN_KEY, SLICE(""));
+	assert_int_equal(answer.len, 0);
+	ask_kind(ASK_TOKEN_KEY, SLICE("\2"));
+	assert_int_equal(answer.len, 0);
+	ask_kind(ASK_TOKEN_KEY, SLICE("\1\1"));
+	assert_int_equal(answer.len, 0);
+	ask_kind(ASK_SIGNATURE, SLICE(""));
+	assert_int_equal(answer.len, 0);
+	assert_true(token_generate(&made, TOKEN_ES256, other_key, random));     /* another's seal */
+	assert_true(record_token_key_read(buf_slice(&made), &r));
+	call_signature_question_write(&question, digest, &r);
+	ask_kind(ASK_SIGNATURE, buf_slice(&question));
+	assert_int_equal(answer.len, 0);
+	ask_kind(ASK_SIGNATURE, slice_skip(buf_slice(&question), 1));
+	assert_int_equal(answer.len, 0);
+	ask_kind(ASK_VERDICT, SLICE(""));
+	assert_true(slice_eq(buf_slice(&answer), SLICE("\0")));
+	ask_kind(99, SLICE("?"));
+	assert_int_equal(answer.len, 0);
+}
+
 /* The writer's death is not the hasher's: it serves the next. */
 static void test_next_writer(void **state)
 {
@@ -213,6 +304,9 @@ int main(void)
 		SERVING(test_verdicts),
 		SERVING(test_new_hash),
 		SERVING(test_maimed_questions),
+		SERVING(test_token_key),
+		SERVING(test_signature_and_verdict),
+		SERVING(test_maimed_token_questions),
 		SERVING(test_next_writer),
 		cmocka_unit_test(test_drain),
 		cmocka_unit_test(test_no_seal_key),

@@ -89,10 +89,19 @@ static const struct basket baskets[] = {
 	  } },
 };
 
+static const struct token_key_record token_keys[] = {
+	{ .kid = TEXT("k"), .secret = MANY(RECORD_SEED_LEN) },
+	{ 1, 0x1122334455667788, 3, 1800, TOKEN_ES256, TEXT("kid"), MANY(RECORD_POINT_LEN),
+	  MANY(RECORD_SCALAR_LEN) },
+	{ UINT64_MAX, UINT64_MAX, RECORD_NEVER, UINT32_MAX, TOKEN_HS256, MANY(RECORD_KID_MAX),
+	  TEXT(""), MANY(RECORD_SEED_LEN) },
+};
+
 #define SAMPLES 3       /* of each kind */
 
 static const char kinds[] = {
 	RECORD_SESSION, RECORD_CUSTOMER, RECORD_CLIENT, RECORD_PRODUCT, RECORD_BASKET,
+	RECORD_TOKEN_KEY,
 };
 
 static bool write_sample(struct buf *out, char kind, size_t i)
@@ -105,6 +114,8 @@ static bool write_sample(struct buf *out, char kind, size_t i)
 		return record_product_write(out, &products[i]);
 	if (kind == RECORD_BASKET)
 		return record_basket_write(out, &baskets[i]);
+	if (kind == RECORD_TOKEN_KEY)
+		return record_token_key_write(out, &token_keys[i]);
 	return record_client_write(out, &clients[i]);
 }
 
@@ -114,8 +125,11 @@ static bool reads(char kind, struct slice in)
 	struct customer_record customer;
 	struct client_record client;
 	struct product_record product;
+	struct token_key_record token_key;
 	static struct basket basket;
 
+	if (kind == RECORD_TOKEN_KEY)
+		return record_token_key_read(in, &token_key);
 	if (kind == RECORD_SESSION)
 		return record_session_read(in, &session);
 	if (kind == RECORD_PRODUCT)
@@ -256,6 +270,69 @@ static void test_product_round_trip(void **state)
 		assert_string(in, got.currency, want->currency);
 		assert_string(in, got.stockrecord, want->stockrecord);
 		assert_string(in, got.options, want->options);
+	}
+}
+
+static void test_token_key_round_trip(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(token_keys); i++) {
+		const struct token_key_record *want = &token_keys[i];
+		struct token_key_record got;
+		char bytes[RECORD_VALUE_MAX];
+		struct buf out = BUF(bytes);
+		struct slice in;
+
+		assert_true(record_token_key_write(&out, want));
+		in = guarded(buf_slice(&out));
+		assert_true(record_token_key_read(in, &got));
+		assert_int_equal(got.created_s, want->created_s);
+		assert_int_equal(got.signs_s, want->signs_s);
+		assert_int_equal(got.until_s, want->until_s);
+		assert_int_equal(got.life_s, want->life_s);
+		assert_int_equal(got.alg, want->alg);
+		assert_string(in, got.kid, want->kid);
+		assert_string(in, got.public, want->public);
+		assert_string(in, got.secret, want->secret);
+	}
+}
+
+static void test_token_keys_that_cannot_be(void **state)
+{
+	const struct {
+		const char *name;
+		struct token_key_record r;
+	} cases[] = {
+		{ "no kid", { .kid = TEXT(""), .secret = MANY(RECORD_SEED_LEN) } },
+		{ "kid too long", { .kid = MANY(RECORD_KID_MAX + 1),
+		                    .secret = MANY(RECORD_SEED_LEN) } },
+		{ "no algorithm", { .alg = TOKEN_ALGS, .kid = TEXT("k"),
+		                    .secret = MANY(RECORD_SEED_LEN) } },
+		{ "algorithm 255", { .alg = 255, .kid = TEXT("k"), .secret =
+		  MANY(RECORD_SEED_LEN) } },
+		{ "no seed", { .kid = TEXT("k") } },
+		{ "short seed", { .kid = TEXT("k"), .secret = MANY(RECORD_SEED_LEN - 1) } },
+		{ "HS256 with a point", { .kid = TEXT("k"), .secret = MANY(RECORD_SEED_LEN),
+		                          .public = MANY(RECORD_POINT_LEN) } },
+		{ "no point", { .alg = TOKEN_ES256, .kid = TEXT("k"),
+		                .secret = MANY(RECORD_SCALAR_LEN) } },
+		{ "long point", { .alg = TOKEN_ES256, .kid = TEXT("k"),
+		                  .secret = MANY(RECORD_SCALAR_LEN),
+		                  .public = MANY(RECORD_POINT_LEN + 1) } },
+		{ "a scalar in the clear", { .alg = TOKEN_ES256, .kid = TEXT("k"),
+		                             .secret = MANY(32),
+		                             .public = MANY(RECORD_POINT_LEN) } },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		char bytes[RECORD_VALUE_MAX];
+		struct buf out = BUF(bytes);
+
+		if (record_token_key_write(&out, &cases[i].r))
+			fail_msg("%s is written", cases[i].name);
+		if (reads(RECORD_TOKEN_KEY, guarded(buf_slice(&out))))
+			fail_msg("%s is read", cases[i].name);
 	}
 }
 
@@ -404,6 +481,11 @@ static void test_exact_bytes(void **state)
 		        "\x11\0\0\0" "\x12\0\0\0" "\1" "\0\0" "\3\0" "cap"
 		        "\x13\0\0\0\0\0\0\0" "\x14\0\0\0\0\0\0\0" "\5\0" "A cap"
 		        "\3\0" "EUR") },
+		{ "token key", RECORD_TOKEN_KEY,
+		  SLICE("T\1" "\1\0\0\0\0\0\0\0" "\x88\x77\x66\x55\x44\x33\x22\x11"
+		        "\3\0\0\0\0\0\0\0" "\x08\7\0\0" "\1" "\3\0" "kid"
+		        "\x41\0" "mmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmm"
+		        "\x3c\0" "mmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmm") },
 	};
 
 	(void)state;
@@ -775,6 +857,7 @@ static void test_key_bytes(void **state)
 	assert_true(slice_eq(record_product_key(&k, SLICE("12")), SLICE("P\2" "12")));
 	assert_true(slice_eq(record_product_key(&k, SLICE("012")), SLICE("P\x80" "012")));
 	assert_true(slice_eq(record_product_key(&k, SLICE("cap-1")), SLICE("P\x80" "cap-1")));
+	assert_true(slice_eq(record_token_key_key(&k, SLICE("kid")), SLICE("Tkid")));
 	assert_true(slice_eq(record_basket_key(&k, 258), SLICE("B\0\0\0\0\0\0\1\2")));
 	assert_true(slice_eq(record_baskets_of_prefix(&k, 258), SLICE("A\0\0\0\0\0\0\1\2")));
 	assert_true(slice_eq(record_baskets_of_key(&k, 258, 3),
@@ -805,6 +888,12 @@ static void test_keys_that_cannot_be(void **state)
 	assert_false(slice_given(record_product_key(&k, (struct slice)MANY(sizeof many))));
 	assert_int_equal(record_product_key(&k, (struct slice)MANY(RECORD_PRODUCT_ID_MAX)).len,
 	                 RECORD_PRODUCT_ID_MAX + 2);
+	assert_false(slice_given(record_token_key_key(&k, (struct slice){ 0 })));
+	assert_false(slice_given(record_token_key_key(&k, SLICE(""))));
+	assert_false(slice_given(
+		record_token_key_key(&k, (struct slice)MANY(RECORD_KID_MAX + 1))));
+	assert_int_equal(record_token_key_key(&k, (struct slice)MANY(RECORD_KID_MAX)).len,
+	                 RECORD_KID_MAX + 1);
 	assert_false(slice_given(record_sweep_key(&k, 1, (struct slice)MANY(RECORD_KEY_MAX - 8))));
 	assert_int_equal(record_sweep_key(&k, 1, (struct slice)MANY(RECORD_KEY_MAX - 9)).len,
 	                 RECORD_KEY_MAX);
@@ -940,6 +1029,8 @@ int main(void)
 		cmocka_unit_test(test_customer_round_trip),
 		cmocka_unit_test(test_client_round_trip),
 		cmocka_unit_test(test_product_round_trip),
+		cmocka_unit_test(test_token_key_round_trip),
+		cmocka_unit_test(test_token_keys_that_cannot_be),
 		cmocka_unit_test(test_basket_round_trip),
 		cmocka_unit_test(test_basket_of_many_lines),
 		cmocka_unit_test(test_exact_bytes),
