@@ -9,7 +9,7 @@ MODULES := bytes memory log life address proxy throttle config json http sid sig
            openapi resolve route \
            link seccomp writer hasher server systemd listener supervisor \
            print feed sorter command command_key command_customer command_product \
-           command_session command_store main
+           command_session command_token command_store main
 
 VERSION  := $(shell cat VERSION)
 COMMIT   := $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)

@@ -59,6 +59,7 @@ static const struct {
 	[OPTION_CUSTOMER]       = { "customer", "LOGIN", "those of this customer" },
 	[OPTION_ALL]            = { "all", NULL, "those of everybody" },
 	[OPTION_UPGRADE]        = { "upgrade", NULL, "write old records in the newest version" },
+	[OPTION_ALG]            = { "alg", "ALG", "HS256 or ES256; without: as token_alg" },
 	[OPTION_CONFIG]         = { "config", "FILE", "settings; else /etc/sidecart.conf" },
 	[OPTION_HELP]           = { "help", NULL, "this text" },
 	[OPTION_VERSION]        = { "version", NULL, "version, libraries, features" },

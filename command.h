@@ -37,6 +37,7 @@ enum command_option {
 	OPTION_CUSTOMER,
 	OPTION_ALL,
 	OPTION_UPGRADE,
+	OPTION_ALG,
 	OPTION_CONFIG,          /* from here on: of every command */
 	OPTION_HELP,
 	OPTION_VERSION,
@@ -183,6 +184,12 @@ int command_product_import(struct command_line *l);
 int command_product_list(struct command_line *l);
 int command_product_show(struct command_line *l);
 int command_product_delete(struct command_line *l);
+
+/* command_token.c */
+int command_token_keys(struct command_line *l);
+int command_token_rotate(struct command_line *l);
+int command_token_revoke(struct command_line *l);
+int command_token_verify(struct command_line *l);
 
 /* command_store.c */
 int command_check(struct command_line *l);

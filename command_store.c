@@ -13,6 +13,7 @@
 #include "print.h"
 #include "product.h"
 #include "secret.h"
+#include "token.h"
 
 #define SESSION_KEY_BYTES  (1 + RECORD_SESSION_KEY_LEN)
 #define CUSTOMER_KEY_BYTES (1 + 8)
@@ -367,6 +368,36 @@ static const char *check_replay(struct check *c, struct slice key, struct slice 
 	       "the list of what expires lacks it";
 }
 
+/* Whether an ES256 key's private one, unsealed, is the one of its point. */
+static bool is_pair(const struct check *c, const struct token_key_record *r)
+{
+	uint8_t scalar[JWT_SCALAR_LEN], point[JWT_POINT_LEN];
+	bool pair = token_unseal(r, c->seal_key, scalar) && jwt_public_point(scalar, point) &&
+	            slice_eq(r->public, slice_bytes(point, sizeof point));
+
+	explicit_bzero(scalar, sizeof scalar);
+	return pair;
+}
+
+static const char *check_token_key(struct check *c, struct slice key, struct slice value)
+{
+	struct token_key_record r;
+	struct jwt_key public;
+
+	if (!record_token_key_read(value, &r))
+		return "cannot be decoded";
+	if (!slice_eq(r.kid, slice_skip(key, 1)))
+		return "stands under another kid";
+	if (r.alg != TOKEN_ES256)
+		return NULL;
+	token_public(&r, &public);
+	jwt_key_name(&public);
+	if (!slice_eq(r.kid, (struct slice){ public.kid, public.kid_len }))
+		return "its kid is not its thumbprint";
+	return !c->has_seal_key || is_pair(c, &r) ? NULL :
+	       "its private key is sealed with another seal.key";
+}
+
 static const char *check_meta(struct check *c, struct slice key, struct slice value)
 {
 	uint64_t n;
@@ -394,6 +425,7 @@ static const struct {
 	{ RECORD_BASKET,      "baskets",        check_basket },
 	{ RECORD_BASKETS_OF,  "basket_owners",  check_baskets_of },
 	{ RECORD_REPLAY,      "kept_answers",   check_replay },
+	{ RECORD_TOKEN_KEY,   "token_keys",     check_token_key },
 	{ RECORD_META,        "numbers",        check_meta },
 };
 /* clang-format on */

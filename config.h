@@ -83,6 +83,8 @@ struct config {
 	uint32_t basket_merge;          /* enum config_basket_merge */
 	uint32_t basket_cookie;         /* enum config_switch */
 	uint32_t price_source;          /* enum config_price_source */
+	uint32_t token_ttl_s, jwks_max_age_s;
+	uint32_t token_alg;             /* enum token_alg of record.h */
 	struct network trusted_proxies[CONFIG_NETWORKS_MAX];    /* `unix` is `::` alone */
 	uint32_t trusted_proxy_count;
 	uint32_t overload_status;       /* 429, 500, 502 or 503 */

@@ -8,7 +8,8 @@
  * The key decides the algorithm. There is no "none", and fields that bring a key with them
  * (jwk, jku, x5c, x5u) are not looked at.
  * Memory  struct jwt holds what was decoded; its signing input points into the token. Claims
- *         live in the JSON arena until the next json_parse(), which jwt_open() calls too.
+ *         live in the JSON arena until the next json_parse(), which jwt_open() calls too
+ *         (json_seed() first).
  * Source  RFC 7515 (JWS), 7517 (JWK), 7518 sections 3.2 to 3.4, 7519 (JWT), 7638 (thumbprint),
  *         8725 (what to refuse), 9068 section 4 (at+jwt); RFC 6979 for the nonce of ES256;
  *         RFC 8017 section 8.2.2 for RS256.

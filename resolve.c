@@ -542,3 +542,24 @@ enum call_result resolve_openapi(struct call *c)
 	buf_put(&c->response->body, (struct slice){ openapi_json, openapi_json_len });
 	return CALL_DONE;
 }
+
+/* A set without keys is kept by nobody: the first one signs as soon as it is there (J14). */
+enum call_result resolve_jwks(struct call *c)
+{
+	struct buf *fields = &c->response->fields;
+	size_t count;
+	enum kv_status status = token_put_jwks(c->kv, call_now_s(c), &c->response->body, &count);
+
+	if (status != KV_OK)
+		return call_store(c, status);
+	c->response->status = HTTP_OK;
+	http_field_lit(c->response, "Content-Type: application/jwk-set+json");
+	if (count == 0) {
+		http_field_lit(c->response, "Cache-Control: no-store");
+		return CALL_DONE;
+	}
+	buf_lit(fields, "Cache-Control: public, max-age=");
+	buf_uint(fields, c->config->jwks_max_age_s);
+	buf_lit(fields, "\r\n");
+	return CALL_DONE;
+}

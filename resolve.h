@@ -1,4 +1,4 @@
-/* resolve.h -- the native surface: /resolve, /session and what is below it, health, openapi.json.
+/* resolve.h -- the native surface: /resolve, /session and what is below it, health, documents.
  *
  * The verdict table of /resolve stands in resolve.c beside the code that applies it.
  */
@@ -16,6 +16,7 @@ enum call_result resolve_data_patch(struct call *c);
 enum call_result resolve_healthz(struct call *c);
 enum call_result resolve_readyz(struct call *c);
 enum call_result resolve_openapi(struct call *c);
+enum call_result resolve_jwks(struct call *c);
 
 /* The answer to a refused identity: on /resolve with X-Resolve-Error, elsewhere a problem. */
 enum call_result resolve_refuse(struct call *c, bool forward_auth);

@@ -60,6 +60,8 @@ static const struct route_path paths[] = {
 		{ READS,       READ,  resolve_readyz } } },
 	{ PATH("/openapi.json"), PUBLIC, ALLOW_READ, { 0 }, {
 		{ READS,       READ,  resolve_openapi } } },
+	{ PATH("/.well-known/jwks.json"), PUBLIC, ALLOW_READ, { 0 }, {
+		{ READS,       READ,  resolve_jwks } } },
 	{ PATH("/api/"), OSCAR, "GET, OPTIONS",
 	  { "Api Root", "GET:\nDisplay all available urls." }, {
 		{ READS,       READ,  oscar_root } } },

@@ -37,6 +37,12 @@ static struct slice bound(struct record_key *k, struct slice kid)
 	return record_token_key_key(k, kid);
 }
 
+/* A command line takes what begins with a hyphen for an option. */
+static bool is_good_name(struct slice kid)
+{
+	return kid.ptr[0] != '-';
+}
+
 static bool generate_es256(struct buf *record, const uint8_t *seal_key, const uint8_t *random)
 {
 	struct jwt_key key = { .alg = JWT_ES256, .len = JWT_POINT_LEN };
@@ -53,7 +59,7 @@ static bool generate_es256(struct buf *record, const uint8_t *seal_key, const ui
 	seal_close(&sealed, seal_key, random + JWT_SCALAR_LEN, bound(&k, r.kid),
 	           slice_bytes(random, JWT_SCALAR_LEN));
 	r.secret = buf_slice(&sealed);
-	return record_token_key_write(record, &r);
+	return is_good_name(r.kid) && record_token_key_write(record, &r);
 }
 
 bool token_generate(struct buf *record, enum token_alg alg, const uint8_t seal_key[SEAL_KEY_LEN],
@@ -68,7 +74,7 @@ bool token_generate(struct buf *record, enum token_alg alg, const uint8_t seal_k
 	buf_base64url(&kid, random + RECORD_SEED_LEN, SEED_KID_LEN, (SEED_KID_LEN * 8 + 5) / 6);
 	r.kid = buf_slice(&kid);
 	r.secret = slice_bytes(random, RECORD_SEED_LEN);
-	return record_token_key_write(record, &r);
+	return is_good_name(r.kid) && record_token_key_write(record, &r);
 }
 
 bool token_unseal(const struct token_key_record *r, const uint8_t seal_key[SEAL_KEY_LEN],

@@ -26,7 +26,7 @@ const char *token_alg_text(uint8_t alg);
 bool token_alg_parse(struct slice text, enum token_alg *alg);
 
 /* Makes a key, and writes its record without times. A third of a millisecond for ES256: the
- * work of hashers and commands. False (once in four thousand million): draw anew. */
+ * work of hashers and commands. False, now and then: draw anew. */
 bool token_generate(struct buf *record, enum token_alg alg, const uint8_t seal_key[SEAL_KEY_LEN],
                     const uint8_t random[TOKEN_RANDOM_LEN]);
 

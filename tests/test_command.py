@@ -127,7 +127,7 @@ def test_every_command_explains_itself():
     (["session", "revoke", "0" * 40, "--all"], "one of KEY"),
     (["session", "revoke", "--all", "--customer", "ada"], "one of KEY"),
     (["stat", "--watch"], "watch"),
-    (["token", "list"], "token: no such command"),
+    (["token", "list"], "usage: sidecart token COMMAND"),
     (["product", "show"], "a word is missing"),
     (["a", "b", "c", "d", "e"], "too many words"),
     (["serve", "--sesion_ttl=1d"], '"sesion_ttl" is no setting; did you mean session_ttl?'),

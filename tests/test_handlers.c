@@ -114,6 +114,18 @@ static void add_key(const char *name, const char *text, uint32_t scopes)
 	assert_int_equal(client_add(world.kv, slice_of(text), &r, &status), CLIENT_ADDED);
 }
 
+static void add_token_key(void)
+{
+	static const uint8_t random[TOKEN_RANDOM_LEN] = { 7 };
+	char bytes[TOKEN_RECORD_MAX];
+	struct buf record = BUF(bytes);
+	struct token_key_record r;
+
+	assert_true(token_generate(&record, TOKEN_ES256, world.seal_key, random));
+	assert_true(record_token_key_read(buf_slice(&record), &r));
+	assert_int_equal(token_add(world.kv, &r, START_S, 0), KV_OK);
+}
+
 static void world_open(void)
 {
 	static const uint8_t seed[16] = { 7 };
@@ -145,6 +157,7 @@ static void world_open(void)
 	add_key("app", "trusted-key", SCOPE_SHOP | SCOPE_TRUSTED);
 	add_key("sso", "login-key", SCOPE_TRUSTED | SCOPE_LOGIN);
 	add_key("shop", "shop-key", SCOPE_SHOP);
+	add_token_key();
 	assert_int_equal(kv_commit(world.kv), KV_OK);
 }
 
@@ -638,6 +651,9 @@ static void test_router(void **state)
 		{ "ready", "HEAD /readyz HTTP/1.1", NULL, 200, NULL, NULL, 0 },
 		{ "description", "OPTIONS /openapi.json HTTP/1.1|X-Api-Key: nonsense", NULL, 204,
 		  "Allow: GET, HEAD, OPTIONS\r\n", NULL, 0 },
+		{ "JWK set", "GET /.well-known/jwks.json HTTP/1.1|X-Api-Key: nonsense", NULL, 200,
+		  "Cache-Control: public, max-age=300\r\n\r\n{\"keys\":[{\"kty\":\"EC\",", "\"d\"",
+		  0 },
 	};
 
 	(void)state;

@@ -571,7 +571,7 @@ def test_oscarapi(shop, module_store):
 
 
 def test_health(shop):
-    for path in ("/healthz", "/readyz", "/openapi.json"):
+    for path in ("/healthz", "/readyz", "/openapi.json", "/.well-known/jwks.json"):
         ask(shop, (path, "get"), 200)
         ask(shop, (path, "get"), 431, {"X-Long": "x" * 9000})
 
