@@ -8,7 +8,9 @@
 #include <assert.h>
 
 #include "basket.h"
-#include "money.h"
+#include "log.h"
+
+#define NONE UINT32_MAX         /* no line */
 
 #define NEXT_BASKET "next_basket"
 #define NEXT_LINE   "next_line"
@@ -60,11 +62,12 @@ static enum kv_status put_counter(struct kv *kv, const char *counter, uint64_t n
 	return kv_put(kv, record_meta_key(&key, counter), buf_slice(&value));
 }
 
-static enum kv_status take_id(struct kv *kv, const char *counter, uint64_t *id)
+/* Gives `count` ids: `*id` and those behind it. */
+static enum kv_status take_ids(struct kv *kv, const char *counter, uint32_t count, uint64_t *id)
 {
 	enum kv_status status = peek_id(kv, counter, id);
 
-	return status == KV_OK ? put_counter(kv, counter, *id + 1) : status;
+	return status == KV_OK && count > 0 ? put_counter(kv, counter, *id + count) : status;
 }
 
 static enum kv_status lift_counter(struct kv *kv, const char *counter, uint64_t used)
@@ -74,7 +77,7 @@ static enum kv_status lift_counter(struct kv *kv, const char *counter, uint64_t 
 
 	if (status != KV_OK || next > used)
 		return status;
-	return put_counter(kv, counter, used + 1);
+	return used <= INT64_MAX ? put_counter(kv, counter, used + 1) : KV_IO;
 }
 
 enum kv_status basket_next_ids(struct kv *kv, struct basket_ids *next)
@@ -110,7 +113,7 @@ enum kv_status basket_make(struct kv *kv, struct basket *b, uint64_t customer_id
 	b->merged_us = b->submitted_us = 0;
 	b->expires_s = b->due_s = RECORD_NEVER;
 	b->line_count = b->option_count = 0;
-	return take_id(kv, NEXT_BASKET, &b->id);
+	return take_ids(kv, NEXT_BASKET, 1, &b->id);
 }
 
 /* Copies the record, so that its strings stay good over any put. */
@@ -176,19 +179,25 @@ static struct slice sweep_key(struct record_key *k, uint64_t id, uint64_t due_s)
 	return record_sweep_key(k, due_s, record_basket_key(&of, id));
 }
 
+/* A trace may be gone already. */
+static enum kv_status del_if_there(struct kv *kv, struct slice key)
+{
+	enum kv_status status = kv_del(kv, key);
+
+	return status == KV_NOT_FOUND ? KV_OK : status;
+}
+
 /* Has the sweep come by no later than the basket expires: invariant (3). */
 static enum kv_status file_due(struct kv *kv, struct basket *b)
 {
 	struct record_key key;
 	enum kv_status status = KV_OK;
 
-	if (b->due_s <= b->expires_s && b->due_s != RECORD_NEVER)
-		return KV_OK;
-	if (b->expires_s == b->due_s)
+	if (b->due_s <= b->expires_s)
 		return KV_OK;
 	if (b->due_s != RECORD_NEVER)
-		status = kv_del(kv, sweep_key(&key, b->id, b->due_s));
-	if (status != KV_OK && status != KV_NOT_FOUND)
+		status = del_if_there(kv, sweep_key(&key, b->id, b->due_s));
+	if (status != KV_OK)
 		return status;
 	b->due_s = b->expires_s;
 	return kv_put(kv, sweep_key(&key, b->id, b->due_s), SLICE(""));
@@ -238,14 +247,6 @@ enum kv_status basket_put(struct kv *kv, const struct config *config, struct bas
 	return status == KV_OK ? put_record(kv, b) : status;
 }
 
-/* A trace may be gone already. */
-static enum kv_status del_if_there(struct kv *kv, struct slice key)
-{
-	enum kv_status status = kv_del(kv, key);
-
-	return status == KV_NOT_FOUND ? KV_OK : status;
-}
-
 static enum kv_status remove_all(struct kv *kv, const struct basket *b)
 {
 	struct record_key key;
@@ -277,6 +278,8 @@ enum kv_status basket_sweep_one(struct kv *kv, struct slice key, uint64_t due_s,
 	if (!record_basket_key_read(key, &b.id))
 		return KV_IO;
 	status = basket_get(kv, b.id, 0, &b);
+	if (status == KV_IO)
+		log_event(LOG_ERROR, "basket_unreadable", "due=%llu", (unsigned long long)due_s);
 	if (status != KV_OK || b.due_s != due_s)
 		return del_if_there(kv, record_sweep_key(&entry, due_s, key));
 	if (b.expires_s <= now_s) {
@@ -342,157 +345,47 @@ static bool is_open(const struct basket *b)
 	return b->status == BASKET_OPEN || b->status == BASKET_SAVED;
 }
 
-static enum basket_error store_failed(struct basket_change *change, enum kv_status status)
+static uint32_t count_option(const struct basket_option *options, uint32_t count,
+                             const struct basket_option *o)
 {
-	change->status = status;
-	return BASKET_STORE;
+	uint32_t found = 0;
+
+	for (uint32_t i = 0; i < count; i++)
+		found += slice_eq(options[i].option, o->option) &&
+		         slice_eq(options[i].value, o->value);
+	return found;
 }
 
-static enum basket_error bounded(struct basket_change *change, enum basket_error error,
-                                 uint32_t bound)
+/* The same ones, each as often, in any order. */
+static bool same_options(const struct basket_option *a, const struct basket_option *b,
+                         uint32_t count)
 {
-	change->bound = bound;
-	return error;
-}
-
-static bool same_option(const struct basket_option *a, const struct basket_option *b)
-{
-	return slice_eq(a->option, b->option) && slice_eq(a->value, b->value);
-}
-
-/* The same options with the same values, in any order. */
-static bool same_options(const struct basket_option *a, uint32_t a_count,
-                         const struct basket_option *b, uint32_t b_count)
-{
-	if (a_count != b_count)
-		return false;
-	for (uint32_t i = 0; i < a_count; i++) {
-		uint32_t in_a = 0, in_b = 0;
-
-		for (uint32_t j = 0; j < a_count; j++) {
-			in_a += same_option(&a[i], &a[j]);
-			in_b += same_option(&a[i], &b[j]);
-		}
-		if (in_a != in_b)
+	for (uint32_t i = 0; i < count; i++)
+		if (count_option(a, count, &a[i]) != count_option(b, count, &a[i]))
 			return false;
-	}
 	return true;
 }
 
-/* Both by the price book, or both at the same price. */
-static bool same_price(const struct basket_line *a, const struct basket_line *b)
+static bool same_price(const struct basket_line *l, const struct basket_price *price)
 {
-	if (!a->priced || !b->priced)
-		return a->priced == b->priced;
-	return a->price_e4 == b->price_e4 && slice_eq(a->name, b->name) &&
-	       slice_eq(a->currency, b->currency);
+	if (price == NULL)
+		return !l->priced;
+	return l->priced && l->price_e4 == price->price_e4 && slice_eq(l->name, price->name) &&
+	       slice_eq(l->currency, price->currency);
 }
 
-static const struct basket_option *options_of(const struct basket *b,
-                                              const struct basket_line *line)
+/* The line that is equal to the item (basket.h); NONE where none is. */
+static uint32_t find_equal(const struct basket *b, const struct basket_item *item)
 {
-	return &b->options[line->first_option];
-}
-
-/* The line of `b` that is equal to `line` with `options`; line_count: none. */
-static uint32_t find_equal(const struct basket *b, const struct basket_line *line,
-                           const struct basket_option *options)
-{
-	uint32_t i;
-
-	for (i = 0; i < b->line_count; i++) {
+	for (uint32_t i = 0; i < b->line_count; i++) {
 		const struct basket_line *l = &b->lines[i];
 
-		if (slice_eq(l->product, line->product) && same_price(l, line) &&
-		    same_options(options_of(b, l), l->option_count, options, line->option_count))
-			break;
+		if (slice_eq(l->product, item->product) && same_price(l, item->price) &&
+		    l->option_count == item->option_count &&
+		    same_options(&b->options[l->first_option], item->options, l->option_count))
+			return i;
 	}
-	return i;
-}
-
-/* What is in the basket of a product, but for one line (line_count: for none). */
-static uint64_t quantity_of(const struct basket *b, struct slice product, uint32_t but)
-{
-	uint64_t quantity = 0;
-
-	for (uint32_t i = 0; i < b->line_count; i++)
-		if (i != but && slice_eq(b->lines[i].product, product))
-			quantity += b->lines[i].quantity;
-	return quantity;
-}
-
-static uint64_t quantity_of_all(const struct basket *b)
-{
-	uint64_t quantity = 0;
-
-	for (uint32_t i = 0; i < b->line_count; i++)
-		quantity += b->lines[i].quantity;
-	return quantity;
-}
-
-/* The basket's currency: that of its first line with a price. Absent: any will do. */
-static enum kv_status currency_of(struct kv *kv, const struct basket *b, struct slice *currency)
-{
-	*currency = (struct slice){ 0 };
-	for (uint32_t i = 0; i < b->line_count && !slice_given(*currency); i++) {
-		struct basket_line_price p;
-		enum kv_status status = basket_line_price(kv, &b->lines[i], &p);
-
-		if (status != KV_OK)
-			return status;
-		if (p.known)
-			*currency = p.currency;
-	}
-	return KV_OK;
-}
-
-/* How many of the product the price book lets one basket hold. A line at a given price is
- * bound by nothing there. */
-static enum basket_error judge_product(const struct basket *b, const struct basket_line *line,
-                                       struct basket_change *change, uint32_t *available)
-{
-	struct product_record product = { .currency = line->currency };
-	struct slice currency;
-	enum kv_status status = KV_OK;
-
-	*available = UINT32_MAX;
-	if (!line->priced) {
-		status = product_get(change->kv, line->product, &product);
-		if (status == KV_NOT_FOUND)
-			return BASKET_UNKNOWN_PRODUCT;
-		if (status != KV_OK)
-			return store_failed(change, status);
-		if (product.price_e4 < 0)
-			return BASKET_UNAVAILABLE;
-		*available = product_available(&product);
-	}
-	status = currency_of(change->kv, b, &currency);
-	if (status != KV_OK)
-		return store_failed(change, status);
-	if (slice_given(currency) && !slice_eq(currency, product.currency))
-		return BASKET_OTHER_CURRENCY;
-	return BASKET_OK;
-}
-
-/* Judges that the basket, which holds `others` of the product beside the line, may have
- * `quantity` in it, where it had `before`. */
-static enum basket_error judge_quantity(const struct basket *b, const struct basket_line *line,
-                                        uint64_t others, uint64_t before, uint64_t quantity,
-                                        struct basket_change *change)
-{
-	uint64_t all = quantity_of_all(b) - before + quantity;
-	uint32_t available, bound = change->config->max_quantity;
-	enum basket_error error = judge_product(b, line, change, &available);
-
-	if (error != BASKET_OK)
-		return error;
-	if (all > bound)
-		return bounded(change, BASKET_OVER_QUANTITY, bound);
-	if (available == 0)
-		return BASKET_NO_STOCK;
-	if (others + quantity > available)
-		return bounded(change, BASKET_OVER_STOCK, available);
-	return BASKET_OK;
+	return NONE;
 }
 
 static bool is_text(struct slice s, size_t min, size_t max)
@@ -500,171 +393,314 @@ static bool is_text(struct slice s, size_t min, size_t max)
 	return s.len >= min && s.len <= max && slice_is_text(s);
 }
 
+static bool price_valid(const struct basket_price *p)
+{
+	return p->price_e4 >= 0 && p->price_e4 <= MONEY_PRICE_MAX_E4 && p->discount_cents >= 0 &&
+	       p->discount_cents <= MONEY_CENTS_MAX && is_text(p->name, 0, RECORD_TEXT_MAX) &&
+	       money_currency_valid(p->currency);
+}
+
 static bool item_valid(const struct basket_item *item)
 {
-	const struct basket_price *p = item->price;
-
-	if (!product_id_valid(item->product))
-		return false;
 	for (uint32_t i = 0; i < item->option_count; i++)
 		if (!is_text(item->options[i].option, 1, RECORD_OPTION_MAX) ||
 		    !is_text(item->options[i].value, 0, RECORD_OPTION_MAX))
 			return false;
-	return p == NULL || (is_text(p->name, 0, RECORD_TEXT_MAX) && p->price_e4 >= 0 &&
-	                     p->price_e4 <= MONEY_PRICE_MAX_E4 && p->discount_cents >= 0 &&
-	                     money_currency_valid(p->currency));
+	return item->price == NULL || price_valid(item->price);
 }
 
-static void take_price(struct basket_line *line, const struct basket_price *price)
+static enum basket_error store_failed(struct basket_change *change, enum kv_status status)
 {
-	line->priced = price != NULL;
-	line->price_e4 = price != NULL ? price->price_e4 : 0;
-	line->discount_cents = price != NULL ? price->discount_cents : 0;
-	line->name = price != NULL ? price->name : (struct slice){ 0 };
-	line->currency = price != NULL ? price->currency : (struct slice){ 0 };
+	change->status = status;
+	return BASKET_STORE;
 }
 
-static void touch(struct basket_line *line, uint64_t now_us)
+static enum basket_error over(struct basket_change *change, enum basket_error error,
+                              uint32_t bound)
 {
-	line->version++;
-	line->updated_us = now_us;
+	change->bound = bound;
+	return error;
 }
 
-/* Takes a line out, with its options: invariant (1). */
-static void drop_line(struct basket *b, uint32_t line)
+/* The quantity of all lines of a product; of all lines where `product` is absent. */
+static uint64_t quantity_of(const struct basket *b, struct slice product)
 {
-	const uint32_t first = b->lines[line].first_option, count = b->lines[line].option_count;
+	uint64_t quantity = 0;
 
-	memmove(&b->options[first], &b->options[first + count],
-	        (b->option_count - first - count) * sizeof b->options[0]);
-	b->option_count -= count;
-	memmove(&b->lines[line], &b->lines[line + 1],
-	        (b->line_count - line - 1) * sizeof b->lines[0]);
+	for (uint32_t i = 0; i < b->line_count; i++)
+		if (!slice_given(product) || slice_eq(b->lines[i].product, product))
+			quantity += b->lines[i].quantity;
+	return quantity;
+}
+
+/* Finds what an item is: `*r` without price where the price book does not have it and its own
+ * price makes up for that. */
+static enum basket_error find_product(struct slice product, bool priced,
+                                      struct basket_change *change, struct product_record *r)
+{
+	enum kv_status status = product_get(change->kv, product, r);
+
+	if (status == KV_OK)
+		return BASKET_OK;
+	if (status != KV_NOT_FOUND)
+		return store_failed(change, status);
+	if (!priced || !product_id_valid(product))
+		return BASKET_UNKNOWN_PRODUCT;
+	*r = (struct product_record){
+		.price_e4 = -1, .stock = UINT32_MAX, .max_quantity = UINT32_MAX,
+	};
+	return BASKET_OK;
+}
+
+/* Whether there may be `more` of a product. */
+static enum basket_error check_growth(const struct basket *b, struct slice product,
+                                      const struct product_record *r, uint64_t more,
+                                      struct basket_change *change)
+{
+	uint32_t available = product_available(r), most = change->config->max_quantity;
+
+	if (available == 0)
+		return BASKET_NO_STOCK;
+	if (available < UINT32_MAX && quantity_of(b, product) + more > available)
+		return over(change, BASKET_OVER_STOCK, available);
+	if (quantity_of(b, (struct slice){ 0 }) + more > most)
+		return over(change, BASKET_OVER_QUANTITY, most);
+	return BASKET_OK;
+}
+
+static enum kv_status line_currency(struct kv *kv, const struct basket_line *l,
+                                    struct slice *currency)
+{
+	struct product_record r;
+	enum kv_status status = KV_OK;
+
+	*currency = l->currency;
+	if (!l->priced) {
+		status = product_get(kv, l->product, &r);
+		*currency = status == KV_OK ? r.currency : (struct slice){ 0 };
+	}
+	return status == KV_NOT_FOUND ? KV_OK : status;
+}
+
+/* Whether `currency` is that of the first other line than `except` that has a known one. */
+static enum basket_error check_currency(const struct basket *b, uint32_t except,
+                                        struct slice currency, struct basket_change *change)
+{
+	for (uint32_t i = 0; i < b->line_count; i++) {
+		struct slice other;
+		enum kv_status status = line_currency(change->kv, &b->lines[i], &other);
+
+		if (status != KV_OK)
+			return store_failed(change, status);
+		if (i != except && other.len > 0)
+			return slice_eq(other, currency) ? BASKET_OK : BASKET_OTHER_CURRENCY;
+	}
+	return BASKET_OK;
+}
+
+static void touch(struct basket_line *l, const struct basket_change *change)
+{
+	l->version++;
+	l->updated_us = change->now_us;
+}
+
+static void add_discount(struct basket_line *l, int64_t cents)
+{
+	int64_t room = MONEY_CENTS_MAX - l->discount_cents;
+
+	l->discount_cents += cents < room ? cents : room;
+}
+
+static void remove_line(struct basket *b, uint32_t at)
+{
+	uint32_t first = b->lines[at].first_option, count = b->lines[at].option_count;
+
 	b->line_count--;
-	for (uint32_t i = line; i < b->line_count; i++)
+	b->option_count -= count;
+	memmove(&b->lines[at], &b->lines[at + 1], (b->line_count - at) * sizeof b->lines[0]);
+	memmove(&b->options[first], &b->options[first + count],
+	        (b->option_count - first) * sizeof b->options[0]);
+	for (uint32_t i = at; i < b->line_count; i++)
 		b->lines[i].first_option -= count;
 }
 
-/* Puts a line where its id belongs, with its options. There must be room. */
-static void insert_line(struct basket *b, const struct basket_line *line,
-                        const struct basket_option *options, uint32_t *at)
+/* Puts a line in its place by id; NONE where there is no room for it. */
+static uint32_t insert_line(struct basket *b, const struct basket_line *l,
+                            const struct basket_option *options, const struct config *config)
 {
-	uint32_t place = b->line_count, first = b->option_count;
+	uint32_t at = b->line_count, first, count = l->option_count;
 
-	while (place > 0 && b->lines[place - 1].id > line->id)
-		first = b->lines[--place].first_option;
-	memmove(&b->options[first + line->option_count], &b->options[first],
+	if (b->line_count >= config->max_lines || count > BASKET_OPTIONS_MAX - b->option_count)
+		return NONE;
+	while (at > 0 && b->lines[at - 1].id > l->id)
+		at--;
+	first = at < b->line_count ? b->lines[at].first_option : b->option_count;
+	memmove(&b->lines[at + 1], &b->lines[at], (b->line_count - at) * sizeof b->lines[0]);
+	memmove(&b->options[first + count], &b->options[first],
 	        (b->option_count - first) * sizeof b->options[0]);
-	memmove(&b->lines[place + 1], &b->lines[place],
-	        (b->line_count - place) * sizeof b->lines[0]);
-	memcpy(&b->options[first], options, line->option_count * sizeof options[0]);
-	b->lines[place] = *line;
-	b->lines[place].first_option = first;
+	if (count > 0)
+		memcpy(&b->options[first], options, count * sizeof b->options[0]);
+	b->lines[at] = *l;
+	b->lines[at].first_option = first;
 	b->line_count++;
-	b->option_count += line->option_count;
-	for (uint32_t i = place + 1; i < b->line_count; i++)
-		b->lines[i].first_option += line->option_count;
-	*at = place;
+	b->option_count += count;
+	for (uint32_t i = at + 1; i < b->line_count; i++)
+		b->lines[i].first_option += count;
+	if (record_basket_bytes(b) <= RECORD_BASKET_MAX)
+		return at;
+	remove_line(b, at);
+	return NONE;
 }
 
-static bool has_room(const struct basket *b, const struct config *config, uint32_t options)
+static void set_price(struct basket_line *l, const struct basket_price *price)
 {
-	return b->line_count < config->max_lines && b->line_count < BASKET_LINES_MAX &&
-	       options <= BASKET_OPTIONS_MAX - b->option_count;
+	l->priced = price != NULL;
+	l->price_e4 = price != NULL ? price->price_e4 : 0;
+	l->discount_cents = price != NULL ? price->discount_cents : 0;
+	l->name = price != NULL ? price->name : (struct slice){ 0 };
+	l->currency = price != NULL ? price->currency : (struct slice){ 0 };
 }
 
-/* Gives the new line and its options their ids. */
-static enum basket_error make_line(struct basket *b, struct basket_line *line,
-                                   const struct basket_item *item,
-                                   struct basket_change *change, uint32_t *at)
+/* The last line gets its ids, and those of its options. */
+static enum kv_status number_line(struct basket *b, uint32_t at, struct kv *kv)
 {
-	struct basket_option options[BASKET_OPTIONS_MAX];
-	enum kv_status status = take_id(change->kv, NEXT_LINE, &line->id);
+	struct basket_line *l = &b->lines[at];
+	uint64_t option_id;
+	enum kv_status status = take_ids(kv, NEXT_LINE, 1, &l->id);
 
-	for (uint32_t i = 0; i < item->option_count && status == KV_OK; i++) {
-		options[i] = item->options[i];
-		status = take_id(change->kv, NEXT_OPTION, &options[i].id);
+	if (status == KV_OK)
+		status = take_ids(kv, NEXT_OPTION, l->option_count, &option_id);
+	if (status != KV_OK) {
+		remove_line(b, at);
+		return status;
 	}
+	for (uint32_t i = 0; i < l->option_count; i++)
+		b->options[l->first_option + i].id = option_id + i;
+	return KV_OK;
+}
+
+static enum basket_error append_line(struct basket *b, const struct basket_item *item,
+                                     uint32_t quantity, struct basket_change *change,
+                                     uint32_t *line)
+{
+	struct basket_line l = {
+		.id = UINT64_MAX,       /* until it is known that there is room: at the end */
+		.created_us = change->now_us, .updated_us = change->now_us, .version = 1,
+		.quantity = quantity, .option_count = item->option_count, .product = item->product,
+	};
+	enum kv_status status;
+	uint32_t at;
+
+	set_price(&l, item->price);
+	at = insert_line(b, &l, item->options, change->config);
+	if (at == NONE)
+		return BASKET_TOO_MANY_LINES;
+	status = number_line(b, at, change->kv);
 	if (status != KV_OK)
 		return store_failed(change, status);
-	insert_line(b, line, options, at);
-	if (record_basket_bytes(b) <= RECORD_BASKET_MAX)
-		return BASKET_OK;
-	drop_line(b, *at);
-	return BASKET_TOO_MANY_LINES;
+	*line = at;
+	return BASKET_OK;
 }
 
-static enum basket_error add_line(struct basket *b, struct basket_line *line,
-                                  const struct basket_item *item, int64_t quantity,
-                                  struct basket_change *change, uint32_t *at)
+static enum basket_error lower_line(struct basket *b, uint32_t at, uint64_t by,
+                                    struct basket_change *change, uint32_t *line)
 {
-	uint64_t others = quantity_of(b, item->product, b->line_count);
-	enum basket_error error;
-
-	*at = UINT32_MAX;
-	if (quantity < 0)
+	if (at == NONE)
 		return BASKET_NEGATIVE;
-	error = judge_quantity(b, line, others, 0, (uint64_t)quantity, change);
+	if (by >= b->lines[at].quantity) {
+		remove_line(b, at);
+		return BASKET_OK;
+	}
+	b->lines[at].quantity -= (uint32_t)by;
+	touch(&b->lines[at], change);
+	*line = at;
+	return BASKET_OK;
+}
+
+/* Judges an item that `quantity` is to be added of, and which `at` is the line of. */
+static enum basket_error check_item(const struct basket *b, const struct basket_item *item,
+                                    uint64_t quantity, uint32_t at,
+                                    struct basket_change *change)
+{
+	struct product_record r;
+	enum basket_error error = find_product(item->product, item->price != NULL, change, &r);
+
 	if (error != BASKET_OK || quantity == 0)
 		return error;
-	if (!has_room(b, change->config, item->option_count))
-		return bounded(change, BASKET_TOO_MANY_LINES, change->config->max_lines);
-	line->quantity = (uint32_t)quantity;
-	line->created_us = line->updated_us = change->now_us;
-	return make_line(b, line, item, change, at);
+	if (item->price == NULL && r.price_e4 < 0)
+		return BASKET_UNAVAILABLE;
+	error = check_growth(b, item->product, &r, quantity, change);
+	if (error != BASKET_OK || at != NONE)
+		return error;
+	return check_currency(b, NONE, item->price != NULL ? item->price->currency : r.currency,
+	                      change);
 }
 
 enum basket_error basket_add(struct basket *b, const struct basket_item *item, int64_t quantity,
                              struct basket_change *change, uint32_t *line)
 {
-	struct basket_line wanted = {
-		.product = item->product, .option_count = item->option_count, .version = 1,
-	};
-	int64_t sum;
 	enum basket_error error;
+	uint32_t at;
 
-	*line = UINT32_MAX;
+	*line = NONE;
 	if (!is_open(b))
 		return BASKET_CLOSED;
 	if (!item_valid(item))
 		return BASKET_BAD_ITEM;
-	if (quantity > MONEY_QUANTITY_MAX || quantity < -(int64_t)MONEY_QUANTITY_MAX)
-		return bounded(change, BASKET_OVER_QUANTITY, change->config->max_quantity);
-	take_price(&wanted, item->price);
-	*line = find_equal(b, &wanted, item->options);
-	if (*line == b->line_count)
-		return add_line(b, &wanted, item, quantity, change, line);
-	sum = b->lines[*line].quantity + quantity;
-	error = basket_set_quantity(b, *line, sum > 0 ? (uint32_t)sum : 0, change);
-	if (error == BASKET_OK && sum > 0)
-		b->lines[*line].discount_cents += wanted.discount_cents;
-	else
-		*line = UINT32_MAX;
-	return error;
+	at = find_equal(b, item);
+	if (quantity < 0)
+		return lower_line(b, at, -(uint64_t)quantity, change, line);
+	error = check_item(b, item, (uint64_t)quantity, at, change);
+	if (error != BASKET_OK)
+		return error;
+	if (at == NONE)
+		return quantity == 0 ? BASKET_OK :
+		       append_line(b, item, (uint32_t)quantity, change, line);
+	*line = at;
+	if (quantity == 0)
+		return BASKET_OK;
+	b->lines[at].quantity += (uint32_t)quantity;
+	if (item->price != NULL)
+		add_discount(&b->lines[at], item->price->discount_cents);
+	touch(&b->lines[at], change);
+	return BASKET_OK;
+}
+
+/* Whether the line is there and may change. */
+static enum basket_error check_line(const struct basket *b, uint32_t line)
+{
+	if (line >= b->line_count)
+		return BASKET_UNKNOWN_LINE;
+	return is_open(b) ? BASKET_OK : BASKET_CLOSED;
 }
 
 enum basket_error basket_set_quantity(struct basket *b, uint32_t line, uint32_t quantity,
                                       struct basket_change *change)
 {
-	enum basket_error error;
-	uint32_t before;
+	enum basket_error error = check_line(b, line);
+	struct basket_line *l;
+	struct product_record r;
 
-	if (!is_open(b))
-		return BASKET_CLOSED;
-	if (line >= b->line_count)
-		return BASKET_UNKNOWN_LINE;
-	before = b->lines[line].quantity;
-	if (quantity > before) {
-		error = judge_quantity(b, &b->lines[line],
-		                       quantity_of(b, b->lines[line].product, line), before,
-		                       quantity, change);
-		if (error != BASKET_OK)
-			return error;
+	if (error != BASKET_OK)
+		return error;
+	l = &b->lines[line];
+	if (l->quantity == quantity)
+		return BASKET_OK;
+	if (quantity == 0) {
+		remove_line(b, line);
+		return BASKET_OK;
 	}
-	b->lines[line].quantity = quantity;
-	touch(&b->lines[line], change->now_us);
-	if (quantity == 0)
-		drop_line(b, line);
+	if (quantity > l->quantity) {
+		error = find_product(l->product, l->priced, change, &r);
+		if (error == BASKET_OK && !l->priced && r.price_e4 < 0)
+			error = BASKET_UNAVAILABLE;
+		if (error == BASKET_OK)
+			error = check_growth(b, l->product, &r, quantity - l->quantity, change);
+	}
+	if (error != BASKET_OK)
+		return error;
+	l->quantity = quantity;
+	touch(l, change);
 	return BASKET_OK;
 }
 
@@ -672,30 +708,41 @@ enum basket_error basket_set_price(struct basket *b, uint32_t line,
                                    const struct basket_price *price,
                                    struct basket_change *change)
 {
-	struct basket_item item = { .price = price };
+	enum basket_error error = check_line(b, line);
+	struct basket_line *l, before;
+	struct product_record r;
 
-	if (!is_open(b))
-		return BASKET_CLOSED;
-	if (line >= b->line_count)
-		return BASKET_UNKNOWN_LINE;
-	item.product = b->lines[line].product;
-	if (!item_valid(&item))
+	if (error != BASKET_OK)
+		return error;
+	l = &b->lines[line];
+	if (price != NULL && !price_valid(price))
 		return BASKET_BAD_ITEM;
-	take_price(&b->lines[line], price);
-	touch(&b->lines[line], change->now_us);
-	return BASKET_OK;
+	error = find_product(l->product, price != NULL, change, &r);
+	if (error == BASKET_OK && price == NULL && r.price_e4 < 0)
+		error = BASKET_UNAVAILABLE;
+	if (error == BASKET_OK)
+		error = check_currency(b, line, price != NULL ? price->currency : r.currency,
+		                       change);
+	if (error != BASKET_OK)
+		return error;
+	before = *l;
+	set_price(l, price);
+	touch(l, change);
+	if (record_basket_bytes(b) <= RECORD_BASKET_MAX)
+		return BASKET_OK;
+	*l = before;
+	return BASKET_TOO_MANY_LINES;
 }
 
 enum basket_error basket_set_option(struct basket *b, uint32_t line, uint32_t option,
                                     struct slice value, struct basket_change *change)
 {
+	enum basket_error error = check_line(b, line);
 	struct basket_line *l;
 	struct slice before;
 
-	if (!is_open(b))
-		return BASKET_CLOSED;
-	if (line >= b->line_count)
-		return BASKET_UNKNOWN_LINE;
+	if (error != BASKET_OK)
+		return error;
 	l = &b->lines[line];
 	if (option < l->first_option || option - l->first_option >= l->option_count)
 		return BASKET_UNKNOWN_LINE;
@@ -707,106 +754,117 @@ enum basket_error basket_set_option(struct basket *b, uint32_t line, uint32_t op
 		b->options[option].value = before;
 		return BASKET_TOO_MANY_LINES;
 	}
-	touch(l, change->now_us);
+	touch(l, change);
 	return BASKET_OK;
 }
 
 enum basket_error basket_remove(struct basket *b, uint32_t line, struct basket_change *change)
 {
-	return basket_set_quantity(b, line, 0, change);
+	enum basket_error error = check_line(b, line);
+
+	(void)change;
+	if (error == BASKET_OK)
+		remove_line(b, line);
+	return error;
 }
 
-static void leave_out(struct basket_left *left, struct slice product, uint64_t asked,
-                      uint32_t kept)
+/* How many more of a line's product `b` may hold. */
+static enum kv_status room_for(const struct basket *b, const struct basket_line *l,
+                               const struct basket_change *change, uint64_t *room)
+{
+	uint64_t most = change->config->max_quantity, all = quantity_of(b, (struct slice){ 0 });
+	struct product_record r;
+	enum kv_status status = product_get(change->kv, l->product, &r);
+
+	*room = all < most ? most - all : 0;
+	if (status == KV_OK && product_available(&r) < UINT32_MAX) {
+		uint64_t held = quantity_of(b, l->product), available = product_available(&r);
+		uint64_t left = held < available ? available - held : 0;
+
+		*room = left < *room ? left : *room;
+	}
+	return status == KV_NOT_FOUND ? KV_OK : status;
+}
+
+static void tell_left(struct basket_left *left, struct slice product, uint64_t asked,
+                      uint64_t kept)
 {
 	if (left->count < BASKET_LEFT_MAX) {
 		left->of[left->count].product = product;
 		left->of[left->count].asked = (uint32_t)asked;
-		left->of[left->count].kept = kept;
+		left->of[left->count].kept = (uint32_t)kept;
 	}
 	left->count++;
 }
 
-/* The most that fits of `asked` in a line that has `before`; never less than that. */
-static enum kv_status fit(const struct basket *into, const struct basket_line *line,
-                          uint32_t index, uint32_t before, uint64_t asked,
-                          struct basket_change *change, uint32_t *kept)
+/* A line that `into` has no equal of moves over, or as much of it as fits; `*kept` says how
+ * much that was. */
+static enum kv_status move_line(struct basket *into, const struct basket *from,
+                                const struct basket_line *l, struct basket_change *change,
+                                uint64_t *kept)
 {
-	uint64_t others = quantity_of(into, line->product, index);
-	uint64_t rest = quantity_of_all(into) - before, most = change->config->max_quantity;
-	uint32_t available;
-	enum basket_error error = judge_product(into, line, change, &available);
+	struct basket_line moved = *l;
+	struct slice currency;
+	enum basket_error error;
+	enum kv_status status;
 
-	*kept = before;
+	if (*kept == 0)
+		return KV_OK;
+	status = line_currency(change->kv, l, &currency);
+	if (status != KV_OK)
+		return status;
+	error = currency.len > 0 ? check_currency(into, NONE, currency, change) : BASKET_OK;
 	if (error == BASKET_STORE)
 		return change->status;
-	if (error != BASKET_OK)
-		return KV_OK;
-	most = most > rest ? most - rest : 0;
-	if (others + most > available)
-		most = available > others ? available - others : 0;
-	if (asked < most)
-		most = asked;
-	if (most > before)
-		*kept = (uint32_t)most;
+	moved.quantity = (uint32_t)*kept;
+	touch(&moved, change);
+	if (error != BASKET_OK ||
+	    insert_line(into, &moved, &from->options[l->first_option], change->config) == NONE)
+		*kept = 0;
 	return KV_OK;
 }
 
-/* Merges a line into its equal in `into`. */
-static enum kv_status merge_equal(struct basket *into, uint32_t at,
-                                  const struct basket_line *line,
-                                  struct basket_change *change, struct basket_left *left)
+/* The quantity that a line which has `have` should get, merged with one of `more`. */
+static uint64_t wanted(const struct config *config, uint64_t have, uint64_t more)
 {
-	struct basket_line *l = &into->lines[at];
-	uint64_t asked = l->quantity;
-	uint32_t kept;
-	enum kv_status status;
+	if (config->basket_merge == BASKET_MERGE_SUM)
+		return have + more;
+	return config->basket_merge == BASKET_MERGE_MAX && more > have ? more : have;
+}
 
-	if (change->config->basket_merge == BASKET_MERGE_SUM)
-		asked += line->quantity;
-	else if (change->config->basket_merge == BASKET_MERGE_MAX && line->quantity > asked)
-		asked = line->quantity;
-	if (asked == l->quantity)
-		return KV_OK;
-	status = fit(into, l, at, l->quantity, asked, change, &kept);
+static enum kv_status merge_line(struct basket *into, const struct basket *from,
+                                 const struct basket_line *l, struct basket_change *change,
+                                 struct basket_left *left)
+{
+	const struct basket_price price = {
+		l->price_e4, l->discount_cents, l->name, l->currency,
+	};
+	const struct basket_item item = {
+		l->product, &from->options[l->first_option], l->option_count,
+		l->priced ? &price : NULL,
+	};
+	uint32_t at = find_equal(into, &item);
+	uint64_t have = at != NONE ? into->lines[at].quantity : 0, room, more;
+	uint64_t want = at != NONE ? wanted(change->config, have, l->quantity) : l->quantity;
+	enum kv_status status = room_for(into, l, change, &room);
+
+	more = want - have < room ? want - have : room;
+	if (status == KV_OK && at == NONE)
+		status = move_line(into, from, l, change, &more);
 	if (status != KV_OK)
 		return status;
-	if (kept < asked)
-		leave_out(left, line->product, asked, kept);
-	if (kept > l->quantity) {
+	if (at != NONE && more > 0) {
+		struct basket_line *equal = &into->lines[at];
+
+		equal->quantity += (uint32_t)more;
 		if (change->config->basket_merge == BASKET_MERGE_SUM)
-			l->discount_cents += line->discount_cents;
-		l->quantity = kept;
-		touch(l, change->now_us);
+			add_discount(equal, l->discount_cents);
+		else
+			equal->discount_cents = l->discount_cents;
+		touch(equal, change);
 	}
-	return KV_OK;
-}
-
-/* Moves a line over with its id, price and options. */
-static enum kv_status merge_new(struct basket *into, const struct basket_line *line,
-                                const struct basket_option *options,
-                                struct basket_change *change, struct basket_left *left)
-{
-	uint32_t kept = 0, at;
-	struct basket_line moved = *line;
-	enum kv_status status;
-
-	status = fit(into, line, into->line_count, 0, line->quantity, change, &kept);
-	if (status != KV_OK)
-		return status;
-	if (kept > 0 && has_room(into, change->config, line->option_count)) {
-		moved.quantity = kept;
-		touch(&moved, change->now_us);
-		insert_line(into, &moved, options, &at);
-		if (record_basket_bytes(into) > RECORD_BASKET_MAX) {
-			drop_line(into, at);
-			kept = 0;
-		}
-	} else {
-		kept = 0;
-	}
-	if (kept < line->quantity)
-		leave_out(left, line->product, line->quantity, kept);
+	if (have + more < want)
+		tell_left(left, l->product, want, have + more);
 	return KV_OK;
 }
 
@@ -817,68 +875,60 @@ enum kv_status basket_merge(struct basket *into, struct basket *from,
 
 	assert(is_open(into) && is_open(from) && into->id != from->id);
 	left->count = 0;
-	for (uint32_t i = 0; i < from->line_count && status == KV_OK; i++) {
-		const struct basket_line *line = &from->lines[i];
-		const struct basket_option *options = options_of(from, line);
-		uint32_t at = find_equal(into, line, options);
-
-		if (at < into->line_count)
-			status = merge_equal(into, at, line, change, left);
-		else
-			status = merge_new(into, line, options, change, left);
-	}
+	for (uint32_t i = 0; i < from->line_count && status == KV_OK; i++)
+		status = merge_line(into, from, &from->lines[i], change, left);
 	if (status != KV_OK)
 		return status;
+	from->line_count = from->option_count = 0;
 	from->status = BASKET_MERGED;
 	from->merged_us = change->now_us;
-	from->line_count = from->option_count = 0;
 	return KV_OK;
 }
 
 enum kv_status basket_line_price(struct kv *kv, const struct basket_line *line,
                                  struct basket_line_price *p)
 {
-	struct product_record product = { .price_e4 = -1 };
-	enum kv_status status = product_get(kv, line->product, &product);
+	struct product_record r = { .price_e4 = -1 };
+	enum kv_status status = product_get(kv, line->product, &r);
 
+	*p = (struct basket_line_price){ .stockrecord = line->product };
 	if (status != KV_OK && status != KV_NOT_FOUND)
 		return status;
-	*p = (struct basket_line_price){
-		.known = line->priced || (status == KV_OK && product.price_e4 >= 0),
-		.currency = line->priced ? line->currency : product.currency,
-		.name = line->priced && line->name.len > 0 ? line->name : product.name,
-		.unit_e4 = line->priced ? line->price_e4 : product.price_e4,
-		.tax_rate_e6 = product.tax_rate_e6,
-		.stockrecord = product.stockrecord.len > 0 ? product.stockrecord : line->product,
-	};
-	if (!p->known) {
-		p->unit_e4 = 0;
+	if (status == KV_OK && r.stockrecord.len > 0)
+		p->stockrecord = r.stockrecord;
+	p->known = line->priced || (status == KV_OK && r.price_e4 >= 0);
+	p->name = line->priced && line->name.len > 0 ? line->name : r.name;
+	p->currency = line->priced ? line->currency : r.currency;
+	p->tax_rate_e6 = r.tax_rate_e6;
+	if (!p->known)
 		return KV_OK;
-	}
+	p->unit_e4 = line->priced ? line->price_e4 : r.price_e4;
 	p->full_excl_cents = money_line_cents(p->unit_e4, line->quantity);
-	p->full_tax_cents = money_tax_cents(p->full_excl_cents, p->tax_rate_e6);
-	p->excl_cents = p->full_excl_cents > line->discount_cents ?
-	                p->full_excl_cents - line->discount_cents : 0;
+	if (p->full_excl_cents > line->discount_cents)
+		p->excl_cents = p->full_excl_cents - line->discount_cents;
 	p->tax_cents = money_tax_cents(p->excl_cents, p->tax_rate_e6);
+	p->full_tax_cents = money_tax_cents(p->full_excl_cents, p->tax_rate_e6);
 	return KV_OK;
 }
 
 enum kv_status basket_totals(struct kv *kv, const struct basket *b, struct basket_totals *t)
 {
-	*t = (struct basket_totals){ .tax_known = b->line_count > 0 };
-	for (uint32_t i = 0; i < b->line_count; i++) {
-		struct basket_line_price p;
-		enum kv_status status = basket_line_price(kv, &b->lines[i], &p);
+	struct basket_line_price p;
+	enum kv_status status = KV_OK;
 
-		if (status != KV_OK)
-			return status;
-		t->tax_known &= p.known;
-		if (p.known && !slice_given(t->currency))
+	*t = (struct basket_totals){ .tax_known = b->line_count > 0 };
+	for (uint32_t i = 0; i < b->line_count && status == KV_OK; i++) {
+		status = basket_line_price(kv, &b->lines[i], &p);
+		if (status == KV_OK && p.known && !slice_given(t->currency))
 			t->currency = p.currency;
+		if (status != KV_OK || !p.known || !slice_eq(p.currency, t->currency)) {
+			t->tax_known = false;
+			continue;
+		}
 		t->excl_cents += p.excl_cents;
 		t->tax_cents += p.tax_cents;
 		t->full_excl_cents += p.full_excl_cents;
 		t->full_tax_cents += p.full_tax_cents;
 	}
-	return KV_OK;
+	return status;
 }

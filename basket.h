@@ -1,10 +1,13 @@
 /* basket.h -- baskets: lines, limits, prices, merge. One basket is one record.
  *
- * The functions on `struct basket` change memory alone: load, change, and basket_put() at the
- * end, so that a check that fails has changed nothing. Who may do so is decided before, in one
- * place (session.h); here nobody is asked for.
- * Memory  strings of a loaded basket, and those handed to a change, point to where they came
- *         from (the store's map, the request): put before the next put, or they are gone.
+ * The functions on `struct basket` change memory alone (and the counters of ids): load,
+ * change, and basket_put() at the end; a check that fails has changed nothing. Who may do so
+ * is decided before, in one place (session.h); here nobody is asked for.
+ * One rule for 0: a line of quantity 0 is never stored. What lowers a line to 0 removes it,
+ * and 0 of a product that is not there adds nothing.
+ * Memory  a loaded basket owns its strings: it stays good whatever is put. Strings that are
+ *         handed to a change are borrowed until basket_put(), and as long as the basket in
+ *         memory is looked at.
  * Errors  enum basket_error for the caller's mistakes, enum kv_status for the store's.
  */
 #ifndef BASKET_H
@@ -27,8 +30,8 @@ enum basket_error {
 	BASKET_OTHER_CURRENCY,  /* not the currency of the lines that are there */
 	BASKET_NEGATIVE,        /* a quantity below 0 where none is there to lower */
 	BASKET_CLOSED,          /* its lines no longer change: not Open or Saved */
-	BASKET_UNKNOWN_LINE,
-	BASKET_BAD_ITEM,        /* a text, price or currency that no record can hold */
+	BASKET_UNKNOWN_LINE,    /* no such line, or no such option on it */
+	BASKET_BAD_ITEM,        /* a text, a price or a currency that no line can have */
 };
 
 /* What a change works with and finds. */
@@ -40,10 +43,11 @@ struct basket_change {
 	uint32_t bound;                 /* set with an error that has one */
 };
 
-/* A price that a trusted key gave along (price_source=client). */
+/* A price that a trusted key gave along (price_source=client). The product need not stand in
+ * the price book then: nothing bounds its stock, and there is no tax on it. */
 struct basket_price {
 	int64_t price_e4, discount_cents;
-	struct slice name, currency;
+	struct slice name, currency;    /* name: empty is the price book's */
 };
 
 /* What a line is asked to be. */
@@ -63,7 +67,11 @@ enum kv_status basket_make(struct kv *kv, struct basket *b, uint64_t customer_id
 enum kv_status basket_get(struct kv *kv, uint64_t id, uint64_t now_s, struct basket *b);
 
 /* Puts it, files its expiry and its place among the customer's; version and updated_us count
- * up where `changed`. KV_FULL also where it is larger than RECORD_BASKET_MAX. */
+ * up where `changed`. Each put renews: an Open or Saved basket lives for basket_ttl, without
+ * lines for empty_basket_ttl, as a Merged one does; Frozen and Submitted ones stay until an
+ * order system says otherwise. A guest's basket may have become a customer's, never a
+ * customer's another one's. KV_FULL also where it is larger than RECORD_BASKET_MAX; KV_IO for
+ * what record.h does not allow. */
 enum kv_status basket_put(struct kv *kv, const struct config *config, struct basket *b,
                           bool changed, uint64_t now_us);
 
@@ -73,15 +81,16 @@ enum kv_status basket_delete(struct kv *kv, uint64_t id);
 /* True where this use should move the expiry by a put: at most ten times per lifetime. */
 bool basket_renewal_due(const struct config *config, const struct basket *b, uint64_t now_s);
 
-/* What the sweep found of a basket that was due. */
+/* A basket that the sweep deleted: whoever refers to it should no longer. */
 struct basket_swept {
-	bool gone;                      /* it had expired, and was removed: */
+	bool gone;
 	uint64_t id, customer_id;
 	uint8_t guest[RECORD_SESSION_KEY_LEN];
 };
 
-/* One entry of the sweep's list: removes the basket under the record's key `key`, or files its
- * next look. */
+/* The sweep is at an entry that is due: `key` is the basket's, out of record_sweep_key_read(),
+ * `due_s` its time. Deletes the basket if it has expired, files it anew if it lives on, and
+ * removes an entry that leads nowhere. */
 enum kv_status basket_sweep_one(struct kv *kv, struct slice key, uint64_t due_s, uint64_t now_s,
                                 struct basket_swept *swept);
 
@@ -91,7 +100,9 @@ struct basket_ids {
 };
 enum kv_status basket_next_ids(struct kv *kv, struct basket_ids *next);
 
-/* Has the counters of ids go on behind these (an import brings ids along). */
+/* Sets the counters of ids past these, which were given elsewhere; each is at most INT64_MAX
+ * (KV_IO past it). Where all lines of a basket have ids already, basket_put() is all that an
+ * import needs: a new basket's due_s is RECORD_NEVER. */
 enum kv_status basket_reserve_ids(struct kv *kv, uint64_t basket, uint64_t line,
                                   uint64_t option);
 
@@ -101,10 +112,13 @@ enum kv_status basket_next_of(struct kv *kv, uint64_t customer_id, uint64_t *id)
 /* Steps through all baskets by id; start with `*id` 0. Expired ones are among them. */
 enum kv_status basket_next(struct kv *kv, uint64_t *id, struct basket *b);
 
-/* Adds `quantity` (it may be negative: the line is lowered, not below 0) to the line of the
- * same product and the same options, or makes a new one. Checked: the product is for sale,
- * the quantity of all its lines against stock and max_quantity, currency, number of lines.
- * A quantity of 0 on a new line is fine, as the original has it. `*line` is its index. */
+/* Adds `quantity` to the equal line, or makes a new one. Lines are equal that have the same
+ * product, the same options in any order, and both the price book's price or both the same
+ * given one (unit, name, currency); given discounts add up.
+ * Checked: the product is for sale, the quantity of all its lines against stock and
+ * max_quantity, currency, number of lines. A negative quantity lowers the line, not below 0,
+ * and is always allowed; 0 asks only for the product to be there. `*line` is the line's
+ * index, UINT32_MAX where none is left or made. */
 enum basket_error basket_add(struct basket *b, const struct basket_item *item, int64_t quantity,
                              struct basket_change *change, uint32_t *line);
 
@@ -112,10 +126,12 @@ enum basket_error basket_add(struct basket *b, const struct basket_item *item, i
  * allowed. 0 removes it. */
 enum basket_error basket_set_quantity(struct basket *b, uint32_t line, uint32_t quantity,
                                       struct basket_change *change);
+/* Sets the price of a line, discount included; NULL: the price book's again. */
 enum basket_error basket_set_price(struct basket *b, uint32_t line,
                                    const struct basket_price *price,
                                    struct basket_change *change);
-/* Changes what was chosen for one option of a line; two lines that become equal stay two. */
+/* Changes what was chosen for one option of a line (`option`: its index in b->options); two
+ * lines that become equal stay two. */
 enum basket_error basket_set_option(struct basket *b, uint32_t line, uint32_t option,
                                     struct slice value, struct basket_change *change);
 enum basket_error basket_remove(struct basket *b, uint32_t line, struct basket_change *change);
@@ -123,24 +139,31 @@ enum basket_error basket_remove(struct basket *b, uint32_t line, struct basket_c
 /* The index of a line by its id; false: none. */
 bool basket_find_line(const struct basket *b, uint64_t id, uint32_t *line);
 
-/* What a merge left out: asked and kept quantity per line, in the order of `from`'s lines. */
+/* What a merge left out: per line, in the order of `from`'s, the quantity that it should have
+ * got and the one that it has. */
 #define BASKET_LEFT_MAX 32
 struct basket_left {
-	struct { struct slice product; uint32_t asked, kept; } of[BASKET_LEFT_MAX];
+	struct {
+		struct slice product;           /* points to where from's strings do */
+		uint32_t asked, kept;
+	} of[BASKET_LEFT_MAX];
 	uint32_t count;                 /* of all that was left out: may be more than the table */
 };
 
-/* Merges the lines of `from` into `into` by the setting basket_merge: `sum` adds quantities of
- * equal lines (same product, same options), `max` takes the larger, `keep` leaves into's. Other
- * lines move over with their options, prices and ids. Stock, max_quantity and max_lines hold:
- * what does not fit is left out and told. Both are changed in memory; `from` ends empty as
- * BASKET_MERGED: the caller puts both. */
+/* Merges the lines of `from` into `into`, both Open or Saved, by the setting basket_merge: `sum`
+ * adds quantities of equal lines, `max` takes the larger, `keep` leaves into's. Other lines
+ * move over with their options, prices and ids. Stock, max_quantity, max_lines and the currency
+ * hold: what does not fit is left out and told; a line whose product is no longer in the price
+ * book moves as it is. Both are changed in memory; `from` ends empty as BASKET_MERGED: the
+ * caller puts both, in any order, while both are there. After a failure of the store neither is
+ * to be put. */
 enum kv_status basket_merge(struct basket *into, struct basket *from,
                             struct basket_change *change, struct basket_left *left);
 
-/* What a line costs now. */
+/* What a line costs now. Strings point into the line or into the store: good until the next
+ * put. */
 struct basket_line_price {
-	bool known;                     /* false: the price book no longer has the product */
+	bool known;             /* false: there is no price for it; the amounts are 0 */
 	struct slice currency, name;
 	int64_t unit_e4;
 	uint32_t tax_rate_e6;
@@ -151,12 +174,14 @@ struct basket_line_price {
 
 struct basket_totals {
 	bool tax_known;                 /* there are lines, and every price is known */
-	struct slice currency;          /* absent where there is no line */
+	struct slice currency;          /* absent where no price is known */
 	int64_t excl_cents, tax_cents, full_excl_cents, full_tax_cents;
 };
 
 enum kv_status basket_line_price(struct kv *kv, const struct basket_line *line,
                                  struct basket_line_price *p);
+/* A line whose price is unknown, or by now in another currency than the first's, counts as
+ * unknown and is left out of the sums. */
 enum kv_status basket_totals(struct kv *kv, const struct basket *b, struct basket_totals *t);
 
 /* "Open", "Saved", ... and back; false for another word. */

@@ -163,12 +163,9 @@ static bool add(struct pile *p, uint8_t product, uint8_t variant, int64_t quanti
 		quantity += p->lines[i].quantity;
 		return set(p, i, quantity > 0 ? (uint32_t)quantity : 0);
 	}
-	if (quantity < 0 || model.stock[product] == 0 || (uint32_t)quantity > most(p, product, 0) ||
-	    sum(p, product) + quantity > model.stock[product] || sum(p, -1) + quantity > QUANTITY)
-		return false;
-	if (quantity == 0)
-		return true;
-	if (p->count == LINES)
+	if (quantity <= 0)
+		return quantity == 0;
+	if ((uint32_t)quantity > most(p, product, 0) || p->count == LINES)
 		return false;
 	line.id = model.next_line++;
 	line.quantity = (uint32_t)quantity;

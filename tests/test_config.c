@@ -28,6 +28,13 @@ static const struct {
 	{ "session_ttl", "1500000ms", offsetof(struct config, session_ttl_s), 1500 },
 	{ "session_max", "3650d", offsetof(struct config, session_max_s), 315360000 },
 	{ "max_sessions_per_customer", "0", offsetof(struct config, max_sessions_per_customer), 0 },
+	{ "basket_ttl", "0s", offsetof(struct config, basket_ttl_s), 0 },
+	{ "basket_ttl", "180d", offsetof(struct config, basket_ttl_s), 15552000 },
+	{ "empty_basket_ttl", "1s", offsetof(struct config, empty_basket_ttl_s), 1 },
+	{ "max_lines", "1000", offsetof(struct config, max_lines), 1000 },
+	{ "max_quantity", "1000000", offsetof(struct config, max_quantity), 1000000 },
+	{ "basket_merge", "keep", offsetof(struct config, basket_merge), BASKET_MERGE_KEEP },
+	{ "basket_merge", "max", offsetof(struct config, basket_merge), BASKET_MERGE_MAX },
 	{ "password_iterations", "1000", offsetof(struct config, password_iterations), 1000 },
 	{ "overload_status", "429", offsetof(struct config, overload_status), 429 },
 	{ "log_level", "debug", offsetof(struct config, log_level), LOG_DEBUG },
@@ -99,6 +106,15 @@ static const struct {
 	{ "map_size", "16385G", NULL },
 	{ "header_timeout", "5", NULL },
 	{ "header_timeout", "9ms", NULL },
+	{ "basket_ttl", "1", NULL },
+	{ "empty_basket_ttl", "0", NULL },
+	{ "empty_basket_ttl", "500ms", NULL },
+	{ "max_lines", "0", "here: max_lines: \"0\" is no number (1 to 1000, such as 500)" },
+	{ "max_lines", "1001", NULL },
+	{ "max_quantity", "0", NULL },
+	{ "max_quantity", "1000001", NULL },
+	{ "max_quantity", "-1", NULL },
+	{ "basket_merge", "add", "here: basket_merge: \"add\" is none of sum, max, keep" },
 	{ "password_iterations", "999", NULL },
 	{ "password_iterations", "2000001", NULL },
 	{ "gateway", "yes", "here: gateway: \"yes\" is none of off, on" },
@@ -236,6 +252,11 @@ static void has_the_documented_defaults(void **state)
 	assert_int_equal(config.session_ttl_s, 14 * 86400);
 	assert_int_equal(config.session_max_s, 90 * 86400);
 	assert_int_equal(config.max_sessions_per_customer, 50);
+	assert_int_equal(config.basket_ttl_s, 0);
+	assert_int_equal(config.empty_basket_ttl_s, 3600);
+	assert_int_equal(config.max_lines, 500);
+	assert_int_equal(config.max_quantity, 10000);
+	assert_int_equal(config.basket_merge, BASKET_MERGE_SUM);
 	assert_int_equal(config.password_iterations, 600000);
 	assert_int_equal(config.login_throttle.count, 10);
 	assert_int_equal(config.login_throttle.window_s, 900);
