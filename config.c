@@ -831,7 +831,7 @@ static bool cookies_fit(const struct config *c, char error[CONFIG_ERROR_MAX])
 		}
 		if ((host && c->cookie_domain[0] != '\0') ||
 		    (secure && c->cookie_secure != COOKIE_SECURE_ON)) {
-			snprintf(error, CONFIG_ERROR_MAX, "%s: browsers take this name with "
+			snprintf(error, CONFIG_ERROR_MAX, "%.63s: browsers take this name with "
 			         "cookie_secure=on%s alone", names[i],
 			         host ? " and no cookie_domain" : "");
 			return false;
@@ -916,7 +916,7 @@ static bool same_listeners(const struct config *a, const struct config *b, bool 
 static size_t width(const struct setting *s)
 {
 	if (s->kind == NAME || s->kind == PATH)
-		return s->max + 1;
+		return (size_t)s->max + 1;
 	return s->kind == BIG_SIZE ? sizeof(uint64_t) : sizeof(uint32_t);
 }
 

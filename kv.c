@@ -178,7 +178,7 @@ static int open_environment(struct kv *kv, const struct kv_options *o)
 		return rc;
 	if ((rc = mdb_env_set_maxreaders(kv->env, READERS_MAX)) != 0)
 		return rc;
-	if (o->mode != KV_READ && (rc = mdb_env_set_mapsize(kv->env, o->map_bytes)) != 0)
+	if (o->mode != KV_READ && (rc = mdb_env_set_mapsize(kv->env, (size_t)o->map_bytes)) != 0)
 		return rc;
 	if ((rc = mdb_env_open(kv->env, kv->dir, flags, 0600)) != 0)
 		return rc;

@@ -194,7 +194,7 @@ enum link_result link_receive_request(struct link *l, struct link_request *r,
 
 	if (result != LINK_DONE)
 		return result;
-	return bytes->len == (size_t)r->head_len + r->body_len ? LINK_DONE : LINK_GONE;
+	return bytes->len == (uint64_t)r->head_len + r->body_len ? LINK_DONE : LINK_GONE;
 }
 
 enum link_result link_send_answer(struct link *l, const struct link_answer *a,

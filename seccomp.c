@@ -64,7 +64,9 @@ static const struct {
 	{ __NR_fcntl,            FRONT|WRITER,   false },
 	{ __NR_statfs,           FRONT|WRITER,   false },
 	/* Memory: the heaps of LMDB and the C library, and LMDB's map when it has grown. */
+#ifdef __NR_mmap        /* else 32 bits, for which no list was made */
 	{ __NR_mmap,             ALL,            true  },
+#endif
 	{ __NR_mprotect,         ALL,            true  },
 	{ __NR_munmap,           ALL,            false },
 	{ __NR_mremap,           ALL,            false },

@@ -23,6 +23,14 @@ static struct config config;
 static pid_t process_pid;
 static int control;             /* the supervisor's end */
 
+/* On emulated 32-bit processors the C library's clock goes by another name, which no test
+ * stands in for, and sockets hold other amounts. */
+static inline void process_skip_32(void)
+{
+	if (sizeof(void *) < 8 && getenv("EMULATED") != NULL)
+		skip();
+}
+
 static inline void must(bool done, const char *error)
 {
 	if (!done)
@@ -123,6 +131,7 @@ static inline int process_status(void)
 	int status = -1;
 
 	assert_int_equal(waitpid(process_pid, &status, 0), process_pid);
+	process_pid = 0;
 	close(control);
 	return status;
 }
@@ -152,13 +161,16 @@ static inline void process_add_session(struct slice id, uint64_t now_s)
 	kv_close(store);
 }
 
-/* Ends it as the supervisor's death does. */
+/* Ends it as the supervisor's death does; nothing where a test was skipped before it began. */
 static inline void process_end(void)
 {
 	int status = -1;
 
+	if (process_pid == 0)
+		return;
 	close(control);
 	assert_int_equal(waitpid(process_pid, &status, 0), process_pid);
+	process_pid = 0;
 	assert_int_equal(status, 0);
 	process_clean();
 }

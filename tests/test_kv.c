@@ -24,7 +24,7 @@ static int write_errno, sync_errno;
 int statvfs(const char *path, struct statvfs *v)
 {
 	(void)path;
-	*v = (struct statvfs){ .f_frsize = 4096, .f_bavail = disk_free_bytes / 4096 };
+	*v = (struct statvfs){ .f_frsize = 4096, .f_bavail = (fsblkcnt_t)(disk_free_bytes / 4096) };
 	return 0;
 }
 
@@ -547,9 +547,12 @@ static void test_writer_beside_a_writer(void **state)
 /* What a process had not committed when it was killed is gone, and its lock is free. */
 static void test_writer_killed_in_a_batch(void **state)
 {
-	struct peer other = peer_start();
+	struct peer other;
 
 	(void)state;
+	if (getenv("EMULATED") != NULL)         /* it frees no lock of who was killed */
+		skip();
+	other = peer_start();
 	store_open(KV_CREATE);
 	begin();
 	put("k", "1");
@@ -977,6 +980,8 @@ static void test_disk_that_fails(void **state)
 	char error[KV_ERROR_MAX];
 
 	(void)state;
+	if (sizeof(void *) < 8)         /* LMDB's name for write() is another one there */
+		skip();
 	store = kv_open(&durable, error);
 	assert_non_null(store);
 	begin();

@@ -47,7 +47,7 @@ enum call_result __wrap_oscar_login_get(struct call *c)
 	slice_uint(c->request->query, UINT32_MAX, &len);
 	c->response->status = HTTP_OK;
 	for (uint64_t i = 0; i < len; i++)
-		buf_char(&c->response->body, long_byte(i));
+		buf_char(&c->response->body, long_byte((size_t)i));
 	return CALL_DONE;
 }
 
@@ -783,6 +783,7 @@ static void test_clock(void **state)
 	uint64_t now_s = (uint64_t)time(NULL);
 
 	(void)state;
+	process_skip_32();
 	wall_prepare();
 	process_prepare();
 	config.session_ttl_s = 100;
@@ -928,6 +929,7 @@ static void test_slow_readers(void **state)
 	static const char *const ends[] = { "read", "reset", "late" };
 
 	(void)state;
+	process_skip_32();
 	begin_with_little();
 	for (size_t i = 0; i < COUNT_OF(ends); i++) {
 		int slow[2], fd = client();
