@@ -5,7 +5,7 @@ MODULES := bytes memory log life address proxy throttle config json http sid sig
            jwt seal password secret money record \
            kv clock client customer product basket \
            token session identity call idempotency \
-           oscar oscar_form oscar_login oscar_user \
+           oscar oscar_form oscar_login oscar_user oscar_product oscar_basket oscar_line \
            openapi resolve route \
            link seccomp writer hasher server systemd listener supervisor \
            print feed sorter command command_key command_customer command_product \
@@ -33,7 +33,9 @@ RUN       = $(if $(CROSS),env EMULATED=1 qemu-$(QEMU_$(CROSS))-static -L $(SYSRO
 QEMU_aarch64-linux-gnu   = aarch64
 QEMU_arm-linux-gnueabihf = arm
 # No path of this machine in what is built: the same commit gives the same bytes anywhere.
-OPT       = -O2 -g -ffile-prefix-map=$(CURDIR)=. $(HARDEN)
+# What nothing calls is left out, and so are tables for exceptions, which C has none of.
+OPT       = -O2 -g -ffile-prefix-map=$(CURDIR)=. -ffunction-sections -fdata-sections \
+            -fno-asynchronous-unwind-tables $(HARDEN)
 WARN      = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wcast-qual \
             -Wstrict-prototypes -Wmissing-prototypes -Wvla
 HARDEN    = -fstack-protector-strong -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
@@ -43,7 +45,7 @@ SAN       = -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined \
 CPPFLAGS  = -D_GNU_SOURCE $(if $(filter arm-%,$(CROSS)),-D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64) -I.
 CFLAGS    = -std=c11 $(OPT) $(WARN) -MMD -MP
 # Not -static-pie: that one ldd takes for a program it could run.
-LDFLAGS   = -static -Wl,-z,relro,-z,now,--fatal-warnings
+LDFLAGS   = -static -Wl,-z,relro,-z,now,--gc-sections,--fatal-warnings
 LDLIBS    = $(CROSS:%=-L$(SYSROOT)/usr/lib/%) -lbearssl -llmdb -ljansson -lz
 
 # One set of rules, one object directory per flavour: O and OPT pick it.
@@ -214,9 +216,11 @@ $(O)/tests/fuzz_%: $(O)/tests/fuzz_%.o $(LIB)
 $(O)/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(call say,CC $@)$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
-$(O)/openapi.o: openapi.S docs/openapi.json Makefile
-	@mkdir -p $(@D)
-	$(call say,AS $@)$(CC) -c -o $@ $<
+$(O)/openapi.o: openapi.S $(O)/openapi.json Makefile
+	$(call say,AS $@)$(CC) -c -Wa,-I$(O) -o $@ $<
+# The indentation is for who reads the file.
+$(O)/openapi.json: docs/openapi.json
+	@mkdir -p $(@D) && sed 's/^ *//' $< | tr -d '\n' >$@
 
 # --version names the commit: only this object is made anew when it changes.
 $(O)/command.o: CPPFLAGS += -DSIDECART_VERSION='"$(VERSION)"' -DSIDECART_COMMIT='"$(COMMIT)"' \

@@ -267,6 +267,25 @@ enum kv_status call_delete_basket(struct call *c, const struct basket *b)
 	return status == KV_OK ? basket_delete(c->kv, b->id) : status;
 }
 
+enum kv_status call_other_open(struct call *c, const struct basket *b, struct basket *other)
+{
+	struct customer_record who;
+	struct session_record s;
+	uint64_t id = 0;
+	enum kv_status status;
+
+	if (b->customer_id != 0) {
+		status = customer_get(c->kv, b->customer_id, &who);
+		id = status == KV_OK ? who.basket_id : 0;
+	} else {
+		status = session_find(c->kv, b->guest, call_now_s(c), &s);
+		id = status == KV_OK ? s.basket_id : 0;
+	}
+	if (status != KV_OK)
+		return status;
+	return id == b->id ? KV_NOT_FOUND : find_open(c, id, other);
+}
+
 static struct basket_change change_of(const struct call *c)
 {
 	return (struct basket_change){ .kv = c->kv, .config = c->config, .now_us = c->now_us };
@@ -377,7 +396,7 @@ enum call_access call_basket(struct call *c, uint64_t id, struct basket *b)
 	bool nobody = who->kind == IDENTITY_NONE && c->request->cookie_lines == 0;
 	enum kv_status status = basket_get(c->kv, id, call_now_s(c), b);
 
-	if (status == KV_NOT_FOUND)
+	if (status == KV_NOT_FOUND || (status == KV_OK && b->status == BASKET_MERGED))
 		return CALL_ABSENT;
 	if (status == KV_OK && trusted && nobody)
 		return CALL_ALLOWED;
@@ -697,4 +716,23 @@ enum call_result call_check_token(struct call *c, const struct jwt *t, enum jwt_
 	if (status != KV_OK)
 		return call_store(c, status);
 	return *verdict == JWT_UNPROVEN ? call_verify(c, t, &key, verdict) : CALL_DONE;
+}
+
+void call_hash_question_write(struct buf *out, uint32_t iterations, uint64_t customer_id,
+                              struct slice password)
+{
+	put_le(out, iterations, 4);
+	put_le(out, customer_id, 8);
+	buf_put(out, password);
+}
+
+bool call_hash_question_read(struct slice in, uint32_t *iterations, uint64_t *customer_id,
+                             struct slice *password)
+{
+	if (in.len < 12)
+		return false;
+	*iterations = (uint32_t)get_le(in.ptr, 4);
+	*customer_id = get_le(in.ptr + 4, 8);
+	*password = slice_skip(in, 12);
+	return true;
 }

@@ -27,6 +27,7 @@ enum call_result {
 
 enum call_question_kind {
 	ASK_PASSWORD = 1,
+	ASK_HASH,
 	ASK_TOKEN_KEY,
 	ASK_SIGNATURE,
 	ASK_VERDICT,
@@ -144,14 +145,16 @@ enum call_access {
 };
 
 /* Loads basket `id` and judges access to it, for every path that names one. The owner may have
- * what is Open or Saved. An API key of scope `trusted` may have a basket in any status, as its
- * owner or, where the request names no shopper at all (no Session-Id, Bearer or cookie), of
- * anybody: an order system (docs/checkout.md). */
+ * what is Open or Saved. An API key of scope `trusted` may have what is Frozen or Submitted too,
+ * as its owner or, where the request names no shopper at all (no Session-Id, Bearer or cookie),
+ * of anybody: an order system (docs/checkout.md). What is Merged nobody may have. */
 enum call_access call_basket(struct call *c, uint64_t id, struct basket *b);
 
 /* Puts a basket, and has its owner refer to it, or no longer, by its status. */
 enum kv_status call_put_basket(struct call *c, struct basket *b, bool changed);
 enum kv_status call_delete_basket(struct call *c, const struct basket *b);
+/* The open basket of the owner of `b`, where it is another; KV_NOT_FOUND: he has no other. */
+enum kv_status call_other_open(struct call *c, const struct basket *b, struct basket *other);
 
 /* True where a basket cookie came that counts: none does beside a Session-Id. `*id` is 0 where
  * its signature is not ours. */
@@ -204,5 +207,15 @@ enum call_result call_check_token(struct call *c, const struct jwt *t, enum jwt_
 /* Checks one with an ES256 or RS256 key of ours or of an issuer that is trusted. */
 enum call_result call_verify(struct call *c, const struct jwt *t, const struct jwt_key *key,
                              enum jwt_status *verdict);
+
+/* A new password's question: iterations(4) customer id(8) password. A seal is bound to its
+ * customer's id, and others may be added while the hash is made: the answer is
+ * CALL_HASHES_MADE seals of equal length, for that id and for those behind it. */
+#define CALL_HASHES_MADE 4
+
+void call_hash_question_write(struct buf *out, uint32_t iterations, uint64_t customer_id,
+                              struct slice password);
+bool call_hash_question_read(struct slice in, uint32_t *iterations, uint64_t *customer_id,
+                             struct slice *password);
 
 #endif

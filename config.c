@@ -120,6 +120,8 @@ static const struct setting settings[] = {
 	  "Requests per API key before 429" },
 	{ "rate_limit_address", RATE, AT(rate_limit_address), SWITCH, "off", "off, COUNT/DURATION",
 	  "Requests per address before 429" },
+	{ "register", WORD, AT(registers), SWITCH, "off", "off, on",
+	  "on: POST /api/register/ makes customers" },
 	{ "expose_user_details", WORD, AT(expose_user_details), SWITCH, "off", "off, on",
 	  "on: GET /api/login/ answers who is logged in" },
 	{ "basket_merge", WORD, AT(basket_merge), SWITCH, "sum", "sum, max, keep",

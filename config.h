@@ -79,6 +79,7 @@ struct config {
 	uint32_t password_iterations;
 	struct config_rate login_throttle, login_throttle_address;
 	struct config_rate rate_limit_key, rate_limit_address;
+	uint32_t registers;             /* enum config_switch; the setting register */
 	uint32_t expose_user_details;   /* enum config_switch */
 	uint32_t basket_merge;          /* enum config_basket_merge */
 	uint32_t basket_cookie;         /* enum config_switch */

@@ -22,6 +22,14 @@ if [ ! -s "$key_file" ]; then
 	quietly $sidecart key add demo --scope trusted 3>"$key_file"
 	echo "Made an API key that may use Session-Id; it is kept in $key_file."
 fi
+if ! $sidecart product show 1 >/dev/null 2>&1; then
+	quietly $sidecart product import - 3>/dev/null <<-END
+		id,name,price,currency,tax_rate,stock
+		1,T-shirt,10.00,EUR,0.21,20
+		2,Mug,6.50,EUR,0.21,
+	END
+	echo "Made a price book of two products."
+fi
 if ! $sidecart customer show ada >/dev/null 2>&1; then
 	quietly $sidecart customer add ada --email ada@example.com --password-stdin \
 		3>/dev/null <<<ada
@@ -40,11 +48,17 @@ sidecart will answer on http://$address. In another terminal, in this folder, pa
 Who is this? A guest (204, X-Session-Kind: guest):
   curl -si 'http://$address/resolve?require=any' -H "\$KEY" -H "\$ANON"
 
-Log in (200, and the Session-Id is AUTH now):
+Put two T-shirts into the basket (200, total_incl_tax 24.20):
+  curl -si 'http://$address/api/basket/add-product/' -H "\$KEY" -H "\$ANON" -H 'Content-Type: application/json' -d '{"url":"/api/products/1/","quantity":2}'; echo
+
+Log in (200, and the Session-Id is AUTH now; the basket is hers):
   curl -si 'http://$address/api/login/' -H "\$KEY" -H "\$ANON" -H 'Content-Type: application/json' -d '{"username":"ada","password":"ada"}'; echo
 
 Who is this now? Customer ada (204, X-Customer-Login: ada):
   curl -si 'http://$address/resolve' -H "\$KEY" -H "\$AUTH"
+
+Her basket (200):
+  curl -si 'http://$address/api/basket/' -H "\$KEY" -H "\$AUTH"; echo
 
 End her sessions from the command line, and ask again (401 at once):
   $sidecart session revoke --customer ada

@@ -1,4 +1,5 @@
 /* hasher.c -- see hasher.h. */
+#include <assert.h>
 #include <poll.h>
 #include <stdio.h>
 #include <sys/resource.h>
@@ -59,6 +60,28 @@ static void check(const struct hasher *h, struct slice question, struct buf *out
 	explicit_bzero(text, sizeof text);
 }
 
+/* One new hash, sealed for each of the ids that its customer may come to have. */
+static void make_hash(const struct hasher *h, struct slice question, struct buf *out)
+{
+	uint8_t salt[16], nonce[12];
+	char text[PASSWORD_HASH_MAX];
+	struct buf hash = BUF(text);
+	struct slice password;
+	uint32_t iterations;
+	uint64_t customer_id;
+
+	static_assert(CALL_HASHES_MADE * 120 <= CALL_ANSWER_MAX, "a seal has 117 bytes at most");
+	if (!call_hash_question_read(question, &iterations, &customer_id, &password))
+		return;
+	secret_random(salt, sizeof salt);
+	password_make(&hash, password, iterations, salt);
+	for (uint32_t i = 0; i < CALL_HASHES_MADE; i++) {
+		secret_random(nonce, sizeof nonce);
+		password_seal(out, h->seal_key, nonce, customer_id + i, buf_slice(&hash));
+	}
+	explicit_bzero(text, sizeof text);
+}
+
 /* A new key of the ring. */
 static void make_token_key(const struct hasher *h, struct slice question, struct buf *out)
 {
@@ -106,6 +129,9 @@ static void answer_question(const struct hasher *h, uint32_t kind, struct slice 
 	switch ((enum call_question_kind)kind) {
 	case ASK_PASSWORD:
 		check(h, question, out);
+		break;
+	case ASK_HASH:
+		make_hash(h, question, out);
 		break;
 	case ASK_TOKEN_KEY:
 		make_token_key(h, question, out);

@@ -19,8 +19,8 @@
 /* A status line after `HTTP/1.1 `; the reason phrase begins behind the code. */
 static const struct slice status_text[] = {
 	STATUS(HTTP_CONTINUE,             "100 Continue"),
-	STATUS(HTTP_CREATED,              "201 Created"),
 	STATUS(HTTP_OK,                   "200 OK"),
+	STATUS(HTTP_CREATED,              "201 Created"),
 	STATUS(HTTP_NO_CONTENT,           "204 No Content"),
 	STATUS(HTTP_MOVED_PERMANENTLY,    "301 Moved Permanently"),
 	STATUS(HTTP_NOT_MODIFIED,         "304 Not Modified"),
@@ -828,6 +828,25 @@ bool http_target_split(struct slice target, struct http_target *t)
 	return t->uri.len > 0 && t->uri.ptr[0] == '/';
 }
 
+bool http_path_match(struct slice path, const char *pattern, struct slice *args)
+{
+	struct slice wanted = slice_of(pattern);
+
+	while (slice_given(wanted) && slice_given(path)) {
+		struct slice want = slice_cut(&wanted, '/'), have = slice_cut(&path, '/');
+
+		if (!slice_eq(want, SLICE("*"))) {
+			if (!slice_eq(want, have))
+				return false;
+		} else if (have.len > 0) {
+			*args++ = have;
+		} else {
+			return false;
+		}
+	}
+	return !slice_given(wanted) && !slice_given(path);
+}
+
 bool http_form_next(struct slice *rest, struct slice *name, struct slice *value)
 {
 	while (slice_given(*rest)) {
@@ -929,6 +948,21 @@ bool http_accepts(struct slice accept, const char *media)
 		}
 	}
 	return accepted;
+}
+
+bool http_if_match(const struct http_request *r, struct slice etag)
+{
+	struct slice list = r->field[HTTP_IF_MATCH];
+
+	if (!slice_given(list))
+		return true;
+	while (slice_given(list)) {
+		struct slice one = slice_trim(slice_cut(&list, ','));
+
+		if (slice_eq(one, SLICE("*")) || slice_eq(one, etag))
+			return true;
+	}
+	return false;
 }
 
 struct slice http_host_name(struct slice authority)

@@ -193,6 +193,10 @@ bool http_is_authority(struct slice s);
 /* RFC 9110, section 5.6.2. */
 bool http_is_token(struct slice s);
 
+/* Compares a decoded path with a pattern, segment by segment; each `*` of the pattern takes one
+ * that is not empty into `args`. */
+bool http_path_match(struct slice path, const char *pattern, struct slice *args);
+
 /* The next `name=value` of a query or of an urlencoded form; false at the end. Both are
  * still encoded: see http_form_decode(). The value is absent where there is no `=`. */
 bool http_form_next(struct slice *rest, struct slice *name, struct slice *value);
@@ -213,6 +217,10 @@ bool http_media_is(struct slice content_type, const char *media);
  * ranges the most specific that matches has a weight above 0 (RFC 9110, section 12.5.1).
  * Absent or empty: anything goes. */
 bool http_accepts(struct slice accept, const char *media);
+
+/* True without an If-Match, and where it is `*` or names the entity tag `etag`, quotes included
+ * (RFC 9110, section 13.1.1: compared strongly, so that a weak one never matches). */
+bool http_if_match(const struct http_request *r, struct slice etag);
 
 /* The host name of an authority, without the port; brackets of IPv6 are kept. */
 struct slice http_host_name(struct slice authority);

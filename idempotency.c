@@ -114,6 +114,12 @@ static enum kv_status drop_old(struct kv *kv, struct slice key)
 	return status == KV_NOT_FOUND ? KV_OK : status;
 }
 
+/* A new session's cookie: its id must stand nowhere in the store (requirement S02). */
+static bool holds_secret(struct slice fields)
+{
+	return memmem(fields.ptr, fields.len, "Set-Cookie: ", 12) != NULL;
+}
+
 enum kv_status idempotency_keep(struct call *c, const struct idempotency *i)
 {
 	char bytes[RECORD_MAX];
@@ -127,7 +133,8 @@ enum kv_status idempotency_keep(struct call *c, const struct idempotency *i)
 	};
 	enum kv_status status;
 
-	if (r.status < 200 || r.status > 299 || http_response_full(c->response))
+	if (r.status < 200 || r.status > 299 || http_response_full(c->response) ||
+	    holds_secret(r.fields))
 		return KV_OK;
 	memcpy(r.digest, i->digest, sizeof r.digest);
 	if (!record_replay_write(&value, &r))

@@ -32,7 +32,8 @@ struct idempotency {
 /* Judges the request before its handler runs. Fills `*i` for IDEMPOTENCY_FIRST. */
 enum idempotency_verdict idempotency_judge(struct call *c, struct idempotency *i);
 
-/* Keeps c->response, where it is a 2xx. */
+/* Keeps c->response, where it is a 2xx, and not one that begins a cookie session: the store
+ * may not hold the session's id. */
 enum kv_status idempotency_keep(struct call *c, const struct idempotency *i);
 
 #endif

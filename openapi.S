@@ -5,6 +5,6 @@
 openapi_json_len:
 	.int 1f - openapi_json
 openapi_json:
-	.incbin "docs/openapi.json"
+	.incbin "openapi.json"
 1:
 	.section .note.GNU-stack, "", %progbits

@@ -1,4 +1,4 @@
-/* openapi.h -- docs/openapi.json, as bytes of the binary (openapi.S).
+/* openapi.h -- docs/openapi.json on one line, as bytes of the binary (openapi.S).
  *
  * Source  OpenAPI Specification 3.1.
  */

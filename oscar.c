@@ -31,26 +31,45 @@ void oscar_begin(struct call *c, enum http_status status)
 		call_put_session_id(c, c->identity.sid.type);
 }
 
-void oscar_put_url(struct call *c, const char *format, ...)
+__attribute__((format(printf, 3, 0)))
+static void write_url(const struct call *c, struct buf *url, const char *format, va_list args)
 {
 	struct slice authority = c->identity.authority;
-	char text[1024];
-	struct buf url = BUF(text);
-	va_list args;
 	int len;
 
 	/* A host name has 253 characters; what is longer came from a proxy that checks nothing. */
 	if (authority.len > 0 && authority.len < 300) {
-		buf_str(&url, c->identity.https ? "https://" : "http://");
-		buf_put(&url, authority);
+		buf_str(url, c->identity.https ? "https://" : "http://");
+		buf_put(url, authority);
 	}
-	buf_lit(&url, "/api/");
+	buf_lit(url, "/api/");
+	len = vsnprintf(url->ptr + url->len, url->cap - url->len, format, args);
+	assert(len >= 0 && (size_t)len < url->cap - url->len);
+	url->len += (size_t)len;
+}
+
+void oscar_put_url(struct call *c, const char *format, ...)
+{
+	char text[OSCAR_URL_MAX];
+	struct buf url = BUF(text);
+	va_list args;
+
 	va_start(args, format);
-	len = vsnprintf(text + url.len, sizeof text - url.len, format, args);
+	write_url(c, &url, format, args);
 	va_end(args);
-	assert(len >= 0 && (size_t)len < sizeof text - url.len);
-	url.len += (size_t)len;
 	json_put_string(&c->response->body, buf_slice(&url));
+}
+
+void oscar_put_location(struct call *c, const char *format, ...)
+{
+	char text[OSCAR_URL_MAX];
+	struct buf url = BUF(text);
+	va_list args;
+
+	va_start(args, format);
+	write_url(c, &url, format, args);
+	va_end(args);
+	http_field_put(c->response, "Location", buf_slice(&url));
 }
 
 void oscar_put_time(struct buf *out, uint64_t us)
@@ -202,7 +221,7 @@ enum call_result oscar_refuse(struct call *c)
 
 /* What the original has under /api/, and a shop keeps elsewhere. */
 static const struct {
-	const char *path;
+	const char *path;               /* a pattern (http.h) */
 	bool below;                     /* and what stands below it */
 	const char *what;
 } elsewhere[] = {
@@ -216,6 +235,8 @@ static const struct {
 	{ "/api/orderlineattributes/",     true,  "orders" },
 	{ "/api/orderlines/",              true,  "orders" },
 	{ "/api/orders/",                  true,  "orders" },
+	{ "/api/products/*/stockrecords/", false, "stock records" },
+	{ "/api/products/*/stockrecords/*/", false, "stock records" },
 	{ "/api/ranges/",                  true,  "offers" },
 	{ "/api/useraddresses/",           true,  "addresses" },
 	{ "/api/admin/",                   true,  "administration" },
@@ -223,13 +244,14 @@ static const struct {
 
 enum call_result oscar_unknown_path(struct call *c)
 {
-	struct slice path = c->request->path;
+	struct slice path = c->request->path, args[2];
 	char detail[128];
 
 	for (size_t i = 0; i < COUNT_OF(elsewhere); i++) {
-		struct slice known = slice_of(elsewhere[i].path);
+		const char *known = elsewhere[i].path;
 
-		if (!(elsewhere[i].below ? slice_starts(path, known) : slice_eq(path, known)))
+		if (!(elsewhere[i].below ? slice_starts(path, slice_of(known))
+		                         : http_path_match(path, known, args)))
 			continue;
 		snprintf(detail, sizeof detail, "Not found: another system's work (%s).",
 		         elsewhere[i].what);
@@ -242,7 +264,12 @@ enum call_result oscar_unknown_path(struct call *c)
 static const struct {
 	const char *name, *path;
 } resources[] = {
+	{ "register", "register/" },
 	{ "login", "login/" },
+	{ "basket", "basket/" },
+	{ "basket-add-product", "basket/add-product/" },
+	{ "baskets", "baskets/" },
+	{ "products", "products/" },
 };
 
 enum call_result oscar_root(struct call *c)

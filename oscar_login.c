@@ -49,30 +49,55 @@ static void throttle_names(const struct call *c, struct slice login, struct thro
 	n->login = buf_slice(&name);
 }
 
+static uint32_t address_wait(const struct call *c, const struct throttle_names *n)
+{
+	const struct config_rate *rate = &c->config->login_throttle_address;
+
+	if (!n->by_address || rate->count == 0)
+		return 0;
+	return throttle_wait_s(c->throttle, THROTTLE_ADDRESS, n->address, rate->count,
+	                       c->now_us / 1000);
+}
+
 static uint32_t throttle_wait(const struct call *c, const struct throttle_names *n)
 {
-	const struct config_rate *login = &c->config->login_throttle;
-	const struct config_rate *address = &c->config->login_throttle_address;
-	uint64_t now_ms = c->now_us / 1000;
-	uint32_t wait = 0, other = 0;
+	const struct config_rate *rate = &c->config->login_throttle;
+	uint32_t wait = 0, other = address_wait(c, n);
 
-	if (login->count > 0)
-		wait = throttle_wait_s(c->throttle, THROTTLE_LOGIN, n->login, login->count, now_ms);
-	if (n->by_address && address->count > 0)
-		other = throttle_wait_s(c->throttle, THROTTLE_ADDRESS, n->address, address->count,
-		                        now_ms);
+	if (rate->count > 0)
+		wait = throttle_wait_s(c->throttle, THROTTLE_LOGIN, n->login, rate->count,
+		                       c->now_us / 1000);
 	return wait > other ? wait : other;
+}
+
+static void count_address(struct call *c, const struct throttle_names *n)
+{
+	if (n->by_address)
+		throttle_bump(c->throttle, THROTTLE_ADDRESS, n->address,
+		              c->config->login_throttle_address.window_s, c->now_us / 1000);
 }
 
 static void throttle_failed(struct call *c, const struct throttle_names *n)
 {
-	uint64_t now_ms = c->now_us / 1000;
-
 	throttle_bump(c->throttle, THROTTLE_LOGIN, n->login, c->config->login_throttle.window_s,
-	              now_ms);
-	if (n->by_address)
-		throttle_bump(c->throttle, THROTTLE_ADDRESS, n->address,
-		              c->config->login_throttle_address.window_s, now_ms);
+	              c->now_us / 1000);
+	count_address(c, n);
+}
+
+uint32_t oscar_register_wait(const struct call *c)
+{
+	struct throttle_names names;
+
+	throttle_names(c, (struct slice){ 0 }, &names);
+	return address_wait(c, &names);
+}
+
+void oscar_register_count(struct call *c)
+{
+	struct throttle_names names;
+
+	throttle_names(c, (struct slice){ 0 }, &names);
+	count_address(c, &names);
 }
 
 /* Asks for the verdict on (customer, password). Nobody, a disabled customer and one without
@@ -108,7 +133,7 @@ static enum call_result upgrade(struct call *c, struct customer_record *who,
 
 static enum call_result invalid_login(struct call *c)
 {
-	struct oscar_errors e = { &c->response->body, 0 };
+	struct oscar_errors e = { .body = &c->response->body };
 
 	oscar_errors_add(&e, "non_field_errors", "invalid login");
 	return oscar_errors_end(c, &e, HTTP_UNAUTHORIZED);
@@ -145,7 +170,7 @@ enum call_result oscar_login_post(struct call *c)
 {
 	struct oscar_text username = { .name = "username", .max_chars = USERNAME_CHARS };
 	struct oscar_text password = { .name = "password", .max_chars = PASSWORD_CHARS };
-	struct oscar_errors e = { &c->response->body, 0 };
+	struct oscar_errors e = { .body = &c->response->body };
 	struct oscar_form form;
 	enum call_result result;
 

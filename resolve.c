@@ -447,23 +447,13 @@ enum call_result resolve_data_get(struct call *c)
 	return CALL_DONE;
 }
 
-/* RFC 9110, section 13.1.1: true without If-Match, and where it is `*` or names the ETag. */
 static bool condition_holds(const struct call *c, struct slice json)
 {
-	struct slice list = c->request->field[HTTP_IF_MATCH];
 	char text[ETAG_LEN];
 	struct buf etag = BUF(text);
 
-	if (!slice_given(list))
-		return true;
 	write_etag(&etag, json);
-	while (slice_given(list)) {
-		struct slice one = slice_trim(slice_cut(&list, ','));
-
-		if (slice_eq(one, SLICE("*")) || slice_eq(one, buf_slice(&etag)))
-			return true;
-	}
-	return false;
+	return http_if_match(c->request, buf_slice(&etag));
 }
 
 static enum call_result keep_data(struct call *c, struct slice json)

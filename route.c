@@ -2,12 +2,14 @@
 #include <assert.h>
 #include <stdio.h>
 
+#include "idempotency.h"
 #include "oscar.h"
 #include "resolve.h"
 #include "route.h"
 
-/* Where to try first. WRITE_LONG: there, with a body of up to ROUTE_LONG_BODY_MAX. */
-enum place { READ, WRITE, WRITE_LONG };
+/* Where to try first. ONCE: as WRITE, and an Idempotency-Key counts. WRITE_LONG: as WRITE, with
+ * a body of up to ROUTE_LONG_BODY_MAX. */
+enum place { READ, WRITE, ONCE, WRITE_LONG };
 
 /* Whose form the errors take. */
 enum surface { NATIVE, FORWARD_AUTH, OSCAR, HEALTH, PUBLIC };
@@ -36,9 +38,12 @@ struct route_path {
 
 #define ALLOW_ANY   "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 #define ALLOW_READ  "GET, HEAD, OPTIONS"
+#define ALLOW_ONE   "GET, PUT, PATCH, DELETE, HEAD, OPTIONS"
 
 #define PATH(path)          (path), sizeof(path) - 1, 0
 #define PATTERN(path, args) (path), sizeof(path) - 1, (args)
+
+static_assert(CALL_ARGS_MAX >= 3, "the longest pattern leaves three segments open");
 
 /* Under /api/ the methods of `allow` stand in the original's order.
  * What a proxy asks at each request stands first. */
@@ -65,6 +70,11 @@ static const struct route_path paths[] = {
 	{ PATH("/api/"), OSCAR, "GET, OPTIONS",
 	  { "Api Root", "GET:\nDisplay all available urls." }, {
 		{ READS,       READ,  oscar_root } } },
+	{ PATH("/api/register/"), OSCAR, "POST, OPTIONS",
+	  { "Registration", "API for registering users (setting register).\n\n"
+	    "POST(email, password1, password2):\nMakes a user whose login is the e-mail address. "
+	    "He is not logged in." }, {
+		{ HTTP_POST,   WRITE, oscar_register } } },
 	{ PATH("/api/login/"), OSCAR, "GET, POST, DELETE, HEAD, OPTIONS",
 	  { "Login", "Api for logging in users.\n\n"
 	    "GET:\nThe user who is logged in (setting expose_user_details).\n\n"
@@ -76,6 +86,47 @@ static const struct route_path paths[] = {
 	{ PATTERN("/api/users/*/", 1), OSCAR, ALLOW_READ,
 	  { "User Detail", "GET:\nYour own details (setting expose_user_details)." }, {
 		{ READS,       READ,  oscar_user_get } } },
+	{ PATH("/api/basket/"), OSCAR, ALLOW_READ,
+	  { "Basket", "Api for retrieving a user's basket.\n\nGET:\nRetrieve your basket." }, {
+		{ READS,       READ,  oscar_basket_get } } },
+	{ PATH("/api/basket/add-product/"), OSCAR, "POST, OPTIONS",
+	  { "Add Product", "Add a certain quantity of a product to the basket.\n\n"
+	    "POST(url, quantity, options)" }, {
+		{ HTTP_POST,   ONCE,  oscar_line_add_product } } },
+	{ PATH("/api/baskets/"), OSCAR, ALLOW_READ,
+	  { "Basket List", "Retrieve all baskets that belong to the current user." }, {
+		{ READS,       READ,  oscar_basket_list } } },
+	{ PATTERN("/api/baskets/*/", 1), OSCAR, ALLOW_ONE,
+	  { "Basket Detail", "PUT, PATCH(status)" }, {
+		{ READS,       READ,  oscar_basket_detail },
+		{ HTTP_PUT | HTTP_PATCH, WRITE, oscar_basket_change },
+		{ HTTP_DELETE, WRITE, oscar_basket_delete } } },
+	{ PATTERN("/api/baskets/*/lines/", 1), OSCAR, "GET, POST, HEAD, OPTIONS",
+	  { "Line List", "Api for adding lines to a basket.\n\nGET:\nA list of basket lines.\n\n"
+	    "POST(basket, product, stockrecord, quantity):\nAdd a line to the basket." }, {
+		{ READS,       READ,  oscar_line_list },
+		{ HTTP_POST,   ONCE,  oscar_line_post } } },
+	{ PATTERN("/api/baskets/*/lines/*/", 2), OSCAR, ALLOW_ONE,
+	  { "Basket Line Detail", "Only the field `quantity` can be changed in this view.\n"
+	    "All other fields are readonly." }, {
+		{ READS,       READ,  oscar_line_get },
+		{ HTTP_PUT | HTTP_PATCH, WRITE, oscar_line_change },
+		{ HTTP_DELETE, WRITE, oscar_line_delete } } },
+	{ PATTERN("/api/baskets/*/lines/*/lineattributes/*/", 3), OSCAR,
+	  "GET, PUT, PATCH, HEAD, OPTIONS", { "Line Attribute Detail", "PUT, PATCH(value)" }, {
+		{ READS,       READ,  oscar_attribute_get },
+		{ HTTP_PUT | HTTP_PATCH, WRITE, oscar_attribute_change } } },
+	{ PATH("/api/products/"), OSCAR, ALLOW_READ,
+	  { "Product List", "GET:\nThe price book, by id. What does not fit follows at the Link "
+	    "with rel=next." }, {
+		{ READS,       READ,  oscar_product_list } } },
+	{ PATTERN("/api/products/*/", 1), OSCAR, ALLOW_READ, { "Product Detail", "" }, {
+		{ READS,       READ,  oscar_product_get } } },
+	{ PATTERN("/api/products/*/price/", 1), OSCAR, ALLOW_READ, { "Product Price", "" }, {
+		{ READS,       READ,  oscar_product_price } } },
+	{ PATTERN("/api/products/*/availability/", 1), OSCAR, ALLOW_READ,
+	  { "Product Availability", "" }, {
+		{ READS,       READ,  oscar_product_availability } } },
 };
 /* clang-format on */
 
@@ -113,35 +164,12 @@ static bool complete_path(struct slice *path, char text[CALL_PATH_MAX], bool *ba
 	return true;
 }
 
-/* Compares segment by segment; a `*` takes one that is not empty. */
-static bool take_args(const struct route_path *p, struct slice path,
-                      struct slice args[CALL_ARGS_MAX])
-{
-	struct slice pattern = { p->path, p->len };
-	uint32_t taken = 0;
-
-	while (slice_given(pattern) && slice_given(path)) {
-		struct slice want = slice_cut(&pattern, '/'), have = slice_cut(&path, '/');
-
-		if (!slice_eq(want, SLICE("*"))) {
-			if (!slice_eq(want, have))
-				return false;
-		} else if (have.len > 0) {
-			assert(taken < CALL_ARGS_MAX);
-			args[taken++] = have;
-		} else {
-			return false;
-		}
-	}
-	return !slice_given(pattern) && !slice_given(path);
-}
-
 static bool path_is(const struct route_path *p, struct slice path)
 {
 	struct slice args[CALL_ARGS_MAX];
 
 	if (p->args > 0)
-		return take_args(p, path, args);
+		return http_path_match(path, p->path, args);
 	return slice_eq(path, (struct slice){ p->path, p->len });
 }
 
@@ -302,7 +330,8 @@ static void put_cors(struct call *c, const struct route_match *m)
 	http_field_put(c->response, "Access-Control-Allow-Origin",
 	               c->request->field[HTTP_ORIGIN]);
 	http_field_lit(c->response, "Access-Control-Allow-Credentials: true");
-	http_field_lit(c->response, "Access-Control-Expose-Headers: Session-Id, ETag, Retry-After");
+	http_field_lit(c->response, "Access-Control-Expose-Headers: Session-Id, ETag, Retry-After, "
+	               "Location, Link, X-Basket-Merge, Idempotent-Replayed");
 }
 
 /* A preflight carries no credentials, and asks for none (Fetch standard, CORS protocol). */
@@ -315,7 +344,7 @@ static bool answer_preflight(struct call *c, const struct route_match *m)
 	http_field_put(c->response, "Allow", slice_of(m->path->allow));
 	http_field_put(c->response, "Access-Control-Allow-Methods", slice_of(m->path->allow));
 	http_field_lit(c->response, "Access-Control-Allow-Headers: Authorization, Content-Type, "
-	               "If-Match, Session-Id, X-Api-Key, X-CSRFToken");
+	               "Idempotency-Key, If-Match, Session-Id, X-Api-Key, X-CSRFToken");
 	http_field_lit(c->response, "Access-Control-Max-Age: 600");
 	return true;
 }
@@ -435,8 +464,9 @@ static void find_args(struct call *c, const struct route_match *m)
 	struct slice path = c->request->path;
 	bool bare;
 	bool same = decode_path(&path, c->path) &&
-	            (take_args(m->path, path, c->arg) ||
-	             (complete_path(&path, c->path, &bare) && take_args(m->path, path, c->arg)));
+	            (http_path_match(path, m->path->path, c->arg) ||
+	             (complete_path(&path, c->path, &bare) &&
+	              http_path_match(path, m->path->path, c->arg)));
 
 	assert(same);
 	(void)same;
@@ -519,10 +549,48 @@ static bool answer_limited(struct call *c, const struct route_match *m)
 	return true;
 }
 
+static enum call_result answer_error(struct call *c, const struct route_match *m,
+                                     enum http_status status, const char *detail)
+{
+	if (m->surface == OSCAR)
+		return oscar_error(c, status, detail);
+	return call_problem(c, status, NULL, detail);
+}
+
+/* Runs the handler, but for a request that was answered before under its Idempotency-Key. */
+static enum call_result run_once(struct call *c, const struct route_match *m)
+{
+	struct idempotency i;
+	enum call_result result;
+	enum kv_status status;
+
+	switch (idempotency_judge(c, &i)) {
+	case IDEMPOTENCY_NONE:
+		return m->route->handler(c);
+	case IDEMPOTENCY_AGAIN:
+		return CALL_DONE;
+	case IDEMPOTENCY_OTHER:
+		return answer_error(c, m, HTTP_UNPROCESSABLE,
+		                    "This Idempotency-Key came with another request before.");
+	case IDEMPOTENCY_BAD:
+		return answer_error(c, m, HTTP_BAD_REQUEST,
+		                    "An Idempotency-Key has 1 to 255 visible ASCII characters.");
+	case IDEMPOTENCY_STORE:
+		return call_store(c, c->store_status);
+	case IDEMPOTENCY_FIRST:
+		break;
+	}
+	result = m->route->handler(c);
+	if (result != CALL_DONE)
+		return result;
+	status = idempotency_keep(c, &i);
+	return status == KV_OK ? CALL_DONE : call_store(c, status);
+}
+
 /* The handler's answer, in the writer together with the renewal that is due. */
 static enum call_result run_handler(struct call *c, const struct route_match *m, bool front)
 {
-	enum call_result result = m->route->handler(c);
+	enum call_result result = m->route->place == ONCE ? run_once(c, m) : m->route->handler(c);
 	enum kv_status status;
 
 	if (result != CALL_DONE || c->response->status >= 400)

@@ -7,6 +7,8 @@ SIDECART_BIN names the binary, build/sidecart where it is not set.
 
 import base64
 import contextlib
+import hashlib
+import hmac
 import json
 import os
 import pathlib
@@ -195,6 +197,13 @@ def running(pid):
         stat = pathlib.Path(f"/proc/{pid}/stat").read_text()
         return stat.rsplit(")", 1)[1].split()[0] not in "ZX"
     return False
+
+
+def signed_basket(number):
+    """The value of the basket cookie: Django's Signer() under the shop's SECRET_KEY."""
+    key = hashlib.sha256(b"django.core.signing.Signer" + b"signer" + SECRET).digest()
+    digest = hmac.new(key, str(number).encode(), hashlib.sha256).digest()
+    return f"{number}:" + base64.urlsafe_b64encode(digest).decode().rstrip("=")
 
 
 class Server:

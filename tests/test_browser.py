@@ -20,13 +20,14 @@ import urllib.parse
 
 import pytest
 
-from conftest import WAIT_S, wait_until
+from conftest import WAIT_S, signed_basket, wait_until
 
 CHROMIUM = shutil.which("chromium")
 CHROMEDRIVER = shutil.which("chromedriver")
 BROWSER_S = 120  # how long the browser may take over anything
 DAY_S = 86400
 SESSION, CSRF = "sidecart_session", "sidecart_csrf"
+BASKET = "oscar_open_basket"
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
          "--no-proxy-server", "--disable-background-networking", "--disable-component-update",
          "--disable-sync"]
@@ -73,6 +74,7 @@ class Site:
 
     def __init__(self):
         self.backend, self.seen = None, []  # [(method, path, Sec-Fetch-Site, status, answer)]
+        self.website = lambda path, cookies: None  # pages of a shop of its own: (text, cookie)
         site = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -96,7 +98,13 @@ class Site:
 
             def answer(self):
                 ours = site.backend and self.path.startswith(("/api/", "/session"))
+                cookies = dict(c.split("=", 1) for c in
+                               (self.headers["Cookie"] or "").split("; ") if c)
+                shown = None if ours else site.website(self.path, cookies)
                 status, fields, body = self.proxied() if ours else self.page()
+                if shown:
+                    body, cookie = shown[0].encode(), shown[1]
+                    fields = [("Set-Cookie", cookie)] if cookie else []
                 self.send_response_only(status)
                 for name, value in fields:
                     if name.lower() not in ("connection", "content-length"):
@@ -376,3 +384,105 @@ def test_readable_is_not_changeable(shop, browser):
     assert says(shop.data("PATCH", {"a": 1}, token=True), (403, "csrf_origin"))
     assert says(shop.log_out(), BAD_ORIGIN)
     assert shop.who() == ADA and shop.data() == (200, "{}")
+
+
+class Website:
+    """A web shop beside the API: it knows a visitor's basket by the cookie that Django signs, and
+    changes it as any trusted program may. What its page /shop/basket shows is the total."""
+
+    def __init__(self, sidecart, key):
+        self.sidecart, self.key = sidecart, {"X-Api-Key": key}
+
+    def basket_of(self, cookies):
+        """The id that the cookie names, if its signature is ours and the basket still open."""
+        value = cookies.get(BASKET, "").strip('"')
+        number = value.split(":")[0]
+        if not number or value != signed_basket(number):
+            return None
+        r = self.sidecart.get(f"/api/baskets/{number}/", self.key)
+        return number if r.status == 200 and r.json["status"] == "Open" else None
+
+    def __call__(self, path, cookies):
+        number, cookie = self.basket_of(cookies), None
+        if path == "/shop/add":
+            if number is None:
+                number = self.sidecart.get("/api/basket/", self.key).json["id"]
+                cookie = f"{BASKET}={signed_basket(number)}; Path=/; Max-Age=604800; HttpOnly"
+            line = {"basket": f"/api/baskets/{number}/", "product": "/api/products/1/",
+                    "stockrecord": "/api/products/1/stockrecords/1/"}
+            r = self.sidecart.request("POST", f"/api/baskets/{number}/lines/", self.key, line)
+            assert r.status == 201, r
+        elif path != "/shop/basket":
+            return None
+        total = (self.sidecart.get(f"/api/baskets/{number}/", self.key).json["total_incl_tax"]
+                 if number else "nothing")
+        return total, cookie
+
+
+@pytest.fixture
+def website(store, shop):
+    """The shop's page with a web shop below /shop/; `look` is what the page reads there."""
+    store.run("product", "import", "-",
+              stdin="id,name,price,currency\n1,Shirt,10.00,EUR\n2,Mug,2.50,EUR\n")
+    key = store.key("website")
+    shop.start()
+    shop.site.website = Website(shop.site.backend, key)
+    return lambda path: shop.browser.ask("GET", shop.url + path)
+
+
+def api_basket(shop, method="GET", path="basket/", body=None, token=False):
+    status, text = shop.browser.ask(method, f"{shop.url}/api/{path}", body, token)
+    assert status == 200, text
+    return json.loads(text)
+
+
+def test_basket_of_the_website(shop, browser, website):
+    """A visitor adds on the website's side, sees it over the API, logs in, has it merged, logs
+    out, and does not see it."""
+    assert website("/shop/basket") == (200, "nothing") and browser.cookies() == {}
+    assert website("/shop/add") == (200, "10.00") and website("/shop/add") == (200, "20.00")
+    cookie = browser.cookies()[BASKET]["value"]
+
+    seen = api_basket(shop)
+    assert (seen["total_incl_tax"], seen["owner"]) == ("20.00", None)
+    assert set(browser.cookies()) == {BASKET} and browser.cookies()[BASKET]["httpOnly"]
+    added = api_basket(shop, "POST", "basket/add-product/",
+                       {"url": "/api/products/2/", "quantity": 2})
+    assert (added["id"], added["total_incl_tax"]) == (seen["id"], "25.00")
+    assert website("/shop/basket") == (200, "25.00"), "it is one basket from both sides"
+
+    shop.log_in()
+    assert set(browser.cookies()) == {SESSION, CSRF}, "the basket's cookie is gone"
+    mine = api_basket(shop)
+    assert mine["id"] != seen["id"] and mine["owner"].endswith("/api/users/1/")
+    assert mine["total_incl_tax"] == "25.00"
+    assert website("/shop/basket") == (200, "nothing")
+
+    assert shop.log_out() == (200, '""')
+    after = api_basket(shop)
+    assert after["id"] not in (seen["id"], mine["id"]) and after["total_incl_tax"] == "0.00"
+    sidecart = shop.site.backend
+    for number in (seen["id"], mine["id"]):
+        assert browser.ask("GET", f"{shop.url}/api/baskets/{number}/")[0] in (403, 404)
+        r = sidecart.get(f"/api/baskets/{number}/", {"Cookie": f"{BASKET}={cookie}"})
+        assert r.status in (403, 404), "nor does the old cookie lead there"
+
+
+def test_basket_of_the_api(shop, browser, website):
+    """The other way round: what is added over the API stands on the website, whose cookie is
+    the API's; a forged one leads nowhere and is replaced."""
+    added = api_basket(shop, "POST", "basket/add-product/",
+                       {"url": "/api/products/1/", "quantity": 3})
+    cookie = browser.cookies()[BASKET]
+    assert cookie["value"] == signed_basket(added["id"])
+    assert (cookie["httpOnly"], cookie["sameSite"], cookie["path"]) == (True, "Lax", "/")
+    assert website("/shop/basket") == (200, "30.00")
+    assert website("/shop/add") == (200, "40.00")
+    assert api_basket(shop)["total_incl_tax"] == "40.00"
+
+    browser.call("POST", f"{browser.session}/cookie", {"cookie": {
+        "name": BASKET, "value": cookie["value"].replace(":", ":x"), "path": "/"}})
+    assert website("/shop/basket") == (200, "nothing")
+    other = api_basket(shop)
+    assert other["id"] != added["id"] and other["total_incl_tax"] == "0.00"
+    assert browser.cookies()[BASKET]["value"] == signed_basket(other["id"])

@@ -336,7 +336,7 @@ static const struct {
 	{ BASKET_SAVED,     CALL_ALLOWED, CALL_ALLOWED, CALL_FORBIDDEN, CALL_ALLOWED },
 	{ BASKET_FROZEN,    CALL_ABSENT,  CALL_ALLOWED, CALL_ABSENT,    CALL_ALLOWED },
 	{ BASKET_SUBMITTED, CALL_ABSENT,  CALL_ALLOWED, CALL_ABSENT,    CALL_ALLOWED },
-	{ BASKET_MERGED,    CALL_ABSENT,  CALL_ALLOWED, CALL_ABSENT,    CALL_ALLOWED },
+	{ BASKET_MERGED,    CALL_ABSENT,  CALL_ABSENT,  CALL_ABSENT,    CALL_ABSENT },
 };
 
 static void test_access(void **state)
@@ -366,6 +366,35 @@ static void test_access(void **state)
 		assert_int_equal(call_basket(&call, id, &other), access_table[i].order_system);
 		assert_int_equal(answered().len, 0);
 	}
+}
+
+/* Whether a basket may be opened: its owner's other one, if that is open. */
+static void test_other_open(void **state)
+{
+	uint64_t first;
+
+	(void)state;
+	ask_by_header("ANON", "anna");
+	assert_int_equal(call_open_basket(&call, true, &basket), KV_OK);
+	assert_int_equal(call_other_open(&call, &basket, &other), KV_NOT_FOUND);
+	first = basket.id;
+	basket.status = BASKET_SAVED;
+	assert_int_equal(call_put_basket(&call, &basket, true), KV_OK);
+	assert_int_equal(call_other_open(&call, &basket, &other), KV_NOT_FOUND);
+	ask_by_header("ANON", "anna");
+	assert_int_equal(call_open_basket(&call, true, &other), KV_OK);
+	assert_int_not_equal(other.id, first);
+	assert_int_equal(call_other_open(&call, &other, &basket), KV_NOT_FOUND);
+	assert_int_equal(basket_get(store, first, now_s, &basket), KV_OK);
+	assert_int_equal(call_other_open(&call, &basket, &other), KV_OK);
+	assert_int_not_equal(other.id, first);
+	ask("");                        /* whoever asks: it is the owner's that counts */
+	assert_int_equal(call_other_open(&call, &basket, &other), KV_OK);
+	assert_int_not_equal(other.id, first);
+	assert_int_equal(call_delete_basket(&call, &other), KV_OK);
+	assert_int_equal(call_other_open(&call, &basket, &other), KV_NOT_FOUND);
+	memset(basket.guest, 0, sizeof basket.guest);   /* one that a cookie alone knows */
+	assert_int_equal(call_other_open(&call, &basket, &other), KV_NOT_FOUND);
 }
 
 static void test_expiry(void **state)
@@ -433,6 +462,7 @@ int main(void)
 		TEST(test_logout),
 		TEST(test_cookie_logout),
 		TEST(test_access),
+		TEST(test_other_open),
 		TEST(test_expiry),
 		TEST(test_expired_session),
 	};

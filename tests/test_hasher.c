@@ -141,6 +141,47 @@ static void test_new_hash(void **state)
 	assert_int_equal(answer.len, 1);
 }
 
+/* One hash of a new password, sealed for the ids that its customer may get, and no other. */
+static void test_made_hash(void **state)
+{
+	char bytes[CALL_QUESTION_MAX], hash_bytes[PASSWORD_HASH_MAX], first[PASSWORD_HASH_MAX];
+	struct buf question = BUF(bytes);
+	size_t len;
+
+	(void)state;
+	call_hash_question_write(&question, PASSWORD_ITERATIONS_MAX / 1000, 41,
+	                         SLICE("new secret"));
+	ask_kind(ASK_HASH, buf_slice(&question));
+	len = answer.len / CALL_HASHES_MADE;
+	assert_int_equal(answer.len, CALL_HASHES_MADE * len);
+	for (uint64_t i = 0; i < CALL_HASHES_MADE; i++) {
+		struct slice sealed = slice_bytes(answer_bytes + i * len, len);
+		struct buf hash = BUF(hash_bytes);
+		uint32_t iterations;
+
+		assert_false(password_unseal(&hash, seal_key, 40 + i, sealed));
+		assert_false(password_unseal(&hash, seal_key, 42 + i, sealed));
+		hash.len = 0;
+		assert_true(password_unseal(&hash, seal_key, 41 + i, sealed));
+		assert_true(password_hash_valid(buf_slice(&hash), &iterations));
+		assert_int_equal(iterations, PASSWORD_ITERATIONS_MAX / 1000);
+		assert_int_equal(password_check(buf_slice(&hash), SLICE("new secret"), 1),
+		                 PASSWORD_RIGHT);
+		if (i == 0)
+			memcpy(first, hash_bytes, hash.len);
+		assert_memory_equal(first, hash_bytes, hash.len);
+		assert_true(i == 0 || memcmp(sealed.ptr, answer_bytes, 12) != 0);
+	}
+	ask_kind(ASK_HASH, buf_slice(&question));
+	assert_int_equal(answer.len, CALL_HASHES_MADE * len);
+	{
+		struct buf hash = BUF(hash_bytes);
+
+		assert_true(password_unseal(&hash, seal_key, 41, slice_bytes(answer_bytes, len)));
+		assert_memory_not_equal(first, hash_bytes, hash.len);   /* the salt is new */
+	}
+}
+
 static void test_maimed_questions(void **state)
 {
 	static const struct slice cases[] = {
@@ -158,6 +199,8 @@ static void test_maimed_questions(void **state)
 		assert_int_equal(answer.len, 1);
 		assert_int_equal(answer_bytes[0], PASSWORD_WRONG);
 	}
+	ask_kind(ASK_HASH, SLICE("\xe8\x03\0\0\x07\0\0\0\0\0\0"));  /* an id that is cut */
+	assert_int_equal(answer.len, 0);
 }
 
 /* A key of either algorithm, new each time; the private one opens with seal.key. */
@@ -303,6 +346,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		SERVING(test_verdicts),
 		SERVING(test_new_hash),
+		SERVING(test_made_hash),
 		SERVING(test_maimed_questions),
 		SERVING(test_token_key),
 		SERVING(test_signature_and_verdict),

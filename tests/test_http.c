@@ -1480,6 +1480,46 @@ static void test_response_broken(void **state)
 	assert_false(http_response_full(&r));
 }
 
+static void test_path_match(void **state)
+{
+	static const struct {
+		const char *pattern, *path, *first, *second;    /* first NULL: no match */
+	} cases[] = {
+		{ "/a/",        "/a/",          "",     "" },
+		{ "/a/*/",      "/a/b/",        "b",    "" },
+		{ "/a/*/b/*/",  "/a/1/b/22/",   "1",    "22" },
+		{ "/a/*",       "/a/b",         "b",    "" },
+		{ "*",          "x",            "x",    "" },
+		{ "/a/*/",      "/a/*/",        "*",    "" },
+		{ "/a/*/",      "/a/ /",        " ",    "" },
+		{ "/a/",        "/a",           NULL,   NULL },
+		{ "/a",         "/a/",          NULL,   NULL },
+		{ "/a/",        "/A/",          NULL,   NULL },
+		{ "/a/",        "a/",           NULL,   NULL },
+		{ "/a/",        "",             NULL,   NULL },
+		{ "/a/*/",      "/a//",         NULL,   NULL },
+		{ "/a/*/",      "/a/",          NULL,   NULL },
+		{ "/a/*/",      "/a/b",         NULL,   NULL },
+		{ "/a/*/",      "/a/b/c/",      NULL,   NULL },
+		{ "/a/*/",      "/a/b//",       NULL,   NULL },
+		{ "/a/*/b/",    "/a/1/c/",      NULL,   NULL },
+		{ "/a/x*/",     "/a/xy/",       NULL,   NULL },
+		{ "/a/*/b/*/",  "/a/1/b/",      NULL,   NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		struct slice args[2] = { SLICE(""), SLICE("") };
+		bool match = http_path_match(slice_of(cases[i].path), cases[i].pattern, args);
+
+		if (match != (cases[i].first != NULL))
+			fail_msg("%s of %s", cases[i].path, cases[i].pattern);
+		if (match && !(slice_eq(args[0], slice_of(cases[i].first)) &&
+		               slice_eq(args[1], slice_of(cases[i].second))))
+			fail_msg("%s of %s: segments", cases[i].path, cases[i].pattern);
+	}
+}
+
 static void test_accepts(void **state)
 {
 	static const struct {
@@ -1543,6 +1583,7 @@ int main(void)
 		cmocka_unit_test(test_forwarded_lines),
 		cmocka_unit_test(test_target_split),
 		cmocka_unit_test(test_host_name),
+		cmocka_unit_test(test_path_match),
 		cmocka_unit_test(test_accepts),
 		cmocka_unit_test(test_reason),
 		cmocka_unit_test(test_date),

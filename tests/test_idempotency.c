@@ -64,6 +64,23 @@ static void test_first_answer_again(void **state)
 	assert_int_equal(call.basket_cookie, 7);
 }
 
+/* An answer that begins a cookie session: the store may not hold its id (S02). */
+static void test_secret_is_not_kept(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		struct idempotency once;
+
+		ask("/api/x/", ANNA KEY, "{}");
+		assert_int_equal(idempotency_judge(&call, &once), IDEMPOTENCY_FIRST);
+		response.status = HTTP_OK;
+		http_field_lit(&response, "Vary: Cookie");
+		http_field_lit(&response, "Set-Cookie: sidecart_session=secret; HttpOnly");
+		assert_int_equal(idempotency_keep(&call, &once), KV_OK);
+	}
+	assert_int_equal(store_entries(), 0);
+}
+
 static void test_no_key(void **state)
 {
 	(void)state;
@@ -203,6 +220,7 @@ int main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, store_tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(test_first_answer_again),
+		TEST(test_secret_is_not_kept),
 		TEST(test_no_key),
 		TEST(test_second_request),
 		TEST(test_another_client),

@@ -14,11 +14,19 @@ from jsonschema import Draft202012Validator, RefResolver
 
 from conftest import ROOT, SANITIZED, request_bytes
 
-TEXT = (ROOT / "docs/openapi.json").read_bytes()
+# As it is served: on one line.
+TEXT = re.sub(rb"\n *", b"", (ROOT / "docs/openapi.json").read_bytes())
 DOC = json.loads(TEXT)
 ANON, AUTH = "SID:ANON:127.0.0.1:", "SID:AUTH:127.0.0.1:"
 METHODS = ["get", "put", "post", "delete", "options", "head", "patch", "trace"]
 SAFE = {"get", "head", "options"}
+ATTRIBUTE = "{id}/lines/{line}/lineattributes/{attribute}/"
+
+# A price book: limited, taxed, not for sale, in another currency.
+PRODUCTS = "".join(json.dumps(p) + "\n" for p in (
+    {"id": "1", "name": "Oscar T-shirt", "price": "10.00", "currency": "EUR", "stock": 20},
+    {"id": "2", "name": "Taxed", "price": "12.50", "currency": "EUR", "tax_rate": "0.21"},
+    {"id": "mug", "name": "Mug", "price": "3.3333", "currency": "EUR", "options": "color"}))
 
 # What every answer may carry, described in prose or by RFC 9110; else the document lists it.
 COMMON = {"date", "content-length", "content-type", "connection", "cache-control", "vary",
@@ -27,7 +35,13 @@ COMMON = {"date", "content-length", "content-type", "connection", "cache-control
 # Reads fail only with the store, and what makes room is let into a full one.
 NOT_DRIVEN = {
     ("/session", "get", "503"), ("/session/data", "get", "503"), ("/api/", "get", "503"),
-    ("/api/login/", "get", "503"), ("/api/users/{id}/", "get", "503"), ("/readyz", "get", "503"), ("/session", "delete", "507"), ("/api/login/", "delete", "507"),
+    ("/api/login/", "get", "503"), ("/api/users/{id}/", "get", "503"),
+    *((f"/api/products/{below}", "get", "503") for below in
+      ("", "{id}/", "{id}/price/", "{id}/availability/")),
+    *((f"/api/baskets/{below}", "get", "503") for below in
+      ("", "{id}/", "{id}/lines/", "{id}/lines/{line}/", ATTRIBUTE)),
+    ("/api/baskets/{id}/", "delete", "507"), ("/api/baskets/{id}/lines/{line}/", "delete", "507"),
+    ("/readyz", "get", "503"), ("/session", "delete", "507"), ("/api/login/", "delete", "507"),
 }
 
 
@@ -82,7 +96,7 @@ def test_head_of_the_document():
     assert DOC["openapi"].startswith("3.1.")
     assert DOC["info"]["title"] == "sidecart"
     assert DOC["info"]["version"] == (ROOT / "VERSION").read_text().strip()
-    assert len(TEXT) < 31 * 1024 and TEXT.isascii() and b"\0" not in TEXT
+    assert len(TEXT) < 256 * 1024 and TEXT.isascii() and b"\0" not in TEXT
 
 
 def test_references():
@@ -181,12 +195,13 @@ def test_every_route_is_documented():
         if "{ PATH(" in line or "{ PATTERN(" in line:
             path = re.search(r'"(/[^"]*)"', line)[1]
         elif re.search(r"^\t\t\{", line):
-            table.append((path, re.search(r"\{ (\w+),", line)[1]))
+            methods = re.search(r"\{ ([\w |]+),", line)[1]
+            table += [(path, methods.split(" | "))]
     names = {re.sub(r"\{\w+\}", "*", path): path for path in DOC["paths"]}
     table = [(names.get(path, path), methods) for path, methods in table]
-    assert len(table) == len(re.findall(r"\b(?:READ|WRITE),", source))
-    routes = {(path, method) for path, methods in table
-              for method in sets.get(methods, {methods.removeprefix("HTTP_").lower()})}
+    assert len(table) == len(re.findall(r"\b(?:READ|WRITE|ONCE),", source))
+    routes = {(path, method) for path, methods in table for name in methods
+              for method in sets.get(name, {name.removeprefix("HTTP_").lower()})}
     assert routes == set(OPERATIONS)
 
 
@@ -204,6 +219,7 @@ def shop(module_store):
     for login in ("ada", "eve"):
         module_store.customer(login)
     module_store.run("customer", "disable", "eve")
+    module_store.run("product", "import", "-", stdin=PRODUCTS)
     Shop.server = module_store.serve()
     r = Shop.server.login(ANON + "live", "ada", headers=Shop.trusted)
     assert r.status == 200
@@ -394,17 +410,35 @@ def test_stopped_writer(shop, module_store):
     try:
         for operation in WRITES:
             ask(shop, operation, 503, shop.trusted, {}, server=server)
+        ask(shop, Baskets.basket, 503, {**shop.trusted, "Session-Id": ANON + "stopped"},
+            server=server)
     finally:
         os.kill(writer, signal.SIGCONT)
+
+
+def full(server, operation, headers, body, parts=()):
+    """Asks until the store takes no more; each time as another guest where `headers` says so."""
+    for i in range(10000):
+        fields = {name: value.replace("*", str(i)) for name, value in headers.items()}
+        content = {k: v.replace("*", str(i)) if isinstance(v, str) else v
+                   for k, v in (body or {}).items()}
+        r = server.request(operation[1].upper(), fill(operation[0], *parts), fields,
+                           content if body is not None else None)
+        if r.status >= 400:
+            return r
+    raise AssertionError(operation)
 
 
 @pytest.mark.skipif(SANITIZED, reason="filling a store takes minutes there")
 def test_full_store(shop, store):
     """507 for what grows."""
-    key = {"X-Api-Key": store.key("sso", "trusted,login")}
+    b, key = Baskets, {"X-Api-Key": store.key("sso", "trusted,login")}
     store.customer("ada")
+    store.run("product", "import", "-", stdin=PRODUCTS)
     server = store.serve(map_size="32M", durability="unsafe-nosync", allow="full",
-                         max_sessions_per_customer=0)
+                         max_sessions_per_customer=0, register="on")
+    anon = {**key, "Session-Id": ANON + "basket"}
+    assert server.request("POST", b.add[0], anon, ADDED).status == 200
     with server.wire() as wire:
         status = 200
         for i in range(100000):
@@ -414,15 +448,22 @@ def test_full_store(shop, store):
             if status != 200:
                 break
     assert status == 507
-    for operation, body in ((("/session/data", "patch"), {"a": "x" * 4000}),
-                            (("/session/login", "post"), {"login": "ada"}),
-                            (("/api/login/", "post"), {"username": "ada", "password": "ada"})):
-        for i in range(10000):
-            headers = {**key, "Session-Id": f"{ANON}more{i}"}
-            r = server.request(operation[1].upper(), operation[0], headers, body)
-            if r.status != 200:
-                break
-        check(shop, operation, r, 507)
+    guest = {**key, "Session-Id": f"{ANON}more*"}
+    new = {"email": "*@example.com", "password1": "V3rYS3cr3t!", "password2": "V3rYS3cr3t!"}
+    for operation, headers, body, *parts in (
+            (("/session/data", "patch"), guest, {"a": "x" * 4000}),
+            (("/session/login", "post"), guest, {"login": "ada"}),
+            (("/api/register/", "post"), {}, new),
+            (("/api/login/", "post"), guest, {"username": "ada", "password": "ada"}),
+            (b.basket, guest, None), (b.add, guest, ADDED),
+            (b.one("put"), anon, {"status": "Saved"}, 1),
+            (b.one("patch"), anon, {"status": "Saved"}, 1),
+            (b.one("post", b.lines), anon, new_line(1), 1),
+            (b.one("put", b.line), anon, {"quantity": 3}, 1, 1),
+            (b.one("patch", b.line), anon, {"quantity": 3}, 1, 1),
+            (b.one("put", b.attribute), anon, {"value": "red *"}, 1, 1, 1),
+            (b.one("patch", b.attribute), anon, {"value": "green *"}, 1, 1, 1)):
+        check(shop, operation, full(server, operation, headers, body, parts), 507)
 
 
 # --- Each operation. ------------------------------------------------------------------------------
@@ -568,6 +609,151 @@ def test_oscarapi(shop, module_store):
     ask(shop, delete, 403, {"Cookie": cookies(r)["Cookie"]})
     r = ask(shop, delete, 200, cookies(r))
     assert "Max-Age=0" in r.cookies["sidecart_session"][1]
+
+
+def test_products(shop):
+    get = "get"
+    r = ask(shop, ("/api/products/", get), 200, query="?structure=standalone")
+    assert [p["id"] for p in r.json] == [1, 2, "mug"]
+    for i, path in enumerate(("", "price/", "availability/")):
+        for product in ("1", "2", "mug"):
+            ask(shop, ("/api/products/{id}/" + path, get), 200, parts=[product])
+        ask(shop, ("/api/products/{id}/" + path, get), 404, parts=[f"none{i}"])
+
+
+class Baskets:
+    """The operations on baskets, short; `made` answers of one shopper."""
+
+    basket = "/api/basket/", "get"
+    add = "/api/basket/add-product/", "post"
+    list = "/api/baskets/", "get"
+
+    @staticmethod
+    def one(method, below=""):
+        return "/api/baskets/{id}/" + below, method
+
+    lines = "lines/"
+    line = "lines/{line}/"
+    attribute = "lines/{line}/lineattributes/{attribute}/"
+
+
+ADDED = {"url": "/api/products/1/", "quantity": 2,
+         "options": [{"option": "/api/options/1/", "value": "blue"}]}
+
+
+def new_line(basket, product="2", **more):
+    return {"basket": f"/api/baskets/{basket}/", "product": f"/api/products/{product}/",
+            "stockrecord": f"/api/products/{product}/stockrecords/{product}/", **more}
+
+
+def test_basket(shop):
+    b, anon = Baskets, {**shop.trusted, "Session-Id": ANON + "basket"}
+    assert ask(shop, b.list, 200, anon).json == []
+    made = ask(shop, b.basket, 200, anon)
+    number = made.json["id"]
+    ask(shop, b.add, 412, {**anon, "If-Match": '"x"'}, ADDED)
+    first = ask(shop, b.add, 200, {**anon, "Idempotency-Key": "a"}, ADDED)
+    again = ask(shop, b.add, 200, {**anon, "Idempotency-Key": "a"}, ADDED)
+    assert first.body == again.body and again.get("Idempotent-Replayed") == "true"
+    ask(shop, b.add, 422, {**anon, "Idempotency-Key": "a"}, {})
+    ask(shop, b.add, 400, {**anon, "Idempotency-Key": "a b"}, ADDED)
+    for body in ({}, [], {**ADDED, "quantity": 99}, {**ADDED, "options": [{}]},
+                 {**ADDED, "options": 7}):
+        ask(shop, b.add, 406, anon, body)
+    ask(shop, b.add, 415, {**anon, "Content-Type": "text/plain"}, b"x")
+    assert [x["id"] for x in ask(shop, b.list, 200, anon).json] == [number]
+    ask(shop, b.one("get"), 200, anon, parts=[number])
+    ask(shop, b.one("get"), 404, anon, parts=["none"])
+    for method in ("put", "patch"):
+        operation, here = b.one(method), {"parts": [number]}
+        ask(shop, operation, 200, {**anon, "If-Match": "*"}, {"status": "Saved"}, **here)
+        ask(shop, operation, 200, anon, {"status": "Open"}, **here)
+        ask(shop, operation, 400, anon, {"status": "Merged"}, **here)
+        ask(shop, operation, 404, anon, {}, parts=["none"])
+        ask(shop, operation, 412, {**anon, "If-Match": '"x"'}, {}, **here)
+        ask(shop, operation, 415, {**anon, "Content-Type": "text/plain"}, b"x", **here)
+    ask(shop, b.one("patch"), 200, anon, {"status": "Saved"}, parts=[number])
+    ask(shop, b.add, 200, anon, ADDED)
+    for method in ("put", "patch"):
+        ask(shop, b.one(method), 409, anon, {"status": "Open"}, parts=[number])
+    ask(shop, b.one("delete"), 412, {**anon, "If-Match": '"x"'}, parts=[number])
+    ask(shop, b.one("delete"), 204, anon, parts=[number])
+    ask(shop, b.one("delete"), 404, anon, parts=[number])
+
+
+def test_lines(shop):
+    b, anon = Baskets, {**shop.trusted, "Session-Id": ANON + "lines"}
+    number = ask(shop, b.add, 200, anon, ADDED).json["id"]
+    here = {"parts": [number]}
+    line = ask(shop, b.one("get", b.lines), 200, anon, **here).json[0]["url"].split("/")[-2]
+    ask(shop, b.one("get", b.lines), 404, anon, parts=["none"])
+    post = b.one("post", b.lines)
+    r = ask(shop, post, 201, {**anon, "Idempotency-Key": "line"}, new_line(number), **here)
+    assert r.get("Location") == r.json["url"]
+    ask(shop, post, 201, {**anon, "Idempotency-Key": "line"}, new_line(number), **here)
+    ask(shop, post, 422, {**anon, "Idempotency-Key": "line"}, {}, **here)
+    for body in ({}, [], new_line(number, "99"), new_line(number, quantity=-1)):
+        ask(shop, post, 400, anon, body, **here)
+    ask(shop, post, 404, anon, new_line(number), parts=["none"])
+    ask(shop, post, 406, anon, new_line(number, "1", quantity=99), **here)
+    ask(shop, post, 412, {**anon, "If-Match": '"x"'}, new_line(number), **here)
+    ask(shop, post, 415, {**anon, "Content-Type": "text/plain"}, b"x", **here)
+    here = {"parts": [number, line]}
+    ask(shop, b.one("get", b.line), 200, anon, **here)
+    ask(shop, b.one("get", b.line), 404, anon, parts=[number, "none"])
+    for method in ("put", "patch"):
+        operation = b.one(method, b.line)
+        ask(shop, operation, 200, {**anon, "If-Match": "*"}, {"quantity": 3}, **here)
+        ask(shop, operation, 400, anon, {"quantity": -3}, **here)
+        ask(shop, operation, 404, anon, {}, parts=[number, "none"])
+        ask(shop, operation, 406, anon, {"quantity": 99}, **here)
+        ask(shop, operation, 412, {**anon, "If-Match": '"x"'}, {}, **here)
+        ask(shop, operation, 415, {**anon, "Content-Type": "text/plain"}, b"x", **here)
+    attributes = ask(shop, b.one("get", b.line), 200, anon, **here).json["attributes"]
+    check_attribute(shop, anon, [number, line, attributes[0]["url"].split("/")[-2]])
+    check_frozen(shop, anon, [number, line, attributes[0]["url"].split("/")[-2]])
+    ask(shop, b.one("delete", b.line), 412, {**anon, "If-Match": '"x"'}, **here)
+    assert ask(shop, b.one("patch", b.line), 200, anon, {"quantity": 0}, **here).json[
+        "quantity"] == 0
+    ask(shop, b.one("delete", b.line), 404, anon, **here)
+    ask(shop, b.one("delete", b.line), 204, anon, parts=[number, r.json["url"].split("/")[-2]])
+
+
+def check_attribute(shop, anon, parts):
+    b = Baskets
+    ask(shop, b.one("get", b.attribute), 200, anon, parts=parts)
+    ask(shop, b.one("get", b.attribute), 404, anon, parts=[*parts[:2], "none"])
+    for method in ("put", "patch"):
+        operation = b.one(method, b.attribute)
+        ask(shop, operation, 200, {**anon, "If-Match": "*"}, {"value": method}, parts=parts)
+        ask(shop, operation, 400, anon, {"value": ""}, parts=parts)
+        ask(shop, operation, 404, anon, {}, parts=[*parts[:2], "none"])
+        ask(shop, operation, 412, {**anon, "If-Match": '"x"'}, {}, parts=parts)
+        ask(shop, operation, 415, {**anon, "Content-Type": "text/plain"}, b"x", parts=parts)
+
+
+def check_frozen(shop, anon, parts):
+    """A frozen basket's lines do not change, whoever asks."""
+    b, key = Baskets, shop.trusted
+    ask(shop, b.one("patch"), 200, key, {"status": "Frozen"}, parts=parts)
+    ask(shop, b.one("post", b.lines), 409, key, new_line(parts[0]), parts=parts)
+    for method in ("put", "patch"):
+        ask(shop, b.one(method, b.line), 409, key, {"quantity": 1}, parts=parts)
+        ask(shop, b.one(method, b.attribute), 409, key, {"value": "x"}, parts=parts)
+    ask(shop, b.one("delete", b.line), 409, key, parts=parts)
+    ask(shop, b.one("put"), 200, key, {"status": "Open"}, parts=parts)
+    ask(shop, b.basket, 200, anon)
+
+
+def test_register(shop, module_store):
+    post = "/api/register/", "post"
+    ask(shop, post, 401)
+    server = module_store.serve(register="on")
+    good = {"email": "new@example.com", "password1": "V3rYS3cr3t!", "password2": "V3rYS3cr3t!"}
+    assert ask(shop, post, 201, {}, good, server=server).json == "new@example.com"
+    for body in (good, {**good, "password1": "1"}, {**good, "email": "x"}, {}, []):
+        ask(shop, post, 400, {}, body, server=server)
+    ask(shop, post, 415, {"Content-Type": "text/plain"}, b"x", server=server)
 
 
 def test_health(shop):

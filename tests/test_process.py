@@ -433,7 +433,7 @@ def test_port_in_use(store):
 
 @pytest.mark.parametrize("flag,word", [
     ("--listen=nowhere", "listen"), ("--no_such_setting=1", "no_such_setting"),
-    ("--session_ttl=soon", "session_ttl"), ("--register=on", "register"),
+    ("--session_ttl=soon", "session_ttl"), ("--register=maybe", "register"),
     ("--max_body=1T", "max_body")])
 def test_bad_settings(store, flag, word):
     """One line that names the setting and what would be right, exit code 100."""
