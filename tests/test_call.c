@@ -374,21 +374,21 @@ static void test_other_open(void **state)
 	uint64_t first;
 
 	(void)state;
-	ask_by_header("ANON", "anna");
+	calls_ask_by_header("ANON", "anna");
 	assert_int_equal(call_open_basket(&call, true, &basket), KV_OK);
 	assert_int_equal(call_other_open(&call, &basket, &other), KV_NOT_FOUND);
 	first = basket.id;
 	basket.status = BASKET_SAVED;
 	assert_int_equal(call_put_basket(&call, &basket, true), KV_OK);
 	assert_int_equal(call_other_open(&call, &basket, &other), KV_NOT_FOUND);
-	ask_by_header("ANON", "anna");
+	calls_ask_by_header("ANON", "anna");
 	assert_int_equal(call_open_basket(&call, true, &other), KV_OK);
 	assert_int_not_equal(other.id, first);
 	assert_int_equal(call_other_open(&call, &other, &basket), KV_NOT_FOUND);
 	assert_int_equal(basket_get(store, first, now_s, &basket), KV_OK);
 	assert_int_equal(call_other_open(&call, &basket, &other), KV_OK);
 	assert_int_not_equal(other.id, first);
-	ask("");                        /* whoever asks: it is the owner's that counts */
+	calls_ask("");                        /* whoever asks: it is the owner's that counts */
 	assert_int_equal(call_other_open(&call, &basket, &other), KV_OK);
 	assert_int_not_equal(other.id, first);
 	assert_int_equal(call_delete_basket(&call, &other), KV_OK);

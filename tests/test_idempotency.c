@@ -71,7 +71,7 @@ static void test_secret_is_not_kept(void **state)
 	for (int i = 0; i < 2; i++) {
 		struct idempotency once;
 
-		ask("/api/x/", ANNA KEY, "{}");
+		calls_post("/api/x/", ANNA KEY, "{}");
 		assert_int_equal(idempotency_judge(&call, &once), IDEMPOTENCY_FIRST);
 		response.status = HTTP_OK;
 		http_field_lit(&response, "Vary: Cookie");
