@@ -23,8 +23,8 @@ const char *token_alg_text(uint8_t alg)
 
 bool token_alg_parse(struct slice text, enum token_alg *alg)
 {
-	for (uint8_t i = 0; i < TOKEN_ALGS; i++)
-		if (slice_eq(text, slice_of(token_alg_text(i)))) {
+	for (unsigned i = 0; i < TOKEN_ALGS; i++)
+		if (slice_eq(text, slice_of(token_alg_text((uint8_t)i)))) {
 			*alg = (enum token_alg)i;
 			return true;
 		}
