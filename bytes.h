@@ -6,6 +6,7 @@
 #ifndef BYTES_H
 #define BYTES_H
 
+#include <endian.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -54,19 +55,28 @@ static inline int slice_order(struct slice a, struct slice b)
 	return a.len < b.len ? -1 : 1;
 }
 
+/* Eight bytes at a step, for the loops that every request goes through. */
+#define WORD_ONES  (UINT64_MAX / 255)           /* 1 in each byte */
+#define WORD_HIGHS (WORD_ONES << 7)
+
+static inline uint64_t word_at(const char *ptr)
+{
+	uint64_t w;
+
+	memcpy(&w, ptr, sizeof w);
+	return w;
+}
+
 /* Equal in a time that depends on the lengths alone: for secrets and digests. */
 static inline bool slice_eq_secret(struct slice a, struct slice b)
 {
-	uint64_t differ = 0, left, right;
+	uint64_t differ = 0;
 	size_t i = 0;
 
 	if (a.len != b.len)
 		return false;
-	for (; a.len - i >= 8; i += 8) {
-		memcpy(&left, a.ptr + i, 8);
-		memcpy(&right, b.ptr + i, 8);
-		differ |= left ^ right;
-	}
+	for (; a.len - i >= 8; i += 8)
+		differ |= word_at(a.ptr + i) ^ word_at(b.ptr + i);
 	for (; i < a.len; i++)
 		differ |= (uint64_t)(unsigned char)a.ptr[i] ^ (uint64_t)(unsigned char)b.ptr[i];
 	return differ == 0;
@@ -77,15 +87,44 @@ static inline char byte_lower(char c)
 	return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
 }
 
+/* byte_lower() of each byte: the high bits tell which are from `A` on, and which beyond `Z`. */
+static inline uint64_t word_lower(uint64_t w)
+{
+	uint64_t low = w & ~WORD_HIGHS;
+	uint64_t from_a = low + WORD_ONES * (0x80 - 'A'), beyond_z = low + WORD_ONES * (0x7f - 'Z');
+
+	return w | ((from_a ^ beyond_z) & ~w & WORD_HIGHS) >> 2;
+}
+
 /* Equal but for the case of ASCII letters (field names, host names). */
 static inline bool slice_eq_nocase(struct slice a, struct slice b)
 {
+	size_t i = 0;
+
 	if (a.len != b.len)
 		return false;
-	for (size_t i = 0; i < a.len; i++)
+	for (; a.len - i >= 8; i += 8)
+		if (word_lower(word_at(a.ptr + i)) != word_lower(word_at(b.ptr + i)))
+			return false;
+	for (; i < a.len; i++)
 		if (byte_lower(a.ptr[i]) != byte_lower(b.ptr[i]))
 			return false;
 	return true;
+}
+
+/* Writes `s` in lower case to `out`, which has room for it. */
+static inline struct slice slice_lower(struct slice s, char *out)
+{
+	size_t i = 0;
+
+	for (; s.len - i >= 8; i += 8) {
+		uint64_t w = word_lower(word_at(s.ptr + i));
+
+		memcpy(out + i, &w, sizeof w);
+	}
+	for (; i < s.len; i++)
+		out[i] = byte_lower(s.ptr[i]);
+	return (struct slice){ out, s.len };
 }
 
 static inline bool slice_starts(struct slice s, struct slice prefix)
@@ -250,17 +289,34 @@ static inline void buf_uint(struct buf *b, uint64_t n)
 	buf_put(b, (struct slice){ digits + at, sizeof digits - at });
 }
 
+/* Four bytes as eight digits: their halves are spread, and those above 9 are moved on to `a`. */
+static inline void word_put_hex(char out[8], const char four[4])
+{
+	const uint64_t low = UINT64_MAX / 65535 * 15;   /* the lower half of each pair's byte */
+	const unsigned char *b = (const unsigned char *)four;
+	uint64_t pairs = (uint64_t)b[0] | (uint64_t)b[1] << 16 | (uint64_t)b[2] << 32 |
+	                 (uint64_t)b[3] << 48;
+	uint64_t halves = (pairs >> 4 & low) | (pairs & low) << 8;
+	uint64_t letters = (halves + WORD_ONES * 6) >> 4 & WORD_ONES;
+	uint64_t text = htole64(halves + WORD_ONES * '0' + letters * ('a' - '0' - 10));
+
+	memcpy(out, &text, sizeof text);
+}
+
 /* Lower-case hexadecimal, two digits a byte. */
 static inline void buf_hex(struct buf *b, struct slice s)
 {
 	static const char digit[] = "0123456789abcdef";
 	char *at = b->ptr + b->len;
+	size_t i = 0;
 
 	if (b->full || s.len > (b->cap - b->len) / 2) {
 		b->full = true;
 		return;
 	}
-	for (size_t i = 0; i < s.len; i++) {
+	for (; s.len - i >= 4; i += 4, at += 8)
+		word_put_hex(at, s.ptr + i);
+	for (; i < s.len; i++) {
 		unsigned char c = (unsigned char)s.ptr[i];
 
 		*at++ = digit[c >> 4];

@@ -182,12 +182,10 @@ static inline const char *skip(const char *at, const char *end, unsigned bits)
  * Whatever else a borrow or a carry makes show is only judged byte by byte. */
 static inline const char *skip_value(const char *at, const char *end)
 {
-	const uint64_t ones = UINT64_MAX / 255;
-	uint64_t word;
-
 	for (; end - at >= 8; at += 8) {
-		memcpy(&word, at, 8);
-		if (((word - ones * ' ') | (word + ones) | word) & ones << 7)
+		uint64_t w = word_at(at);
+
+		if (((w - WORD_ONES * ' ') | (w + WORD_ONES) | w) & WORD_HIGHS)
 			break;
 	}
 	return skip(at, end, IN_VALUE);
@@ -285,6 +283,11 @@ static enum http_result take_version(struct cursor *c, int *major, int *minor)
 	static const char pattern[] = "HTTP/0.0";
 	const char *from = c->at;
 
+	if (slice_starts((struct slice){ from, (size_t)(c->end - from) }, SLICE("HTTP/1.1"))) {
+		*major = *minor = 1;            /* nearly all are so */
+		c->at += sizeof pattern - 1;
+		return HTTP_READY;
+	}
 	for (size_t i = 0; i < sizeof pattern - 1; i++, c->at++) {
 		if (c->at == c->end)
 			return HTTP_MORE;
@@ -377,8 +380,13 @@ static enum http_result parse_request_line(struct http_request *r, struct cursor
  * token `| 0x20` changes capitals, `^` and `_` alone. */
 static bool name_matches(struct slice name, const char *known, bool *underscore)
 {
+	size_t i = 0;
+
 	*underscore = false;
-	for (size_t i = 0; i < name.len; i++) {
+	while (name.len - i >= 8 &&
+	       (word_at(name.ptr + i) | WORD_ONES * 0x20) == word_at(known + i))
+		i += 8;
+	for (; i < name.len; i++) {
 		if ((name.ptr[i] | 0x20) == known[i])
 			continue;
 		if (name.ptr[i] != '_' || known[i] != '-')

@@ -198,36 +198,19 @@ static enum kv_status find_client(const struct identity_question *q, struct slic
 	return KV_OK;
 }
 
-static struct slice lower(struct slice s, char *out, size_t cap)
-{
-	if (s.len > cap)
-		return (struct slice){ 0 };
-	for (size_t i = 0; i < s.len; i++)
-		out[i] = byte_lower(s.ptr[i]);
-	return (struct slice){ out, s.len };
-}
-
-/* The realm is one of sid_realms; without those, the request's host name: in lower case
+/* The realm is one of sid_realms; without those, the request's host name: whatever their case
  * under the strict grammar, exactly and cut at the first colon as oscarapi has it. An empty
  * host equals no realm (requirement S15). */
 static bool realm_accepted(const struct identity_question *q, const struct identity *id)
 {
 	const struct config *config = q->config;
-	char name[SID_REALM_MAX];
+	bool (*equal)(struct slice, struct slice) =
+		config->sid_grammar == SID_STRICT ? slice_eq_nocase : slice_eq;
 
-	for (uint32_t i = 0; i < config->sid_realm_count; i++) {
-		struct slice realm = slice_of(config->sid_realms[i]);
-
-		if (config->sid_grammar == SID_STRICT)
-			realm = lower(realm, name, sizeof name);
-		if (slice_eq(realm, id->sid.realm))
+	for (uint32_t i = 0; i < config->sid_realm_count; i++)
+		if (equal(slice_of(config->sid_realms[i]), id->sid.realm))
 			return true;
-	}
-	if (config->sid_realm_count > 0 || id->host.len == 0)
-		return false;
-	if (config->sid_grammar == SID_STRICT)
-		return slice_eq(lower(id->host, name, sizeof name), id->sid.realm);
-	return slice_eq(id->host, id->sid.realm);
+	return config->sid_realm_count == 0 && id->host.len > 0 && equal(id->host, id->sid.realm);
 }
 
 static void find_host(const struct identity_question *q, struct identity *id)

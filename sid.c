@@ -7,9 +7,11 @@
 
 #define UUID_LEN 36
 
+#define TYPE_LEN 9              /* of "SID:", the type, and ":" */
+
 static const char *const type_text[] = {
-	[SID_ANON] = "ANON",
-	[SID_AUTH] = "AUTH",
+	[SID_ANON] = "SID:ANON:",
+	[SID_AUTH] = "SID:AUTH:",
 };
 
 static const char *const error_text[] = {
@@ -28,12 +30,12 @@ static const char *const error_text[] = {
 static_assert(COUNT_OF(error_text) == SID_ERRORS, "a new sid_error needs its sentence");
 
 /* What a byte may stand in, as bits. */
-enum { IN_HEX = 1, IN_HOST = 2, IN_IDENTIFIER = 4, IS_DASH = 8 };
+enum { IN_HEX = 1, IN_HOST = 2, IN_IDENTIFIER = 4 };
 
 static const uint8_t byte_bits[256] = {
 	0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
 	0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-	0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 10, 6, 4,
+	0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 2, 6, 4,
 	7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 0, 0, 0, 4, 0, 0,
 	0, 7, 7, 7, 7, 7, 7, 6, 6, 6, 6, 6, 6, 6, 6, 6,
 	6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 0, 0, 0, 0, 6,
@@ -71,18 +73,32 @@ static struct slice leading_realm(struct slice s)
 	return address_parse(s, &address) ? s : (struct slice){ 0 };
 }
 
+/* True where none of eight bytes is anything but a hexadecimal digit. Sums of what is below
+ * 0x80 stay inside their bytes. */
+static inline bool word_is_hex(uint64_t w)
+{
+	uint64_t lower = w | WORD_ONES * 0x20;
+	uint64_t digit = (w + WORD_ONES * (0x80 - '0')) & ~(w + WORD_ONES * (0x7f - '9'));
+	uint64_t letter = (lower + WORD_ONES * (0x80 - 'a')) & ~(lower + WORD_ONES * (0x7f - 'f'));
+
+	return ((digit | letter) & ~w & WORD_HIGHS) == WORD_HIGHS;
+}
+
 /* A UUID in front of `s`, alone or with a thread or count behind it. */
 static bool starts_with_uuid(struct slice s)
 {
-	static const char shape[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
+	char hex[UUID_LEN - 4];
 
-	if (s.len < UUID_LEN || (s.len > UUID_LEN && !slice_has(SLICE("-:"), s.ptr[UUID_LEN])))
+	if (s.len < UUID_LEN || (s.len > UUID_LEN && !slice_has(SLICE("-:"), s.ptr[UUID_LEN])) ||
+	    s.ptr[8] != '-' || s.ptr[13] != '-' || s.ptr[18] != '-' || s.ptr[23] != '-')
 		return false;
-	for (size_t i = 0; i < UUID_LEN; i++) {
-		if (!is(s.ptr[i], shape[i] == '-' ? IS_DASH : IN_HEX))
-			return false;
-	}
-	return true;
+	memcpy(hex, s.ptr, 8);
+	memcpy(hex + 8, s.ptr + 9, 4);
+	memcpy(hex + 12, s.ptr + 14, 4);
+	memcpy(hex + 16, s.ptr + 19, 4);
+	memcpy(hex + 20, s.ptr + 24, 12);
+	return word_is_hex(word_at(hex)) && word_is_hex(word_at(hex + 8)) &&
+	       word_is_hex(word_at(hex + 16)) && word_is_hex(word_at(hex + 24));
 }
 
 /* Takes `mark` and the digits behind it off the front of `*rest`; absent where there are none. */
@@ -112,9 +128,7 @@ static enum sid_error parse_strict(struct slice rest, struct sid *s)
 	if (rest.ptr[0] != ':')
 		return SID_BAD_REALM;
 	rest = slice_skip(rest, 1);
-	for (size_t i = 0; i < realm.len; i++)
-		s->realm_lower[i] = byte_lower(realm.ptr[i]);
-	s->realm = (struct slice){ s->realm_lower, realm.len };
+	s->realm = slice_lower(realm, s->realm_lower);
 	s->identifier = rest;
 	s->identifier.len = starts_with_uuid(rest) ? UUID_LEN : span(rest, IN_IDENTIFIER);
 	if (s->identifier.len == 0)
@@ -175,9 +189,7 @@ const char *sid_error_text(enum sid_error e)
 
 void sid_write(struct buf *out, const struct sid *s, enum sid_type type)
 {
-	buf_lit(out, "SID:");
-	buf_str(out, type_text[type]);
-	buf_char(out, ':');
+	buf_put(out, (struct slice){ type_text[type], TYPE_LEN });
 	buf_put(out, s->realm);
 	buf_char(out, ':');
 	buf_put(out, s->identifier);
@@ -210,7 +222,7 @@ void sid_key(const struct sid *s, enum sid_type type, struct slice secret,
 	br_sha1_context sha;
 
 	br_sha1_init(&sha);
-	br_sha1_update(&sha, type == SID_ANON ? "SID:ANON:" : "SID:AUTH:", 9);
+	br_sha1_update(&sha, type_text[type], TYPE_LEN);
 	hash_latin1(&sha, s->realm);
 	br_sha1_update(&sha, ":", 1);
 	hash_latin1(&sha, s->identifier);

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <cmocka.h>
 
 #include "bytes.h"
@@ -40,6 +41,33 @@ static void test_equality(void **state)
 	assert_true(slice_eq_secret(ABSENT, SLICE("")));
 	assert_false(slice_given(ABSENT));
 	assert_true(slice_given(SLICE("")));
+}
+
+/* Eight bytes at a step are the same as one by one: every byte beside every other one, in a
+ * whole word, at its borders, and in the rest. */
+static void test_case_of_every_byte(void **state)
+{
+	static const size_t places[] = { 0, 3, 7, 8, 15, 16, 18 };
+	char a[19], b[19], lower[19];
+
+	(void)state;
+	for (size_t p = 0; p < COUNT_OF(places); p++) {
+		for (unsigned pair = 0; pair < 1u << 16; pair++) {
+			struct slice s = { a, sizeof a };
+			char left = (char)(pair >> 8), right = (char)pair;
+
+			memset(a, "zZ@[\x7f\xff"[pair % 6], sizeof a);
+			memcpy(b, a, sizeof a);
+			a[places[p]] = left;
+			b[places[p]] = right;
+			if (slice_eq_nocase(s, slice_bytes(b, sizeof b)) !=
+			    (byte_lower(left) == byte_lower(right)))
+				fail_msg("%02x and %02x at %zu", pair >> 8, pair & 0xff, places[p]);
+			assert_int_equal(slice_lower(s, lower).len, sizeof a);
+			for (size_t i = 0; i < sizeof a; i++)
+				assert_int_equal(lower[i], byte_lower(a[i]));
+		}
+	}
 }
 
 static void test_search(void **state)
@@ -284,6 +312,28 @@ static void test_buf(void **state)
 	assert_false(b.full);
 }
 
+static void test_hex_of_every_byte(void **state)
+{
+	char bytes[9], text[2 * sizeof bytes], expected[2 * sizeof bytes + 1];
+
+	(void)state;
+	for (unsigned c = 0; c < 256; c++)
+		for (size_t len = 0; len <= sizeof bytes; len++) {
+			struct buf b = { text, 0, 2 * len, false };
+
+			for (size_t i = 0; i < len; i++) {
+				unsigned byte = (c + 37 * (unsigned)i) & 0xff;
+
+				bytes[i] = (char)byte;
+				snprintf(expected + 2 * i, 3, "%02x", byte);
+			}
+			buf_hex(&b, guarded((struct slice){ bytes, len }));
+			assert_false(b.full);
+			assert_int_equal(b.len, 2 * len);
+			assert_memory_equal(text, expected, b.len);
+		}
+}
+
 static void test_buf_full(void **state)
 {
 	char room[4] = "....";
@@ -317,6 +367,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_equality),
+		cmocka_unit_test(test_case_of_every_byte),
 		cmocka_unit_test(test_search),
 		cmocka_unit_test(test_cut),
 		cmocka_unit_test(test_trim),
@@ -327,6 +378,7 @@ int main(void)
 		cmocka_unit_test(test_base64url),
 		cmocka_unit_test(test_base64url_digits),
 		cmocka_unit_test(test_buf),
+		cmocka_unit_test(test_hex_of_every_byte),
 		cmocka_unit_test(test_buf_full),
 	};
 

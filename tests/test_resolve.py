@@ -139,7 +139,10 @@ def test_headers_of_a_customer(server, keys, module_store):
 
 @pytest.mark.parametrize("login,word", [
     ("jürgen", "j%C3%BCrgen"), ("a b", "a%20b"), ("100%", "100%25"), ("a|b,c", "a|b,c"),
-    ("mail+x@example.com", "mail+x@example.com"), ("日本", "%E6%97%A5%E6%9C%AC")])
+    ("mail+x@example.com", "mail+x@example.com"), ("日本", "%E6%97%A5%E6%9C%AC"),
+    ("seven b c% eight.characters", "seven%20b%20c%25%20eight.characters"),
+    ("1234567é", "1234567%C3%A9"), ("12345678é", "12345678%C3%A9"),
+    ("!\"#$&'()*+,-./:;<=>?@[\\]^_`{|}~", "!\"#$&'()*+,-./:;<=>?@[\\]^_`{|}~")])
 def test_values_are_ascii(store, login, word):
     """F04: other bytes percent-encoded, no login can be `-`."""
     store.customer(login, "secret")

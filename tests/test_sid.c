@@ -294,6 +294,29 @@ static void test_strict_cut_anywhere(void **state)
 	}
 }
 
+/* Only hexadecimal digits and the four dashes make a UUID, which is taken whole. */
+static void test_every_byte_of_a_uuid(void **state)
+{
+	static const char uuid[] = "82d7AC3F-135c-4B12-a296-ff3c4701307D";
+	const size_t len = sizeof uuid - 1, front = sizeof "SID:ANON:a:" - 1;
+	char text[64];
+
+	(void)state;
+	for (size_t at = 0; at < len; at++)
+		for (int byte = 0; byte < 256; byte++) {
+			bool dash = at == 8 || at == 13 || at == 18 || at == 23;
+			bool fits = dash ? byte == '-' : byte_hex((char)byte) >= 0;
+			struct sid s;
+			enum sid_error error;
+
+			snprintf(text, sizeof text, "SID:ANON:a:%s", uuid);
+			text[front + at] = (char)byte;
+			error = parse((struct slice){ text, front + len }, SID_STRICT, &s);
+			if ((error == SID_OK && s.identifier.len == len) != fits)
+				fail_msg("byte %02x at %zu", (unsigned)byte, at);
+		}
+}
+
 static void test_realm_length(void **state)
 {
 	char header[600] = "SID:ANON:";
@@ -453,6 +476,7 @@ int main(void)
 		cmocka_unit_test(test_strict),
 		cmocka_unit_test(test_strict_refused),
 		cmocka_unit_test(test_strict_cut_anywhere),
+		cmocka_unit_test(test_every_byte_of_a_uuid),
 		cmocka_unit_test(test_realm_length),
 		cmocka_unit_test(test_oscarapi),
 		cmocka_unit_test(test_oscarapi_rule),
