@@ -4,6 +4,8 @@
 #include "client.h"
 #include "identity.h"
 
+#define CACHE_LINE 64
+
 static const char *const kind_text[] = {
 	[IDENTITY_NONE] = "none", [IDENTITY_GUEST] = "guest", [IDENTITY_CUSTOMER] = "customer",
 };
@@ -235,7 +237,7 @@ static struct identity_seen *seen_place(struct identity_memo *memo, struct slice
 	const uint64_t odd = 0x9e3779b97f4a7c15u;       /* 2^64 by the golden ratio */
 	uint64_t hash = text.len, word = 0;
 
-	if (memo == NULL || text.len > IDENTITY_SEEN_TEXT)
+	if (memo == NULL || text.len > IDENTITY_SEEN_BYTES)
 		return NULL;
 	for (; text.len >= sizeof word; text = slice_skip(text, sizeof word)) {
 		memcpy(&word, text.ptr, sizeof word);
@@ -248,11 +250,19 @@ static struct identity_seen *seen_place(struct identity_memo *memo, struct slice
 	return &memo->seen[hash >> (64 - IDENTITY_SEEN_BITS)];
 }
 
+void identity_expect(struct identity_memo *memo, struct slice text)
+{
+	const struct identity_seen *seen = seen_place(memo, text);
+
+	for (size_t at = 0; seen != NULL && at < sizeof *seen; at += CACHE_LINE)
+		__builtin_prefetch((const char *)seen + at);
+}
+
 /* True where the place holds this very text: its key is known. */
 static bool recall_key(struct identity_seen *seen, struct slice text,
                        uint8_t key[RECORD_SESSION_KEY_LEN])
 {
-	if (seen == NULL || !slice_eq_secret(text, (struct slice){ seen->text, seen->len }))
+	if (seen == NULL || !slice_eq_secret(text, (struct slice){ seen->bytes, seen->len }))
 		return false;
 	memcpy(key, seen->key, sizeof seen->key);
 	if (seen->worth < IDENTITY_WORTH_MAX)
@@ -272,7 +282,7 @@ static struct identity_seen *keep_key(struct identity_seen *seen, struct slice t
 	}
 	seen->snapshot = 0;
 	seen->len = (uint8_t)text.len;
-	memcpy(seen->text, text.ptr, text.len);
+	memcpy(seen->bytes, text.ptr, text.len);
 	memcpy(seen->key, key, sizeof seen->key);
 	return seen;
 }
@@ -282,6 +292,7 @@ static struct identity_seen *keep_key(struct identity_seen *seen, struct slice t
 static enum kv_status find_live(const struct identity_question *q, struct identity *id,
                                 struct identity_seen *seen)
 {
+	struct buf room;
 	enum kv_status status;
 
 	if (seen != NULL && seen->snapshot != 0 && seen->snapshot == kv_snapshot(q->kv) &&
@@ -292,7 +303,12 @@ static enum kv_status find_live(const struct identity_question *q, struct identi
 	status = session_find(q->kv, id->session_key, q->now_s, &id->session);
 	if (seen == NULL || status != KV_OK)
 		return status;
+	room = (struct buf){ seen->bytes, seen->len, sizeof seen->bytes, false };
+	buf_put(&room, id->session.login);
+	if (room.full)
+		return KV_OK;
 	seen->session = id->session;
+	seen->session.login.ptr = seen->bytes + seen->len;
 	seen->snapshot = kv_snapshot(q->kv);
 	return KV_OK;
 }

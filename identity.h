@@ -7,6 +7,8 @@
 #ifndef IDENTITY_H
 #define IDENTITY_H
 
+#include <assert.h>
+
 #include "config.h"
 #include "http.h"
 #include "session.h"
@@ -31,21 +33,23 @@ enum identity_refusal {
 	IDENTITY_REFUSALS
 };
 
-#define IDENTITY_SEEN_BITS 14   /* places: one for each hash of a text, so cut */
-#define IDENTITY_SEEN_TEXT 80   /* bytes; a longer Session-Id is looked up each time */
+#define IDENTITY_SEEN_BITS  16  /* places: one for each hash of a text, so cut */
+#define IDENTITY_SEEN_BYTES 154 /* where text and login are longer, they are looked up each time */
+#define IDENTITY_WORTH_MAX  15
 
-#define IDENTITY_WORTH_MAX 15
-
-/* A Session-Id or cookie seen before. The key follows from its text for ever; the record and
- * the bytes that its login points to are good while that snapshot is held (kv_snapshot()). */
+/* A Session-Id or cookie seen before. The key follows from its text for ever; the record is
+ * good while the snapshot is the same one. Its cost are misses of the cache: it is whole
+ * lines, and the record's login is copied into it, since the store's own would be one more. */
 struct identity_seen {
-	uint64_t snapshot;              /* 0: the record is to be looked up */
-	uint8_t len;                    /* of `text`; 0: empty */
-	uint8_t worth;                  /* uses less attempts of others on the place */
-	char text[IDENTITY_SEEN_TEXT];  /* `SID:` to the end of the identifier; a cookie's id */
-	uint8_t key[RECORD_SESSION_KEY_LEN];
+	_Alignas(64) uint64_t snapshot; /* 0: the record is to be looked up */
 	struct session_record session;
+	uint8_t key[RECORD_SESSION_KEY_LEN];
+	uint8_t len;                    /* of the text; 0: empty */
+	uint8_t worth;                  /* uses less attempts of others on the place */
+	char bytes[IDENTITY_SEEN_BYTES];        /* the text, `SID:` to the end of the identifier
+	                                         * or a cookie's id; then the login */
 };
+static_assert(sizeof(struct identity_seen) == 256, "four lines of the cache");
 
 /* A front's memory of the last key seen, good while the snapshot is the same one, and of
  * Session-Ids: real traffic repeats itself. */
@@ -104,6 +108,10 @@ void identity_clear(struct identity *id);
 /* Fills `*id` in place. KV_OK also for a refusal; anything else: the store failed, and
  * nothing may be concluded (requirement S16). */
 enum kv_status identify(const struct identity_question *q, struct identity *id);
+
+/* A request with this Session-Id is probably the next: where the memo would know it is brought
+ * into the cache meanwhile. A wrong guess costs nothing else. */
+void identity_expect(struct identity_memo *memo, struct slice text);
 
 /* True where the peer's X-Forwarded-* fields are believed. */
 bool identity_peer_trusted(const struct config *config, const struct address *peer);

@@ -889,6 +889,19 @@ static bool take_proxy(struct server *s, struct conn *c)
 	return true;
 }
 
+/* A client whose requests come one behind the other gives each the same shape: where the next
+ * one's Session-Id then stands is expected. */
+static void expect_next(struct server *s, const struct input *in)
+{
+	struct slice sid = in->request.field[HTTP_SESSION_ID];
+
+	if (!slice_given(sid) || in->next == in->end)
+		return;
+	sid.ptr += in->request.head_len;
+	if (sid.ptr + sid.len <= in->bytes + in->end)
+		identity_expect(s->call.memo, sid);
+}
+
 /* One step of a connection between two requests. False: more must come first. */
 static bool take_head(struct server *s, struct conn *c)
 {
@@ -914,6 +927,7 @@ static bool take_head(struct server *s, struct conn *c)
 	if (to_be_logged(s))
 		c->started_us = clock_us(CLOCK_MONOTONIC);
 	log_forwarded(s, c);
+	expect_next(s, in);
 	route_find(&in->request, c->ops, &match);
 	if (!http_has_body(&in->request))
 		answer(s, c, &match);
@@ -1443,6 +1457,8 @@ static void sweep(struct server *s)
 	s->swept = true;
 	link_trim(&s->link);
 	memory_trim(s->response.body.ptr, s->response.body.cap, OUTPUT_CAP);
+	if (s->open == 0)               /* who comes next is somebody else */
+		memory_trim(s->call.memo, sizeof *s->call.memo, 0);
 	watch_listeners(s, true);
 }
 

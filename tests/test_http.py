@@ -706,6 +706,22 @@ def test_idle_connections_are_cheap(store):
     assert each < 2048, f"{each:.0f} bytes for an idle connection"
 
 
+def test_who_left_is_forgotten(store):
+    """L05: what a front remembers of Session-Ids is bounded, and given back with the last client."""
+    server = store.serve(sid_trust="any")
+    front = server.child("front")[0]
+    server.get("/healthz")
+    before = private_bytes(front)
+    with server.wire() as wire:
+        for i in range(0, 4000, 50):
+            wire.send(b"".join(request_bytes("GET", "/resolve?require=any",
+                                             {"Session-Id": f"SID:ANON:127.0.0.1:n{i + n}"})
+                               for n in range(50)))
+            assert [wire.response().status for _ in range(50)] == [204] * 50
+        assert 4 << 20 < private_bytes(front) - before < 18 << 20
+    wait_until(lambda: private_bytes(front) - before < 1 << 20, "memory given back")
+
+
 # --- Outside data. ----------------------------------------------------------------------------
 
 def refused_cases():

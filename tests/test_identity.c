@@ -853,6 +853,38 @@ static void test_memo_mixes_nobody_up(void **state)
 	}
 }
 
+/* Text and login share the room of a place: whether both fit, the text alone, or neither, the
+ * session found is the same at each request, and what is expected changes nothing. */
+static void test_memo_of_long_names(void **state)
+{
+	static const size_t text_lens[] = { 30, 31, 32, 100, IDENTITY_SEEN_BYTES - 1,
+		                            IDENTITY_SEEN_BYTES, IDENTITY_SEEN_BYTES + 1, 200 };
+	static struct identity_memo memo;
+	char header[256], fields[512], login[RECORD_LOGIN_MAX + 1];
+
+	(void)state;
+	set_config(ANY);
+	for (size_t t = 0; t < COUNT_OF(text_lens); t++) {
+		for (size_t len = 1; len <= RECORD_LOGIN_MAX; len += len == 1 ? 1 : 29) {
+			snprintf(header, sizeof header, "SID:AUTH:shop.test:%0*zu",
+			         (int)text_lens[t] - 19, 1000 * t + len);
+			snprintf(login, sizeof login, "%0*zu", (int)len, t);
+			login[0] = (char)('a' + t);
+			begin();
+			add_customer(login, 0, header, NOW_S);
+			commit();
+			snprintf(fields, sizeof fields, "Session-Id: %s\r\n", header);
+			for (int again = 0; again < 4; again++) {
+				question.memo = again > 0 ? &memo : NULL;
+				identity_expect(question.memo, slice_of(header));
+				assert_int_equal(refusal_of(fields), IDENTITY_ADMITTED);
+				assert_true(slice_eq(id.session.login, slice_of(login)));
+			}
+		}
+	}
+	identity_expect(&memo, SLICE(""));
+}
+
 /* What changes of a session shows under the next snapshot, in the memo's entry too; a guest
  * without a record has nothing of another's. */
 static void test_basket_of_the_session(void **state)
@@ -1380,6 +1412,7 @@ int main(void)
 		IN_A_STORE(test_session_ends_beside_us),
 		IN_A_STORE(test_memo_mixes_nobody_up),
 		IN_A_STORE(test_basket_of_the_session),
+		IN_A_STORE(test_memo_of_long_names),
 		IN_A_STORE(test_store_that_fails),
 		IN_A_STORE(test_renewal),
 		IN_A_STORE(test_renewal_of_what_has_moved),
