@@ -159,16 +159,23 @@ static enum call_result show_line(struct call *c, const struct basket *b, uint32
 /* --- What a change may find. --- */
 
 /* 406 with {"reason": ...}, in Oscar's words where it has them. */
-static enum call_result reason(struct call *c, const char *format, uint64_t number)
+static enum call_result reason(struct call *c, const char *sentence)
+{
+	oscar_begin(c, HTTP_NOT_ACCEPTABLE);
+	buf_lit(&c->response->body, "{\"reason\":");
+	json_put_string(&c->response->body, slice_of(sentence));
+	buf_char(&c->response->body, '}');
+	return CALL_DONE;
+}
+
+/* The same with a number between two parts of the sentence. */
+static enum call_result reason_of(struct call *c, const char *before, uint32_t number,
+                                  const char *after)
 {
 	char text[128];
 
-	snprintf(text, sizeof text, format, (unsigned long long)number);
-	oscar_begin(c, HTTP_NOT_ACCEPTABLE);
-	buf_lit(&c->response->body, "{\"reason\":");
-	json_put_string(&c->response->body, slice_of(text));
-	buf_char(&c->response->body, '}');
-	return CALL_DONE;
+	snprintf(text, sizeof text, "%s%u%s", before, number, after);
+	return reason(c, text);
 }
 
 /* A sentence on one field, in the form that the request's other errors have. */
@@ -190,18 +197,18 @@ static enum call_result refuse(struct call *c, const struct basket_change *chang
 	case BASKET_UNKNOWN_PRODUCT:
 		return field_error(c, reasons, reasons ? "url" : "product", NO_OBJECT);
 	case BASKET_UNAVAILABLE:
-		return reason(c, "Unavailable", 0);
+		return reason(c, "Unavailable");
 	case BASKET_NO_STOCK:
-		return reason(c, "no stock available", 0);
+		return reason(c, "no stock available");
 	case BASKET_OVER_STOCK:
-		return reason(c, "a maximum of %llu can be bought", change->bound);
+		return reason_of(c, "a maximum of ", change->bound, " can be bought");
 	case BASKET_OVER_QUANTITY:
-		return reason(c, "Due to technical limitations we are not able to ship more than "
-		              "%llu items in one order.", change->bound);
+		return reason_of(c, "Due to technical limitations we are not able to ship more "
+		                 "than ", change->bound, " items in one order.");
 	case BASKET_TOO_MANY_LINES:
-		return reason(c, "A basket holds at most %llu lines.", c->config->max_lines);
+		return reason_of(c, "A basket holds at most ", c->config->max_lines, " lines.");
 	case BASKET_OTHER_CURRENCY:
-		return reason(c, "A basket holds products of one currency.", 0);
+		return reason(c, "A basket holds products of one currency.");
 	case BASKET_NEGATIVE:
 		return field_error(c, reasons, "quantity", NOT_NEGATIVE);
 	case BASKET_BAD_ITEM:
