@@ -591,7 +591,9 @@ static void test_audience(void **state)
 		{ "\"\"", false },
 		{ "[]", false },
 		{ "[\"b\"]", false },
+		{ "[\"a\",\"b\"]", true },
 		{ "[\"a\",1]", false },
+		{ "[1,\"a\"]", false },
 		{ "[[\"a\"]]", false },
 		{ "{\"a\":\"a\"}", false },
 		{ "null", false },
@@ -957,6 +959,35 @@ static const struct {
 	{ "PEM cut short", "-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQYI\n", 0 },
 	{ "PEM of rubbish", "-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQYI\n"
 	  "-----END PUBLIC KEY-----\n", 0 },
+	{ "1024 bits in PEM", "-----BEGIN PUBLIC KEY-----\n"
+	  "MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQCiXYPKdzqbCRvY27HhoYQrM6wD\n"
+	  "6f74RxBsfJzx1eiCVMiQBGXUSReMBiZoFPWwqVV/MEk8EbS461FTY+vgM+uCbEkH\n"
+	  "bk4EgTamjaRuFFPPrzSAZvKiYowqzQJKO6iAQdIc53EJWz2k33ajbHn5bvJrzcfk\n"
+	  "tY7OwcHvdV4qMgZiqQIDAQAB\n"
+	  "-----END PUBLIC KEY-----\n", 0 },
+	{ "a compressed point", "-----BEGIN PUBLIC KEY-----\n"
+	  "MDkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDIgAC0rBdWWGobLDNXKJlUaK9BgSSboIS\n"
+	  "hcV2Vn5op/DYDSM=\n"
+	  "-----END PUBLIC KEY-----\n", 0 },
+	{ "bits that are no bytes", "-----BEGIN PUBLIC KEY-----\n"
+	  "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgEEf83OJ3D2xF1Bg8vub9tLe1gHMzV7\n"
+	  "6e8Tus9uPHvRVEXH8UTNG72bfocs3+257rn0s2ldbqkLJK2KRiMohYjlrQ==\n"
+	  "-----END PUBLIC KEY-----\n", 0 },
+	{ "a length in a longer form", "-----BEGIN PUBLIC KEY-----\n"
+	  "MIFZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABH/Nzidw9sRdQYPL7m/bS3tYBzM1\n"
+	  "e+nvE7rPbjx70VRFx/FEzRu9m36HLN/tue659LNpXW6pCyStikYjKIWI5a0=\n"
+	  "-----END PUBLIC KEY-----\n", 0 },
+	{ "nothing in PEM", "-----BEGIN PUBLIC KEY-----\n-----END PUBLIC KEY-----\n", 0 },
+	{ "kid of 64 bytes", "{\"kty\":\"EC\",\"crv\":\"P-256\",\"kid\":\""
+	  "0123456789012345678901234567890123456789012345678901234567890123\"," A3_XY "}", 1 },
+	{ "kid of 65 bytes", "{\"kty\":\"EC\",\"crv\":\"P-256\",\"kid\":\""
+	  "01234567890123456789012345678901234567890123456789012345678901234\"," A3_XY "}", 0 },
+	{ "an empty kid", "{\"kty\":\"EC\",\"crv\":\"P-256\",\"kid\":\"\"," A3_XY "}", 1 },
+	{ "to verify with, and more", "{\"kty\":\"EC\",\"crv\":\"P-256\","
+	  "\"key_ops\":[\"verify\",\"sign\"]," A3_XY "}", 1 },
+	{ "y too long", "{\"kty\":\"EC\",\"crv\":\"P-256\","
+	  "\"x\":\"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU\","
+	  "\"y\":\"AMfxRM0bvZt-hyzf7bnuufSzaV1uqQskrYpGIyiFiOWt\"}", 0 },
 	{ "PEM of no base64",
 	  "-----BEGIN PUBLIC KEY-----\n!!!!\n-----END PUBLIC KEY-----\n", 0 },
 	{ "P-384 in PEM", "-----BEGIN PUBLIC KEY-----\n"
