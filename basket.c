@@ -116,7 +116,7 @@ enum kv_status basket_make(struct kv *kv, struct basket *b, uint64_t customer_id
 	return take_ids(kv, NEXT_BASKET, 1, &b->id);
 }
 
-/* Copies the record, so that its strings stay good over any put. */
+/* Copies the record: the basket owns its strings then, over any put. */
 static bool load(struct slice value, struct basket *b)
 {
 	if (value.len > sizeof b->text)
@@ -218,17 +218,23 @@ static enum kv_status file_owner(struct kv *kv, const struct basket *b)
 	return kv_put(kv, record_baskets_of_key(&key, b->customer_id, b->id), SLICE(""));
 }
 
-static enum kv_status put_record(struct kv *kv, const struct basket *b)
+/* What it borrowed is its own then. One without lines borrows nothing, and what a merge took
+ * out of it may still be borrowed. */
+static enum kv_status put_record(struct kv *kv, struct basket *b)
 {
 	char bytes[RECORD_BASKET_MAX];
 	struct buf value = BUF(bytes);
 	struct record_key key;
+	enum kv_status status;
 
 	if (record_basket_bytes(b) > sizeof bytes)
 		return KV_FULL;
 	if (!record_basket_write(&value, b))
 		return KV_IO;
-	return kv_put(kv, record_basket_key(&key, b->id), buf_slice(&value));
+	status = kv_put(kv, record_basket_key(&key, b->id), buf_slice(&value));
+	if (status == KV_OK && b->line_count > 0 && !load(buf_slice(&value), b))
+		return KV_IO;
+	return status;
 }
 
 enum kv_status basket_put(struct kv *kv, const struct config *config, struct basket *b,
@@ -790,7 +796,10 @@ static void tell_left(struct basket_left *left, struct slice product, uint64_t a
                       uint64_t kept)
 {
 	if (left->count < BASKET_LEFT_MAX) {
-		left->of[left->count].product = product;
+		char *id = left->ids[left->count];
+
+		memcpy(id, product.ptr, product.len);
+		left->of[left->count].product = (struct slice){ id, product.len };
 		left->of[left->count].asked = (uint32_t)asked;
 		left->of[left->count].kept = (uint32_t)kept;
 	}

@@ -5,9 +5,9 @@
  * is decided before, in one place (session.h); here nobody is asked for.
  * One rule for 0: a line of quantity 0 is never stored. What lowers a line to 0 removes it,
  * and 0 of a product that is not there adds nothing.
- * Memory  a loaded basket owns its strings: it stays good whatever is put. Strings that are
- *         handed to a change are borrowed until basket_put(), and as long as the basket in
- *         memory is looked at.
+ * Memory  a basket that was loaded or put owns its strings: it stays good whatever is put.
+ *         Strings that are handed to a change, and those of a basket that is merged into it,
+ *         are borrowed until basket_put().
  * Errors  enum basket_error for the caller's mistakes, enum kv_status for the store's.
  */
 #ifndef BASKET_H
@@ -144,9 +144,10 @@ bool basket_find_line(const struct basket *b, uint64_t id, uint32_t *line);
 #define BASKET_LEFT_MAX 32
 struct basket_left {
 	struct {
-		struct slice product;           /* points to where from's strings do */
+		struct slice product;           /* in `ids` */
 		uint32_t asked, kept;
 	} of[BASKET_LEFT_MAX];
+	char ids[BASKET_LEFT_MAX][RECORD_PRODUCT_ID_MAX];
 	uint32_t count;                 /* of all that was left out: may be more than the table */
 };
 
@@ -155,8 +156,7 @@ struct basket_left {
  * move over with their options, prices and ids. Stock, max_quantity, max_lines and the currency
  * hold: what does not fit is left out and told; a line whose product is no longer in the price
  * book moves as it is. Both are changed in memory; `from` ends empty as BASKET_MERGED: the
- * caller puts both, in any order, while both are there. After a failure of the store neither is
- * to be put. */
+ * caller puts both, in any order. After a failure of the store neither is to be put. */
 enum kv_status basket_merge(struct basket *into, struct basket *from,
                             struct basket_change *change, struct basket_left *left);
 

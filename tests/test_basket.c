@@ -238,6 +238,32 @@ static void test_put_and_get(void **state)
 	assert_int_equal(basket_get(store, 0, NOW_S, &other), KV_NOT_FOUND);
 }
 
+static bool inside(const struct basket *b, struct slice s)
+{
+	return s.len == 0 || (s.ptr >= b->text && s.ptr + s.len <= b->text + sizeof b->text);
+}
+
+/* A request's memory, and that of a basket which was merged, may go once this one is put. */
+static void test_put_owns_its_strings(void **state)
+{
+	(void)state;
+	fill(&basket, "a+x=1:1 b+y=2:1");
+	fill(&other, "a+z=3:1 c@50000-7:2");
+	put(&basket);
+	assert_int_equal(basket_merge(&other, &basket, &change, &left), KV_OK);
+	put(&basket);
+	put(&other);
+	memset(&basket, 0xa5, sizeof basket);
+	assert_string_equal(words_of(&other), "a+x=1:1 b+y=2:1 a+z=3:1 c@50000-7:2");
+	for (uint32_t i = 0; i < other.line_count; i++)
+		assert_true(inside(&other, other.lines[i].product) &&
+		            inside(&other, other.lines[i].name) &&
+		            inside(&other, other.lines[i].currency));
+	for (uint32_t i = 0; i < other.option_count; i++)
+		assert_true(inside(&other, other.options[i].option) &&
+		            inside(&other, other.options[i].value));
+}
+
 /* What is put meanwhile moves the pages that a slice of the store points to. */
 static void test_loaded_strings_stay(void **state)
 {
@@ -1168,6 +1194,7 @@ static void test_merge_with_too_many_lines(void **state)
 	assert_int_equal(basket_merge(&other, &basket, &change, &left), KV_OK);
 	assert_string_equal(words_of(&other), "a:4 b:2");
 	assert_int_equal(left.count, 1);
+	memset(&basket, 0xa5, sizeof basket);
 	assert_true(slice_eq(left.of[0].product, SLICE("c")));
 	assert_int_equal(left.of[0].asked, 4);
 	assert_int_equal(left.of[0].kept, 0);
@@ -1457,6 +1484,7 @@ int main(void)
 		cmocka_unit_test(test_status_texts),
 		IN_A_BATCH(test_make),
 		IN_A_BATCH(test_put_and_get),
+		IN_A_BATCH(test_put_owns_its_strings),
 		IN_A_BATCH(test_loaded_strings_stay),
 		IN_A_BATCH(test_ids_are_never_given_twice),
 		IN_A_BATCH(test_reserved_ids),

@@ -182,6 +182,11 @@ static void test_two_baskets_become_one(void **state)
 	add(&basket, "2", 5);
 	config.basket_cookie = CONFIG_ON;
 	calls_ask_by_cookie(carried, session);
+	assert_int_equal(call_open_basket(&call, false, &basket), KV_OK);
+	assert_int_equal(basket.line_count, 2);
+	for (uint32_t i = 0; i < 2; i++)        /* no line is left in the basket that went */
+		assert_true(basket.lines[i].product.ptr >= basket.text &&
+		            basket.lines[i].product.ptr < basket.text + sizeof basket.text);
 	assert_int_equal(quantity_of("1"), 3);
 	assert_int_equal(quantity_of("2"), 5);
 	assert_int_equal(call_basket(&call, own, &basket), CALL_ABSENT);
