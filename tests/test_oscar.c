@@ -108,6 +108,59 @@ static void test_users(void **state)
 	run_script(hidden, COUNT_OF(hidden));
 }
 
+/* Refused identities, in the original's form where it has one. */
+static void test_refusals(void **state)
+{
+#define SID(type, rest) "GET /api/basket/ HTTP/1.1" KEY "|Session-Id: SID:" type ":" rest
+	static const struct step steps[] = {
+		{ "malformed", SID("ANON", "shop.example:a*b"), NULL, 400, "\r\n{\"reason\": \"",
+		  "Allow", 0 },
+		{ "a foreign realm", SID("ANON", "a\"b.example:x"), NULL, 400, "{\"reason\": \"",
+		  NULL, 0 },
+		{ "another realm", SID("ANON", "other.example:x"), NULL, 403,
+		  "\r\n{\"reason\": \"Can not accept cookie with realm other.example on realm "
+		  "shop.example (setting sid_realms)\"}", "Session-Id: ", 0 },
+		{ "two keys", "GET /api/ HTTP/1.1" KEY "|Authorization: other", NULL, 400,
+		  "{\"detail\":\"Authorization and X-Api-Key hold different API keys.\"}", NULL,
+		  0 },
+		{ "a bad key", "GET /api/ HTTP/1.1|X-Api-Key: bad", NULL, 403,
+		  "{\"detail\":\"This API key is not accepted.\"}", NULL, 0 },
+		{ "no trust", "GET /api/basket/ HTTP/1.1|X-Api-Key: shop-key|Session-Id: "
+		  "SID:ANON:shop.example:x", NULL, 403, "scope trusted (setting sid_trust)", NULL,
+		  0 },
+		{ "a dead token", "GET /api/basket/ HTTP/1.1|Authorization: Bearer x", NULL, 401,
+		  "WWW-Authenticate: Bearer error=\"invalid_token\"\r\n", NULL, 0 },
+		{ "a dead session", SID("AUTH", "shop.example:x"), NULL, 401,
+		  "\r\n{\"reason\": \"Authentication credentials were not provided.\"}", "Allow",
+		  0 },
+	};
+
+	(void)state;
+	run_script(steps, COUNT_OF(steps));
+}
+
+static void demand_keys(void)
+{
+	world.config.gateway = CONFIG_ON;
+}
+
+static void test_gateway(void **state)
+{
+	static const struct step steps[] = {
+		{ "no key", "GET /api/ HTTP/1.1", NULL, 403, "{\"detail\":\"An API key is "
+		  "required: send it as Authorization or X-Api-Key.\"}", NULL, 0 },
+		{ "nor on a path that is not there", "GET /api/nosuch HTTP/1.1", NULL, 403, NULL,
+		  NULL, 0 },
+		{ "a key", "GET /api/basket/ HTTP/1.1|Authorization: shop-key", NULL, 200,
+		  "\"id\":1", NULL, 0 },
+	};
+
+	(void)state;
+	world.configure = demand_keys;
+	run_script(steps, COUNT_OF(steps));
+	world.configure = NULL;
+}
+
 #define REGISTER "POST /api/register/ HTTP/1.1" ANON JSON
 #define FORM(email, one, two) \
 	"{\"email\":\"" email "\",\"password1\":\"" one "\",\"password2\":\"" two "\"}"
@@ -148,6 +201,8 @@ static void test_register(void **state)
 		NOT_EMAIL("x@a@b.example"), NOT_EMAIL("x y@a.example"), NOT_EMAIL(".x@a.example"),
 		NOT_EMAIL("x.@a.example"), NOT_EMAIL("x..y@a.example"), NOT_EMAIL("x,y@a.example"),
 		NOT_EMAIL("x@a_b.example"), NOT_EMAIL("x@[192.0.2.1]"),
+		BAD("a null character", "new@a.example", "V3rY\\u0000S3cr3t!", "x",
+		    "{\"password1\":[\"Null characters are not allowed.\"]}"),
 		BAD("no match", "new@a.example", "V3rYS3cr3t!", "V3rYS3cr3t",
 		    "{\"non_field_errors\":[\"Passwords do not match\"]}"),
 		BAD("short", "new@a.example", "s7%kjhs", "s7%kjhs", WEAK(SHORT)),
@@ -283,6 +338,8 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_oscar_paths),
+		cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_gateway),
 		cmocka_unit_test(test_users),
 		cmocka_unit_test(test_register),
 		cmocka_unit_test(test_registered),

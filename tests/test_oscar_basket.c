@@ -90,6 +90,10 @@ static void test_add_product(void **state)
 		  EUROS("1", "50.00"), NULL, 0 },
 		{ "as a form", ADD GUEST FORM, "url=%2Fapi%2Fproducts%2F1%2F&quantity=1", 200,
 		  EUROS("1", "60.00"), NULL, 0 },
+		{ "with a sign", ADD GUEST JSON, PRODUCT("1", "\" +1.00 \""), 200, EUROS("1",
+		  "70.00"), NULL, 0 },
+		{ "lowered", ADD GUEST JSON, PRODUCT("1", "-1.0"), 200, EUROS("1", "60.00"), NULL,
+		  0 },
 		{ "lowered", ADD GUEST JSON, PRODUCT("1", "-1"), 200, EUROS("1", "50.00"), NULL,
 		  0 },
 		{ "nothing added", ADD GUEST JSON, PRODUCT("1", "0"), 200, EUROS("1", "50.00"),
@@ -142,6 +146,10 @@ static void test_add_product_refused(void **state)
 		    "{\"reason\":{\"quantity\":[\"A valid integer is required.\"],\"url\":"
 		    "[\"Incorrect type. Expected URL string, received int.\"]}}"),
 		BAD("no number", PRODUCT("1", "\"x\""),
+		    "{\"reason\":{\"quantity\":[\"A valid integer is required.\"]}}"),
+		BAD("a fraction", PRODUCT("1", "\"2.50\""),
+		    "{\"reason\":{\"quantity\":[\"A valid integer is required.\"]}}"),
+		BAD("two signs", PRODUCT("1", "\"+-2\""),
 		    "{\"reason\":{\"quantity\":[\"A valid integer is required.\"]}}"),
 		BAD("half a one", PRODUCT("1", "0.5"),
 		    "{\"reason\":{\"quantity\":[\"A valid integer is required.\"]}}"),
@@ -356,6 +364,38 @@ static void test_lines_of_others(void **state)
 		{ "through one's own", GET("baskets/2/lines/1/") OTHER, NULL, 404, NOT_FOUND, NULL,
 		  0 },
 		{ "all is as it was", GET("basket/") GUEST, NULL, 200, "ETag: \"b1.1.6\"", NULL,
+		  0 },
+	};
+
+	(void)state;
+	run_script(steps, COUNT_OF(steps));
+}
+
+/* Two baskets of one customer. */
+static void test_baskets_of_one(void **state)
+{
+	static const struct step steps[] = {
+		{ "login", LOGIN ANON JSON, ADA, 200, NULL, NULL, 0 },
+		{ "a basket", ADD AUTH JSON, PRODUCT("1", "1"), 200, "\"id\":1", NULL, 0 },
+		{ "saved", PATCH("baskets/1/") AUTH JSON, "{\"status\":\"Saved\"}", 200, NULL, NULL,
+		  0 },
+		{ "another", ADD AUTH JSON, PRODUCT("2", "1"), 200, "\"id\":2", NULL, 0 },
+		{ "both, by id", GET("baskets/") AUTH, NULL, 200, "},{\"id\":2,", NULL, 0 },
+		{ "the body names the other", POST("baskets/1/lines/") AUTH JSON,
+		  "{\"basket\":\"/api/baskets/2/\"}", 406,
+		  "\r\n{\"detail\":\"Target basket inconsistent 1 != 2\"}", NULL, 0 },
+		{ "the saved one takes lines", POST("baskets/1/lines/") AUTH JSON, NEW("mug", ""),
+		  201, "Location: " U "baskets/1/lines/3/\r\n", NULL, 0 },
+		{ "a stock record of another kind", POST("baskets/1/lines/") AUTH JSON,
+		  "{\"basket\":\"/api/baskets/1/\",\"product\":\"/api/products/1/\","
+		  "\"stockrecord\":\"/api/products/1/\"}", 400,
+		  "{\"stockrecord\":[\"Invalid hyperlink - Incorrect URL match.\"]}", NULL, 0 },
+		{ "the media of a line", PATCH("baskets/1/lines/1/") AUTH "|Content-Type: text/css",
+		  "x", 415, NULL, NULL, 0 },
+		{ "of a list", POST("baskets/1/lines/") AUTH "|Content-Type: text/css", "x", 415,
+		  NULL, NULL, 0 },
+		{ "all go", DELETE("baskets/1/") AUTH, NULL, 204, NULL, NULL, 0 },
+		{ "one is left", GET("baskets/") AUTH, NULL, 200, "\r\n[{\"id\":2,", "\"id\":1,",
 		  0 },
 	};
 
@@ -934,6 +974,7 @@ int main(void)
 		cmocka_unit_test(test_attributes),
 		cmocka_unit_test(test_lines),
 		cmocka_unit_test(test_lines_of_others),
+		cmocka_unit_test(test_baskets_of_one),
 		cmocka_unit_test(test_line),
 		cmocka_unit_test(test_vanished_product),
 		cmocka_unit_test(test_status),
