@@ -12,7 +12,7 @@
 
 #include "clock.h"
 #include "command.h"
-#include "django.h"
+#include "inflate.h"
 #include "json.h"
 #include "print.h"
 #include "secret.h"
@@ -150,7 +150,7 @@ static int version(void)
 	       "built with %s, BearSSL %s, Jansson %s, %s, zlib %s\n"
 	       "features: Session-Id (strict, oscarapi), cookies, API keys, baskets, /api/, "
 	       "/session, /resolve, seccomp\n", SIDECART_VERSION, SIDECART_COMMIT, COMPILER,
-	       SIDECART_BEARSSL, jansson_version_str(), kv_version(), django_zlib_version());
+	       SIDECART_BEARSSL, jansson_version_str(), kv_version(), inflate_zlib_version());
 	return COMMAND_DONE;
 }
 

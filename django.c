@@ -1,9 +1,9 @@
 /* django.c -- see django.h. */
 #include <assert.h>
-#include <time.h>
-#include <zlib.h>
 
+#include "date.h"
 #include "django.h"
+#include "inflate.h"
 #include "signing.h"
 
 /* SessionStore is the class's name in every backend of Django's own. */
@@ -11,7 +11,6 @@
 #define AUTH_HASH_SALT "django.contrib.auth.models.AbstractBaseUser.get_session_auth_hash"
 
 #define BASE62_MAX     11       /* digits of a number of 64 bits */
-#define INFLATE_BYTES  49152    /* zlib's state and its window of 32 KiB */
 
 static const char base62[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
@@ -55,57 +54,16 @@ static void base62_write(struct buf *out, uint64_t n)
 	buf_put(out, (struct slice){ digits + at, sizeof digits - at });
 }
 
-/* Memory that inflate asks for: given out in order, gone with the stream. */
-struct arena {
-	size_t used;
-	_Alignas(16) char bytes[INFLATE_BYTES];
-};
-
-static voidpf arena_get(voidpf opaque, uInt items, uInt size)
-{
-	struct arena *a = opaque;
-	size_t bytes = ((size_t)items * size + 15) / 16 * 16;
-	char *block = a->bytes + a->used;
-
-	if (bytes > sizeof a->bytes - a->used)
-		return Z_NULL;
-	a->used += bytes;
-	return block;
-}
-
-static void arena_keep(voidpf opaque, voidpf block)
-{
-	(void)opaque;
-	(void)block;
-}
-
-/* Unpacks a whole zlib stream behind `out`. */
 static enum django_error unpack(struct slice packed, struct buf *out)
 {
-	static struct arena arena;
-	size_t room = out->cap - out->len < DJANGO_SESSION_MAX ? out->cap - out->len :
-	                                                         DJANGO_SESSION_MAX;
-	z_stream z = {
-		.next_in   = (Bytef *)(uintptr_t)packed.ptr,
-		.avail_in  = (uInt)packed.len,
-		.next_out  = (Bytef *)out->ptr + out->len,
-		.avail_out = (uInt)room,
-		.zalloc    = arena_get,
-		.zfree     = arena_keep,
-		.opaque    = &arena,
-	};
-	int result;
-
-	arena.used = 0;
-	if (inflateInit(&z) != Z_OK)
-		return DJANGO_BROKEN;
-	result = inflate(&z, Z_FINISH);
-	inflateEnd(&z);
-	if (result == Z_STREAM_END && z.avail_in == 0) {
-		out->len += room - z.avail_out;
+	switch (inflate_all(packed, INFLATE_ZLIB, DJANGO_SESSION_MAX, out)) {
+	case INFLATE_OK:
 		return DJANGO_OK;
+	case INFLATE_LONG:
+		return DJANGO_LONG;
+	default:
+		return DJANGO_BROKEN;
 	}
-	return z.avail_out == 0 ? DJANGO_LONG : DJANGO_BROKEN;
 }
 
 /* Decodes `[.]base64url`. */
@@ -169,15 +127,15 @@ void django_auth_hash(struct slice secret, struct slice password,
 }
 
 /* Takes `digits` digits and the byte behind them, unless `after` is NUL. */
-static bool take(struct slice *rest, size_t digits, char after, int max, int *n)
+static bool take(struct slice *rest, size_t digits, char after, uint32_t max, uint32_t *n)
 {
 	uint64_t value;
 	size_t taken = digits + (after != '\0');
 
 	if (rest->len < taken || (after != '\0' && rest->ptr[digits] != after) ||
-	    !slice_uint((struct slice){ rest->ptr, digits }, (uint64_t)max, &value))
+	    !slice_uint((struct slice){ rest->ptr, digits }, max, &value))
 		return false;
-	*n = (int)value;
+	*n = (uint32_t)value;
 	*rest = slice_skip(*rest, taken);
 	return true;
 }
@@ -205,7 +163,7 @@ static bool take_fraction(struct slice *rest, uint64_t *us)
 static bool take_zone(struct slice rest, int64_t *east_s)
 {
 	bool west = slice_starts(rest, SLICE("-"));
-	int hours, minutes;
+	uint32_t hours, minutes;
 
 	*east_s = 0;
 	if (rest.len == 0 || slice_eq(rest, SLICE("Z")))
@@ -216,40 +174,25 @@ static bool take_zone(struct slice rest, int64_t *east_s)
 	if (!take(&rest, 2, ':', 23, &hours) || !take(&rest, 2, '\0', 59, &minutes) ||
 	    rest.len > 0)
 		return false;
-	*east_s = (west ? -1 : 1) * (hours * 3600 + minutes * 60);
+	*east_s = (int64_t)(hours * 3600 + minutes * 60) * (west ? -1 : 1);
 	return true;
-}
-
-static bool day_exists(int year, int month, int day)
-{
-	static const int days[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
-	bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
-
-	return month >= 1 && day >= 1 && day <= days[month - 1] + (month == 2 && leap);
 }
 
 bool django_time_read(struct slice text, uint64_t *us)
 {
-	struct tm tm = { 0 };
+	struct date d;
 	uint64_t fraction;
 	int64_t east_s, seconds;
 
-	if (!take(&text, 4, '-', 9999, &tm.tm_year) || !take(&text, 2, '-', 12, &tm.tm_mon) ||
+	if (!take(&text, 4, '-', 9999, &d.year) || !take(&text, 2, '-', 12, &d.month) ||
 	    text.len < 11 || (text.ptr[2] != 'T' && text.ptr[2] != ' ') ||
-	    !take(&text, 2, text.ptr[2], 31, &tm.tm_mday) ||
-	    !take(&text, 2, ':', 23, &tm.tm_hour) || !take(&text, 2, ':', 59, &tm.tm_min) ||
-	    !take(&text, 2, '\0', 59, &tm.tm_sec) ||
+	    !take(&text, 2, text.ptr[2], 31, &d.day) ||
+	    !take(&text, 2, ':', 23, &d.hour) || !take(&text, 2, ':', 59, &d.minute) ||
+	    !take(&text, 2, '\0', 59, &d.second) ||
 	    !take_fraction(&text, &fraction) || !take_zone(text, &east_s) ||
-	    !day_exists(tm.tm_year, tm.tm_mon, tm.tm_mday))
+	    !date_to(&d, &seconds))
 		return false;
-	tm.tm_year -= 1900;
-	tm.tm_mon--;
-	seconds = (int64_t)timegm(&tm) - east_s;
+	seconds -= east_s;
 	*us = (uint64_t)seconds * 1000000 + fraction;
 	return seconds >= 0;
-}
-
-const char *django_zlib_version(void)
-{
-	return zlibVersion();
 }

@@ -1,8 +1,8 @@
 /* django.h -- what Django keeps in its tables, read and written: sessions, password sums, times.
  *
- * Memory  what is read is written into the caller's buf; zlib works in a fixed arena here.
+ * Memory  what is read is written into the caller's buf.
  * Source  django/core/signing.py (TimestampSigner.sign_object), contrib/sessions/backends/
- *         base.py, contrib/auth/base_user.py of Django 3.1 to 5.2; RFC 1950 and 1951 (zlib).
+ *         base.py, contrib/auth/base_user.py of Django 3.1 to 5.2.
  */
 #ifndef DJANGO_H
 #define DJANGO_H
@@ -39,8 +39,5 @@ void django_auth_hash(struct slice secret, struct slice password,
 /* A time as dumpdata has it, `2026-11-22T05:50:27.206Z`: microseconds since 1970. Another zone
  * may stand for the Z; none is UTC. False for any other text, and for times before 1970. */
 bool django_time_read(struct slice text, uint64_t *us);
-
-/* Of the library that unpacks sessions. */
-const char *django_zlib_version(void);
 
 #endif

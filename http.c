@@ -7,12 +7,12 @@
 #include <assert.h>
 
 #include "address.h"
+#include "date.h"
 #include "http.h"
 
 #define CONTENT_LENGTH_MAX   INT64_MAX
 #define CHUNK_DIGITS_MAX     16         /* of a chunk-size: what 64 bits hold */
 #define CHUNK_EXTENSIONS_MAX 1024       /* bytes, all of one request (H24) */
-#define DATE_MAX_S           253402300799u      /* the last second of the year 9999 */
 
 #define STATUS(status, text) [status] = { text, sizeof(text) - 1 }
 
@@ -1004,36 +1004,27 @@ void http_field_put(struct http_response *r, const char *name, struct slice valu
 	buf_lit(&r->fields, "\r\n");
 }
 
-static void put_two_digits(char *at, uint64_t n)
+static void put_two_digits(char *at, uint32_t n)
 {
 	at[0] = (char)('0' + n / 10 % 10);
 	at[1] = (char)('0' + n % 10);
 }
 
-/* Counts in years that begin in March, so that the leap day is the last, and in eras of 400
- * years, which all have as many days. gmtime() is not used: it reads the zone files. */
 void http_date(char out[HTTP_DATE_LEN], uint64_t now_s)
 {
 	static const char days[] = "SunMonTueWedThuFriSat";
-	static const char months[] = "MarAprMayJunJulAugSepOctNovDecJanFeb";
-	enum { DAYS_TO_1970 = 719468, ERA_DAYS = 146097, FIRST_WEEKDAY = 4 };
-	uint64_t day = now_s / 86400, second = now_s % 86400;
-	uint64_t era = (day + DAYS_TO_1970) / ERA_DAYS, of_era = (day + DAYS_TO_1970) % ERA_DAYS;
-	uint64_t year = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
-	uint64_t of_year = of_era - (365 * year + year / 4 - year / 100);
-	uint64_t month = (5 * of_year + 2) / 153;
+	static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+	struct date d = date_from(now_s);
 
-	assert(now_s <= DATE_MAX_S);
-	year += era * 400 + (month >= 10);
 	memcpy(out, "Thu, 01 Jan 1970 00:00:00 GMT", HTTP_DATE_LEN);
-	memcpy(out, days + 3 * ((day + FIRST_WEEKDAY) % 7), 3);
-	put_two_digits(out + 5, of_year - (153 * month + 2) / 5 + 1);
-	memcpy(out + 8, months + 3 * month, 3);
-	put_two_digits(out + 12, year / 100);
-	put_two_digits(out + 14, year % 100);
-	put_two_digits(out + 17, second / 3600);
-	put_two_digits(out + 20, second / 60 % 60);
-	put_two_digits(out + 23, second % 60);
+	memcpy(out, days + (size_t)3 * date_weekday(now_s), 3);
+	put_two_digits(out + 5, d.day);
+	memcpy(out + 8, months + (size_t)3 * (d.month - 1), 3);
+	put_two_digits(out + 12, d.year / 100);
+	put_two_digits(out + 14, d.year);
+	put_two_digits(out + 17, d.hour);
+	put_two_digits(out + 20, d.minute);
+	put_two_digits(out + 23, d.second);
 }
 
 /* What a status may carry at all (RFC 9110, sections 6.4.1 and 8.6). */

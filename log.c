@@ -6,6 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "date.h"
 #include "log.h"
 
 #define LOG_LINE_MAX 1024
@@ -29,22 +30,15 @@ static size_t written(int len, size_t room)
 	return (size_t)len < room ? (size_t)len : room - 1;
 }
 
-/* Writes time=YYYY-MM-DDThh:mm:ssZ. Not by gmtime_r(): its first call opens /etc/localtime,
- * which is out of reach in a sandbox. Years are counted from 1 March of the year 0, so that
- * a leap day is the last of its year: 719468 days before 1970, 146097 days in 400 years. */
+/* Writes time=YYYY-MM-DDThh:mm:ssZ. */
 static size_t put_time(char *out, size_t cap, uint64_t now_s)
 {
-	unsigned second = (unsigned)(now_s % 86400), day = (unsigned)(now_s / 86400) + 719468;
-	unsigned era = day / 146097, of_era = day % 146097;
-	unsigned year = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
-	unsigned of_year = of_era - (365 * year + year / 4 - year / 100);
-	unsigned month = (5 * of_year + 2) / 153;
-	unsigned of_month = of_year - (153 * month + 2) / 5;
+	struct buf to = { out, 0, cap, false };
 
-	month = month < 10 ? month + 3 : month - 9;
-	year += era * 400 + (month <= 2);
-	return written(snprintf(out, cap, "time=%04u-%02u-%02uT%02u:%02u:%02uZ ", year, month,
-	                        of_month + 1, second / 3600, second / 60 % 60, second % 60), cap);
+	buf_lit(&to, "time=");
+	date_put(&to, now_s);
+	buf_lit(&to, "Z ");
+	return to.len;
 }
 
 void log_open(enum log_level max, const char *process)

@@ -1,10 +1,10 @@
 /* openapi.S -- see openapi.h. */
 	.section .rodata
-	.global openapi_json, openapi_json_len
+	.global openapi_gz, openapi_gz_len
 	.balign 4
-openapi_json_len:
-	.int 1f - openapi_json
-openapi_json:
-	.incbin "openapi.json"
+openapi_gz_len:
+	.int 1f - openapi_gz
+openapi_gz:
+	.incbin "openapi.gz"
 1:
 	.section .note.GNU-stack, "", %progbits

@@ -1,4 +1,5 @@
-/* openapi.h -- docs/openapi.json on one line, as bytes of the binary (openapi.S).
+/* openapi.h -- docs/openapi.json on one line, packed by gzip, as bytes of the binary
+ * (openapi.S).
  *
  * Source  OpenAPI Specification 3.1.
  */
@@ -7,7 +8,7 @@
 
 #include "bytes.h"
 
-extern const char openapi_json[];
-extern const uint32_t openapi_json_len;
+extern const char openapi_gz[];
+extern const uint32_t openapi_gz_len;
 
 #endif

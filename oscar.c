@@ -2,8 +2,8 @@
 #include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <time.h>
 
+#include "date.h"
 #include "oscar.h"
 
 /* Bodies of the original's middleware have a blank after the colon, those of
@@ -74,14 +74,9 @@ void oscar_put_location(struct call *c, const char *format, ...)
 
 void oscar_put_time(struct buf *out, uint64_t us)
 {
-	char text[40];
-	time_t s = (time_t)(us / 1000000);
-	struct tm tm;
-	size_t len;
+	char text[16];
 
-	gmtime_r(&s, &tm);
-	len = strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &tm);
-	buf_put(out, (struct slice){ text, len });
+	date_put(out, us / 1000000);
 	if (us % 1000000 != 0) {
 		snprintf(text, sizeof text, ".%06u", (unsigned)(us % 1000000));
 		buf_str(out, text);

@@ -2,9 +2,9 @@
 #include <assert.h>
 #include <ctype.h>
 #include <errno.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "date.h"
 #include "json.h"
 #include "print.h"
 
@@ -48,15 +48,8 @@ static struct buf *room(void)
 
 static void put_time(struct buf *to, uint64_t time_s)
 {
-	time_t seconds = (time_t)time_s;
-	struct tm tm;
-	char text[40];
-
-	if (gmtime_r(&seconds, &tm) == NULL)
-		buf_char(to, '?');
-	else
-		buf_put(to, (struct slice){ text, strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ",
-		                                           &tm) });
+	date_put(to, time_s);
+	buf_char(to, 'Z');
 }
 
 /* In the largest unit that it fills, with one digit behind the point. */

@@ -12,6 +12,7 @@
 #include <bearssl.h>
 
 #include "client.h"
+#include "inflate.h"
 #include "json.h"
 #include "openapi.h"
 #include "resolve.h"
@@ -551,7 +552,9 @@ enum call_result resolve_openapi(struct call *c)
 	c->response->status = HTTP_OK;
 	http_field_lit(c->response, "Content-Type: application/json");
 	http_field_lit(c->response, "Cache-Control: public, max-age=300");
-	buf_put(&c->response->body, (struct slice){ openapi_json, openapi_json_len });
+	if (inflate_all((struct slice){ openapi_gz, openapi_gz_len }, INFLATE_GZIP, CALL_BODY_MAX,
+	                &c->response->body) != INFLATE_OK)
+		c->response->body.full = true;
 	return CALL_DONE;
 }
 

@@ -200,7 +200,6 @@ static int child_main(const struct supervisor *s, const struct child *c, int con
 	close_others(s, c);
 	leave_signals();
 	life_take((uint32_t)(c - s->children));
-	tzset();        /* reads /etc/localtime, which is out of reach later */
 	log_open((enum log_level)s->config.log_level, kind_text[c->kind]);
 	switch (c->kind) {
 	case WRITER:

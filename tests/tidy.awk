@@ -9,7 +9,7 @@ BEGIN {
 	only["lmdb.h"] = "kv"
 	only["sys/epoll.h"] = "server"
 	only["jansson.h"] = "json"
-	only["zlib.h"] = "django"
+	only["zlib.h"] = "inflate"
 	banned = "(^|[^_a-z])(strcpy|strcat|strncpy|strncat|sprintf|vsprintf|gets|atoi|atol|strtok|" \
 	         "alloca|system|popen|getaddrinfo|gethostbyname|localtime|ctime|rand)\\("
 	heap = "(^|[^_a-z])(malloc|calloc|realloc|strdup|asprintf)\\("
