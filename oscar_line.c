@@ -206,7 +206,8 @@ static enum call_result refuse(struct call *c, const struct basket_change *chang
 		return reason_of(c, "Due to technical limitations we are not able to ship more "
 		                 "than ", change->bound, " items in one order.");
 	case BASKET_TOO_MANY_LINES:
-		return reason_of(c, "A basket holds at most ", c->config->max_lines, " lines.");
+		return reason_of(c, "A basket holds at most ", c->config->max_lines,
+		                 " lines, 1000 options and 256 KB of text.");
 	case BASKET_OTHER_CURRENCY:
 		return reason(c, "A basket holds products of one currency.");
 	case BASKET_NEGATIVE:

@@ -447,15 +447,31 @@ static bool needs_identity(const struct route_match *m)
 	       (m->path != NULL && m->surface != HEALTH && m->surface != PUBLIC);
 }
 
+/* `?format=`, with which a request to oscarapi chooses by its URL; absent where it does not. */
+static struct slice asked_format(const struct http_request *r)
+{
+	struct slice query = r->query, name, value;
+
+	while (http_form_next(&query, &name, &value))
+		if (slice_eq(name, SLICE("format")) && slice_given(value))
+			return value;
+	return (struct slice){ 0 };
+}
+
 /* True where the client takes no JSON, and c->response says so. */
 static bool refuse_media(struct call *c, const struct route_match *m)
 {
-	struct slice accept = c->request->field[HTTP_ACCEPT];
+	struct slice format = asked_format(c->request);
 
 	if (m->surface != OSCAR || m->path == NULL || m->bare ||
-	    http_accepts(accept, "application/json"))
+	    slice_eq(format, SLICE("json")))
 		return false;
-	oscar_error(c, HTTP_NOT_ACCEPTABLE, "Could not satisfy the request Accept header.");
+	if (format.len > 0)
+		oscar_error(c, HTTP_NOT_FOUND, "Not found.");
+	else if (!http_accepts(c->request->field[HTTP_ACCEPT], "application/json"))
+		oscar_error(c, HTTP_NOT_ACCEPTABLE, "Could not satisfy the request Accept header.");
+	else
+		return false;
 	return true;
 }
 

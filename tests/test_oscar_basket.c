@@ -911,7 +911,7 @@ static void test_limits(void **state)
 		{ "one", ADD GUEST JSON, PRODUCT("1", "1"), 200, NULL, NULL, 0 },
 		{ "two", ADD GUEST JSON, PRODUCT("2", "1"), 200, NULL, NULL, 0 },
 		BAD("three", PRODUCT("mug", "1"), "{\"reason\":\"A basket holds at most 2 "
-		    "lines.\"}"),
+		    "lines, 1000 options and 256 KB of text.\"}"),
 		{ "three, as a line", POST("baskets/1/lines/") GUEST JSON, NEW("mug", ""), 406,
 		  "at most 2 lines", NULL, 0 },
 		BAD("thirty in all", PRODUCT("2", "29"), "{\"reason\":\"Due to technical "
