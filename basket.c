@@ -112,6 +112,7 @@ enum kv_status basket_make(struct kv *kv, struct basket *b, uint64_t customer_id
 	b->created_us = b->updated_us = now_us;
 	b->merged_us = b->submitted_us = 0;
 	b->expires_s = b->due_s = RECORD_NEVER;
+	b->email = b->currency = (struct slice){ 0 };
 	b->line_count = b->option_count = 0;
 	return take_ids(kv, NEXT_BASKET, 1, &b->id);
 }
@@ -218,8 +219,7 @@ static enum kv_status file_owner(struct kv *kv, const struct basket *b)
 	return kv_put(kv, record_baskets_of_key(&key, b->customer_id, b->id), SLICE(""));
 }
 
-/* What it borrowed is its own then. One without lines borrows nothing, and what a merge took
- * out of it may still be borrowed. */
+/* What it borrowed is its own then; of a merged one it may still be borrowed by the other. */
 static enum kv_status put_record(struct kv *kv, struct basket *b)
 {
 	char bytes[RECORD_BASKET_MAX];
@@ -232,7 +232,7 @@ static enum kv_status put_record(struct kv *kv, struct basket *b)
 	if (!record_basket_write(&value, b))
 		return KV_IO;
 	status = kv_put(kv, record_basket_key(&key, b->id), buf_slice(&value));
-	if (status == KV_OK && b->line_count > 0 && !load(buf_slice(&value), b))
+	if (status == KV_OK && b->status != BASKET_MERGED && !load(buf_slice(&value), b))
 		return KV_IO;
 	return status;
 }
@@ -488,7 +488,8 @@ static enum kv_status line_currency(struct kv *kv, const struct basket_line *l,
 	return status == KV_NOT_FOUND ? KV_OK : status;
 }
 
-/* Whether `currency` is that of the first other line than `except` that has a known one. */
+/* Whether `currency` is that of the first other line than `except` that has a known one, or else
+ * the one that was asked for. */
 static enum basket_error check_currency(const struct basket *b, uint32_t except,
                                         struct slice currency, struct basket_change *change)
 {
@@ -501,7 +502,8 @@ static enum basket_error check_currency(const struct basket *b, uint32_t except,
 		if (i != except && other.len > 0)
 			return slice_eq(other, currency) ? BASKET_OK : BASKET_OTHER_CURRENCY;
 	}
-	return BASKET_OK;
+	return b->currency.len == 0 || slice_eq(b->currency, currency) ? BASKET_OK :
+	       BASKET_OTHER_CURRENCY;
 }
 
 static void touch(struct basket_line *l, const struct basket_change *change)
@@ -623,6 +625,23 @@ static enum basket_error lower_line(struct basket *b, uint32_t at, uint64_t by,
 	return BASKET_OK;
 }
 
+/* True where each is one of the product's options, `codes`, and there once. */
+static bool options_known(const struct basket_item *item, struct slice codes)
+{
+	for (uint32_t i = 0; i < item->option_count; i++) {
+		struct slice rest = codes, option = item->options[i].option;
+		bool known = false;
+
+		while (!known && slice_given(rest))
+			known = slice_eq(slice_cut(&rest, ','), option);
+		for (uint32_t j = 0; j < i; j++)
+			known = known && !slice_eq(item->options[j].option, option);
+		if (!known)
+			return false;
+	}
+	return true;
+}
+
 /* Judges an item that `quantity` is to be added of, and which `at` is the line of. */
 static enum basket_error check_item(const struct basket *b, const struct basket_item *item,
                                     uint64_t quantity, uint32_t at,
@@ -635,6 +654,8 @@ static enum basket_error check_item(const struct basket *b, const struct basket_
 		return error;
 	if (item->price == NULL && r.price_e4 < 0)
 		return BASKET_UNAVAILABLE;
+	if (item->known_options && !options_known(item, r.options))
+		return BASKET_UNKNOWN_OPTION;
 	error = check_growth(b, item->product, &r, quantity, change);
 	if (error != BASKET_OK || at != NONE)
 		return error;
@@ -653,7 +674,7 @@ enum basket_error basket_add(struct basket *b, const struct basket_item *item, i
 		return BASKET_CLOSED;
 	if (!item_valid(item))
 		return BASKET_BAD_ITEM;
-	at = find_equal(b, item);
+	at = item->own_line ? NONE : find_equal(b, item);
 	if (quantity < 0)
 		return lower_line(b, at, -(uint64_t)quantity, change, line);
 	error = check_item(b, item, (uint64_t)quantity, at, change);
@@ -774,6 +795,42 @@ enum basket_error basket_remove(struct basket *b, uint32_t line, struct basket_c
 	return error;
 }
 
+enum basket_error basket_set_email(struct basket *b, struct slice email,
+                                   struct basket_change *change)
+{
+	struct slice before = b->email;
+
+	(void)change;
+	if (!is_open(b))
+		return BASKET_CLOSED;
+	if (!is_text(email, 1, RECORD_TEXT_MAX))
+		return BASKET_BAD_ITEM;
+	b->email = email;
+	if (record_basket_bytes(b) <= RECORD_BASKET_MAX)
+		return BASKET_OK;
+	b->email = before;
+	return BASKET_TOO_MANY_LINES;
+}
+
+enum basket_error basket_set_currency(struct basket *b, struct slice currency,
+                                      struct basket_change *change)
+{
+	struct slice before = b->currency;
+	enum basket_error error;
+
+	if (!is_open(b))
+		return BASKET_CLOSED;
+	if (!money_currency_valid(currency))
+		return BASKET_BAD_ITEM;
+	b->currency = (struct slice){ 0 };
+	error = check_currency(b, NONE, currency, change);
+	b->currency = error == BASKET_OK ? currency : before;
+	if (record_basket_bytes(b) <= RECORD_BASKET_MAX)
+		return error;
+	b->currency = before;
+	return BASKET_TOO_MANY_LINES;
+}
+
 /* How many more of a line's product `b` may hold. */
 static enum kv_status room_for(const struct basket *b, const struct basket_line *l,
                                const struct basket_change *change, uint64_t *room)
@@ -849,8 +906,8 @@ static enum kv_status merge_line(struct basket *into, const struct basket *from,
 		l->price_e4, l->discount_cents, l->name, l->currency,
 	};
 	const struct basket_item item = {
-		l->product, &from->options[l->first_option], l->option_count,
-		l->priced ? &price : NULL,
+		.product = l->product, .options = &from->options[l->first_option],
+		.option_count = l->option_count, .price = l->priced ? &price : NULL,
 	};
 	uint32_t at = find_equal(into, &item);
 	uint64_t have = at != NONE ? into->lines[at].quantity : 0, room, more;
@@ -884,10 +941,13 @@ enum kv_status basket_merge(struct basket *into, struct basket *from,
 
 	assert(is_open(into) && is_open(from) && into->id != from->id);
 	left->count = 0;
+	if (into->email.len == 0)
+		basket_set_email(into, from->email, change);
 	for (uint32_t i = 0; i < from->line_count && status == KV_OK; i++)
 		status = merge_line(into, from, &from->lines[i], change, left);
 	if (status != KV_OK)
 		return status;
+	from->email = (struct slice){ 0 };
 	from->line_count = from->option_count = 0;
 	from->status = BASKET_MERGED;
 	from->merged_us = change->now_us;

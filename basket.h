@@ -32,6 +32,7 @@ enum basket_error {
 	BASKET_CLOSED,          /* its lines no longer change: not Open or Saved */
 	BASKET_UNKNOWN_LINE,    /* no such line, or no such option on it */
 	BASKET_BAD_ITEM,        /* a text, a price or a currency that no line can have */
+	BASKET_UNKNOWN_OPTION,  /* not an option of the product, or twice */
 };
 
 /* What a change works with and finds. */
@@ -56,6 +57,8 @@ struct basket_item {
 	const struct basket_option *options;    /* ids are given by the change */
 	uint32_t option_count;
 	const struct basket_price *price;       /* or NULL: the price book's */
+	bool own_line;                          /* never to be added to an equal line */
+	bool known_options;                     /* only such as the price book has of the product */
 };
 
 /* Makes an empty basket with the next id: a customer's, or a guest's (`guest`: the key of his
@@ -115,10 +118,10 @@ enum kv_status basket_next(struct kv *kv, uint64_t *id, struct basket *b);
 /* Adds `quantity` to the equal line, or makes a new one. Lines are equal that have the same
  * product, the same options in any order, and both the price book's price or both the same
  * given one (unit, name, currency); given discounts add up.
- * Checked: the product is for sale, the quantity of all its lines against stock and
- * max_quantity, currency, number of lines. A negative quantity lowers the line, not below 0,
- * and is always allowed; 0 asks only for the product to be there. `*line` is the line's
- * index, UINT32_MAX where none is left or made. */
+ * Checked: the product is for sale, its options where that is asked for, the quantity of all its
+ * lines against stock and max_quantity, currency, number of lines. A negative quantity lowers the
+ * line, not below 0, and is always allowed; 0 asks only for the product to be there. `*line` is
+ * the line's index, UINT32_MAX where none is left or made. */
 enum basket_error basket_add(struct basket *b, const struct basket_item *item, int64_t quantity,
                              struct basket_change *change, uint32_t *line);
 
@@ -135,6 +138,13 @@ enum basket_error basket_set_price(struct basket *b, uint32_t line,
 enum basket_error basket_set_option(struct basket *b, uint32_t line, uint32_t option,
                                     struct slice value, struct basket_change *change);
 enum basket_error basket_remove(struct basket *b, uint32_t line, struct basket_change *change);
+
+/* The e-mail address that goes with a basket: text of 1 to RECORD_TEXT_MAX bytes. */
+enum basket_error basket_set_email(struct basket *b, struct slice email,
+                                   struct basket_change *change);
+/* The currency that all its lines are to have, also the first one that comes. */
+enum basket_error basket_set_currency(struct basket *b, struct slice currency,
+                                      struct basket_change *change);
 
 /* The index of a line by its id; false: none. */
 bool basket_find_line(const struct basket *b, uint64_t id, uint32_t *line);
@@ -155,8 +165,9 @@ struct basket_left {
  * adds quantities of equal lines, `max` takes the larger, `keep` leaves into's. Other lines
  * move over with their options, prices and ids. Stock, max_quantity, max_lines and the currency
  * hold: what does not fit is left out and told; a line whose product is no longer in the price
- * book moves as it is. Both are changed in memory; `from` ends empty as BASKET_MERGED: the
- * caller puts both, in any order. After a failure of the store neither is to be put. */
+ * book moves as it is. The e-mail address is into's, or from's where it has none. Both are changed
+ * in memory; `from` ends empty as BASKET_MERGED: the caller puts both, in any order. After a
+ * failure of the store neither is to be put. */
 enum kv_status basket_merge(struct basket *into, struct basket *from,
                             struct basket_change *change, struct basket_left *left);
 

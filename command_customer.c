@@ -299,7 +299,7 @@ static void print_line(const struct basket *b, uint32_t i)
 
 static void print_basket(const struct basket *b, bool first)
 {
-	char text[256];
+	char text[8 * RECORD_TEXT_MAX];
 	struct buf to = BUF(text);
 
 	buf_str(&to, first ? "{\"id\":" : ",{\"id\":");
@@ -307,6 +307,10 @@ static void print_basket(const struct basket *b, bool first)
 	put_member(&to, "status", slice_of(basket_status_text((enum basket_status)b->status)));
 	put_time(&to, "created", b->created_us);
 	put_time(&to, "updated", b->updated_us);
+	if (b->email.len > 0)
+		put_member(&to, "email", b->email);
+	if (b->currency.len > 0)
+		put_member(&to, "currency", b->currency);
 	buf_lit(&to, ",\"lines\":[");
 	print_text(buf_slice(&to));
 	for (uint32_t i = 0; i < b->line_count; i++)

@@ -104,6 +104,12 @@ void money_put_e4(struct buf *out, int64_t e4)
 	put_fixed(out, put_sign(out, e4), 4, 2);
 }
 
+void money_put_number(struct buf *out, int64_t amount, unsigned decimals)
+{
+	assert(amount >= 0);
+	put_fixed(out, (uint64_t)amount, decimals, 1);
+}
+
 void money_put_rate(struct buf *out, uint32_t rate_e6)
 {
 	put_fixed(out, rate_e6, 6, 0);

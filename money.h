@@ -34,6 +34,9 @@ void money_put_cents(struct buf *out, int64_t cents);
 /* Writes with two decimals, and with the third and fourth where they are not 0: `12.50`,
  * `0.0125`. */
 void money_put_e4(struct buf *out, int64_t e4);
+/* Writes an amount that counts units of the last of `decimals` digits, as a JSON number: `0.0`,
+ * `12.5`, `0.0125`, with one digit behind the point at least. Not negative. */
+void money_put_number(struct buf *out, int64_t amount, unsigned decimals);
 /* Writes `0.21`, without trailing zeros; `0` where there is none. */
 void money_put_rate(struct buf *out, uint32_t rate_e6);
 

@@ -218,6 +218,7 @@ static enum call_result refuse(struct call *c, const struct basket_change *chang
 	case BASKET_CLOSED:
 		return oscar_error(c, HTTP_CONFLICT, "The lines of this basket no longer change.");
 	case BASKET_UNKNOWN_LINE:
+	case BASKET_UNKNOWN_OPTION:
 	case BASKET_OK:
 		break;
 	}

@@ -458,9 +458,11 @@ bool record_product_read(struct slice in, struct product_record *r)
 	return !from.bad && product_valid(r);
 }
 
-/* A basket is a head, then each line with its options behind it. What a later version keeps of
- * each line stands behind them all, where this one skips it. */
+/* A basket is a head, then each line with its options behind it, then its e-mail address and
+ * currency, which older ones lack. What a later version keeps of each line stands behind them
+ * all, where this one skips it. */
 #define BASKET_HEAD  (2 + 2 + 4 + 2 * 8 + RECORD_SESSION_KEY_LEN + 6 * 8 + 2)
+#define BASKET_TAIL  (2 + 2)
 #define LINE_HEAD    (3 * 8 + 2 * 4 + 1 + 2 + 2)
 #define PRICED_HEAD  (2 * 8 + 2 + 2)
 #define OPTION_HEAD  (8 + 2 + 2)
@@ -489,7 +491,8 @@ static bool basket_valid(const struct basket *b)
 	uint32_t options = 0, quantity = 0;
 
 	if (b->line_count > BASKET_LINES_MAX || b->option_count > BASKET_OPTIONS_MAX ||
-	    b->status >= BASKET_STATUSES)
+	    b->status >= BASKET_STATUSES || b->email.len > RECORD_TEXT_MAX ||
+	    (b->currency.len > 0 && !money_currency_valid(b->currency)))
 		return false;
 	for (uint32_t i = 0; i < b->line_count; i++) {
 		const struct basket_line *l = &b->lines[i];
@@ -550,6 +553,8 @@ bool record_basket_write(struct buf *out, const struct basket *b)
 	put_uint(out, b->line_count, 2);
 	for (uint32_t i = 0; i < b->line_count; i++)
 		put_line(out, b, &b->lines[i]);
+	put_string(out, b->email);
+	put_string(out, b->currency);
 	return !out->full;
 }
 
@@ -593,6 +598,7 @@ static void get_line(struct reader *from, struct basket *b, struct basket_line *
 bool record_basket_read(struct slice in, struct basket *b)
 {
 	struct reader from = reader_begin(in, RECORD_BASKET, BASKET_MAJOR);
+	bool old;
 
 	b->status       = (uint8_t)get_uint(&from, 1);
 	b->carried      = get_bool(&from);
@@ -613,13 +619,17 @@ bool record_basket_read(struct slice in, struct basket *b)
 		return false;
 	for (uint32_t i = 0; i < b->line_count && !from.bad; i++)
 		get_line(&from, b, &b->lines[i]);
+	old = from.left == 0;
+	b->email        = old ? (struct slice){ 0 } : get_string(&from);
+	b->currency     = old ? (struct slice){ 0 } : get_string(&from);
 	return !from.bad && basket_valid(b);
 }
 
 size_t record_basket_bytes(const struct basket *b)
 {
 	size_t bytes = BASKET_HEAD + (size_t)b->line_count * LINE_HEAD +
-	               (size_t)b->option_count * OPTION_HEAD;
+	               (size_t)b->option_count * OPTION_HEAD + BASKET_TAIL + b->email.len +
+	               b->currency.len;
 
 	for (uint32_t i = 0; i < b->line_count; i++) {
 		const struct basket_line *l = &b->lines[i];

@@ -198,6 +198,8 @@ struct basket {
 	uint64_t created_us, updated_us;
 	uint64_t merged_us, submitted_us;       /* 0: not so */
 	uint64_t expires_s, due_s;      /* as session_record's */
+	struct slice email;             /* whom an order is confirmed to; empty: nobody named one */
+	struct slice currency;          /* that was asked for; empty: its lines' alone counts */
 	uint32_t line_count, option_count;
 	struct basket_line lines[BASKET_LINES_MAX];
 	struct basket_option options[BASKET_OPTIONS_MAX];

@@ -140,6 +140,12 @@ static bool try_basket(struct slice in)
 		require_inside(in, b.options[i].value);
 	}
 	require(record_basket_write(&out, &b) && out.len == record_basket_bytes(&b));
+	if (slice_given(b.email)) {
+		require_inside(in, b.email);
+		require_inside(in, b.currency);
+	} else {
+		out.len -= 4;   /* of the first version: it has neither */
+	}
 	require(!record_basket_read(require_front(in, &out), &b));
 	return true;
 }

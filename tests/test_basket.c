@@ -25,7 +25,7 @@ static const struct product_record products[] = {
 	{ .id = { "a", 1 }, .price_e4 = 100000 },
 	{ .id = { "b", 1 }, .price_e4 = 50, .tax_rate_e6 = 210000 },
 	{ .id = { "c", 1 }, .price_e4 = 125050, .tax_rate_e6 = 87500,
-	  .name = { "A cap", 5 }, .stockrecord = { "77", 2 } },
+	  .name = { "A cap", 5 }, .stockrecord = { "77", 2 }, .options = { "size,color", 10 } },
 	{ .id = { "five", 4 }, .price_e4 = 10000, .stock = 5 },
 	{ .id = { "three", 5 }, .price_e4 = 10000, .stock = 5, .max_quantity = 3 },
 	{ .id = { "none", 4 }, .price_e4 = 10000, .stock = 0 },
@@ -864,6 +864,121 @@ static void test_set_option(void **state)
 	put(&basket);
 }
 
+/* As OCAPI has it: the price book's options alone, and a line of their own. */
+static void test_known_options(void **state)
+{
+	static const struct {
+		const char *item;
+		enum basket_error error;
+	} cases[] = {
+		{ "c", BASKET_OK },
+		{ "c+size=1", BASKET_OK },
+		{ "c+color=x+size=1", BASKET_OK },
+		{ "c+color=", BASKET_OK },
+		{ "c+colo=1", BASKET_UNKNOWN_OPTION },
+		{ "c+size,color=1", BASKET_UNKNOWN_OPTION },
+		{ "c+,=1", BASKET_UNKNOWN_OPTION },
+		{ "c+color=1+size=2+color=1", BASKET_UNKNOWN_OPTION },
+		{ "a+color=1", BASKET_UNKNOWN_OPTION },
+		{ "nowhere+color=1", BASKET_UNKNOWN_PRODUCT },
+		{ "nowhere+color=1@5", BASKET_UNKNOWN_OPTION },
+		{ "unsold+color=1", BASKET_UNAVAILABLE },
+	};
+	struct basket_item item;
+	uint32_t line;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		item = *item_of(slice_of(cases[i].item));
+		item.known_options = true;
+		basket.line_count = basket.option_count = 0;
+		if (basket_add(&basket, &item, 1, &change, &line) != cases[i].error)
+			fail_msg("%s", cases[i].item);
+		assert_int_equal(basket.line_count, cases[i].error == BASKET_OK);
+	}
+}
+
+static void test_own_line(void **state)
+{
+	struct basket_item item = *item_of(SLICE("c+size=1"));
+	uint32_t line = NONE;
+
+	(void)state;
+	item.own_line = true;
+	fill(&basket, "c+size=1:1 five:4");
+	assert_int_equal(basket_add(&basket, &item, 2, &change, &line), BASKET_OK);
+	assert_int_equal(line, 2);
+	assert_string_equal(words_of(&basket), "c+size=1:1 five:4 c+size=1:2");
+	assert_int_equal(basket_add(&basket, &item, 1, &change, &line), BASKET_OK);
+	item = *item_of(SLICE("five"));
+	item.own_line = true;
+	assert_int_equal(basket_add(&basket, &item, 2, &change, &line), BASKET_OVER_STOCK);
+	assert_int_equal(basket_add(&basket, &item, -1, &change, &line), BASKET_NEGATIVE);
+	assert_int_equal(basket_add(&basket, &item, 1, &change, &line), BASKET_OK);
+	assert_string_equal(words_of(&basket), "c+size=1:1 five:4 c+size=1:2 c+size=1:1 five:1");
+	put(&basket);
+}
+
+static void test_email(void **state)
+{
+	static const char address[] = "ada@example.com";
+	char text[] = "ada@example.com";
+
+	(void)state;
+	assert_int_equal(basket_set_email(&basket, SLICE(""), &change), BASKET_BAD_ITEM);
+	assert_int_equal(basket_set_email(&basket, SLICE("a\nb"), &change), BASKET_BAD_ITEM);
+	assert_int_equal(basket_set_email(&basket, SLICE("\xff"), &change), BASKET_BAD_ITEM);
+	assert_int_equal(basket_set_email(&basket, (struct slice)MANY(RECORD_TEXT_MAX + 1),
+	                                  &change), BASKET_BAD_ITEM);
+	assert_int_equal(basket.email.len, 0);
+	assert_int_equal(basket_set_email(&basket, slice_of(text), &change), BASKET_OK);
+	put(&basket);
+	memset(text, 'x', sizeof text - 1);             /* it owns the address then */
+	assert_true(slice_eq(basket.email, slice_of(address)));
+	assert_int_equal(basket_get(store, basket.id, NOW_S, &other), KV_OK);
+	assert_true(slice_eq(other.email, slice_of(address)));
+}
+
+static void test_email_goes_along(void **state)
+{
+	(void)state;
+	fill(&basket, "a:1");
+	assert_int_equal(basket_set_email(&basket, SLICE("guest@x"), &change), BASKET_OK);
+	put(&basket);
+	assert_int_equal(basket_merge(&other, &basket, &change, &left), KV_OK);
+	assert_true(slice_eq(other.email, SLICE("guest@x")));
+	assert_int_equal(basket.email.len, 0);
+	put(&basket);           /* the one that is merged first: as its caller may */
+	put(&other);
+	assert_int_equal(basket_make(store, &basket, 0, NULL, NOW_US), KV_OK);
+	assert_int_equal(basket_set_email(&basket, SLICE("other@x"), &change), BASKET_OK);
+	assert_int_equal(basket_merge(&other, &basket, &change, &left), KV_OK);
+	assert_true(slice_eq(other.email, SLICE("guest@x")));
+	assert_int_equal(basket.email.len, 0);
+}
+
+static void test_currency(void **state)
+{
+	(void)state;
+	assert_int_equal(basket_set_currency(&basket, SLICE("eur"), &change), BASKET_BAD_ITEM);
+	assert_int_equal(basket_set_currency(&basket, SLICE(""), &change), BASKET_BAD_ITEM);
+	assert_int_equal(basket_set_currency(&basket, SLICE("USD"), &change), BASKET_OK);
+	assert_int_equal(add(&basket, "a", 1), BASKET_OTHER_CURRENCY);
+	assert_int_equal(add(&basket, "a@5", 1), BASKET_OTHER_CURRENCY);
+	assert_int_equal(basket_set_currency(&basket, SLICE("EUR"), &change), BASKET_OK);
+	assert_int_equal(add(&basket, "dollar", 1), BASKET_OTHER_CURRENCY);
+	assert_int_equal(add(&basket, "a", 1), BASKET_OK);
+	assert_int_equal(basket_set_currency(&basket, SLICE("USD"), &change),
+	                 BASKET_OTHER_CURRENCY);
+	assert_true(slice_eq(basket.currency, SLICE("EUR")));
+	assert_int_equal(basket_set_currency(&basket, SLICE("EUR"), &change), BASKET_OK);
+	put(&basket);
+	assert_int_equal(basket_get(store, basket.id, NOW_S, &other), KV_OK);
+	assert_true(slice_eq(other.currency, SLICE("EUR")));
+	assert_int_equal(basket_remove(&other, 0, &change), BASKET_OK);
+	assert_int_equal(add(&other, "dollar", 1), BASKET_OTHER_CURRENCY);      /* it stays */
+}
+
 static void test_bad_items(void **state)
 {
 	const struct {
@@ -895,7 +1010,10 @@ static void test_bad_items(void **state)
 	for (size_t i = 0; i < COUNT_OF(cases); i++) {
 		struct basket_option option = cases[i].option;
 		struct basket_price price = cases[i].price;
-		const struct basket_item item = { SLICE("a"), &option, 1, &price };
+		const struct basket_item item = {
+			.product = SLICE("a"), .options = &option, .option_count = 1,
+			.price = &price,
+		};
 
 		if (!slice_given(option.option))
 			option.option = SLICE("o");
@@ -983,8 +1101,12 @@ static void fill_record(struct basket *b)
 	};
 	struct basket_option shorter = { 0, SLICE("o"), SLICE("") };
 	struct basket_price price = { 0, 0, MANY(RECORD_TEXT_MAX), SLICE("EUR") };
-	const struct basket_item large = { SLICE("a"), &longest, 1, &price };
-	const struct basket_item small = { SLICE("a"), &shorter, 1, NULL };
+	const struct basket_item large = {
+		.product = SLICE("a"), .options = &longest, .option_count = 1, .price = &price,
+	};
+	const struct basket_item small = {
+		.product = SLICE("a"), .options = &shorter, .option_count = 1,
+	};
 	enum basket_error error;
 	uint32_t line;
 
@@ -998,6 +1120,28 @@ static void fill_record(struct basket *b)
 		error = basket_add(b, &small, 1, &change, &line);
 	}
 	assert_int_equal(error, BASKET_TOO_MANY_LINES);
+}
+
+static void test_email_in_a_full_record(void **state)
+{
+	(void)state;
+	fill_record(&basket);
+	basket_set_email(&basket, SLICE("a"), &change);
+	assert_int_equal(basket_set_email(&basket, (struct slice)MANY(RECORD_TEXT_MAX), &change),
+	                 BASKET_TOO_MANY_LINES);
+	assert_int_equal(basket.email.len, 1);
+	put(&basket);
+	for (uint32_t last = basket.option_count - 1;;) {
+		struct slice value = basket.options[last].value;
+
+		value = (struct slice){ many, value.len + 1 };
+		if (basket_set_option(&basket, basket.line_count - 1, last, value, &change) !=
+		    BASKET_OK)
+			break;
+	}
+	assert_int_equal(basket_set_currency(&basket, SLICE("EUR"), &change),
+	                 BASKET_TOO_MANY_LINES);
+	assert_int_equal(basket.currency.len, 0);
 }
 
 static void test_record_full(void **state)
@@ -1056,6 +1200,9 @@ static void test_closed(void **state)
 		assert_int_equal(basket_set_price(&basket, 0, &price, &change), BASKET_CLOSED);
 		assert_int_equal(basket_set_price(&basket, 0, NULL, &change), BASKET_CLOSED);
 		assert_int_equal(basket_set_option(&basket, 0, 0, SLICE("2"), &change),
+		                 BASKET_CLOSED);
+		assert_int_equal(basket_set_email(&basket, SLICE("a"), &change), BASKET_CLOSED);
+		assert_int_equal(basket_set_currency(&basket, SLICE("EUR"), &change),
 		                 BASKET_CLOSED);
 		assert_same(basket_status_text(closed[i]), before, &basket);
 	}
@@ -1216,7 +1363,9 @@ static void test_merge_with_too_many_lines(void **state)
 static void test_merge_of_full_records(void **state)
 {
 	struct basket_option options[600];
-	struct basket_item item = { SLICE("a"), options, 600, NULL };
+	struct basket_item item = {
+		.product = SLICE("a"), .options = options, .option_count = 600,
+	};
 	uint32_t line;
 
 	(void)state;
@@ -1482,6 +1631,12 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_status_texts),
+		IN_A_BATCH(test_known_options),
+		IN_A_BATCH(test_own_line),
+		IN_A_BATCH(test_email),
+		IN_A_BATCH(test_email_in_a_full_record),
+		IN_A_BATCH(test_email_goes_along),
+		IN_A_BATCH(test_currency),
 		IN_A_BATCH(test_make),
 		IN_A_BATCH(test_put_and_get),
 		IN_A_BATCH(test_put_owns_its_strings),

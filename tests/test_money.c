@@ -125,6 +125,16 @@ static void test_currencies(void **state)
 			fail_msg("case %zu is taken", i);
 }
 
+static void put_cents_number(struct buf *out, int64_t n)
+{
+	money_put_number(out, n, 2);
+}
+
+static void put_e4_number(struct buf *out, int64_t n)
+{
+	money_put_number(out, n, 4);
+}
+
 static void test_writes_amounts(void **state)
 {
 	static const struct {
@@ -154,6 +164,15 @@ static void test_writes_amounts(void **state)
 		{ money_put_e4, 125050, "12.505" },
 		{ money_put_e4, -125005, "-12.5005" },
 		{ money_put_e4, MONEY_PRICE_MAX_E4, "99999999.9999" },
+		{ put_cents_number, 0, "0.0" },
+		{ put_cents_number, 5, "0.05" },
+		{ put_cents_number, 50, "0.5" },
+		{ put_cents_number, 1499, "14.99" },
+		{ put_cents_number, 1200, "12.0" },
+		{ put_cents_number, 10 * MONEY_CENTS_MAX, "999999999999000.0" },
+		{ put_e4_number, 1, "0.0001" },
+		{ put_e4_number, 149900, "14.99" },
+		{ put_e4_number, 10000, "1.0" },
 	};
 
 	(void)state;

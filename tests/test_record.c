@@ -59,7 +59,8 @@ static const struct basket baskets[] = {
 	{ .id = 0 },
 	{ .id = 0x0102030405060708, .customer_id = 7, .status = BASKET_SAVED, .carried = true,
 	  .version = 0x21222324, .created_us = 1, .updated_us = 2, .merged_us = 3,
-	  .submitted_us = 4, .expires_s = 5, .due_s = 6, .line_count = 2, .option_count = 1,
+	  .submitted_us = 4, .expires_s = 5, .due_s = 6, .email = TEXT("ada@example.com"),
+	  .currency = TEXT("EUR"), .line_count = 2, .option_count = 1,
 	  .lines = {
 		{ .id = 8, .created_us = 9, .updated_us = 10, .version = 11, .quantity = 12,
 		  .option_count = 1, .product = TEXT("13") },
@@ -72,7 +73,7 @@ static const struct basket baskets[] = {
 	  17, 18, 0xff }, .status = BASKET_MERGED, .version = UINT32_MAX,
 	  .created_us = UINT64_MAX, .updated_us = UINT64_MAX, .merged_us = UINT64_MAX,
 	  .submitted_us = UINT64_MAX, .expires_s = RECORD_NEVER, .due_s = RECORD_NEVER,
-	  .line_count = 3, .option_count = 4,
+	  .email = MANY(RECORD_TEXT_MAX), .line_count = 3, .option_count = 4,
 	  .lines = {
 		{ .id = 0, .quantity = 1, .option_count = 3, .product = TEXT("x") },
 		{ .id = 1, .quantity = MONEY_QUANTITY_MAX - 2, .first_option = 3, .priced = true,
@@ -372,6 +373,8 @@ static void assert_basket(struct slice in, const struct basket *got, const struc
 	assert_int_equal(got->submitted_us, want->submitted_us);
 	assert_int_equal(got->expires_s, want->expires_s);
 	assert_int_equal(got->due_s, want->due_s);
+	assert_string(in, got->email, want->email);
+	assert_string(in, got->currency, want->currency);
 	assert_int_equal(got->line_count, want->line_count);
 	assert_int_equal(got->option_count, want->option_count);
 	for (uint32_t i = 0; i < want->line_count; i++)
@@ -480,7 +483,7 @@ static void test_exact_bytes(void **state)
 		        "\x0e\0\0\0\0\0\0\0" "\x0f\0\0\0\0\0\0\0" "\x10\0\0\0\0\0\0\0"
 		        "\x11\0\0\0" "\x12\0\0\0" "\1" "\0\0" "\3\0" "cap"
 		        "\x13\0\0\0\0\0\0\0" "\x14\0\0\0\0\0\0\0" "\5\0" "A cap"
-		        "\3\0" "EUR") },
+		        "\3\0" "EUR" "\xf\0" "ada@example.com" "\3\0" "EUR") },
 		{ "token key", RECORD_TOKEN_KEY,
 		  SLICE("T\1" "\1\0\0\0\0\0\0\0" "\x88\x77\x66\x55\x44\x33\x22\x11"
 		        "\3\0\0\0\0\0\0\0" "\x08\7\0\0" "\1" "\3\0" "kid"
@@ -499,10 +502,19 @@ static void test_exact_bytes(void **state)
 	}
 }
 
+/* The fields at the end of a record that those of older versions lack. */
+static size_t added_bytes(char kind, const struct buf *bytes)
+{
+	if (kind != RECORD_BASKET || !record_basket_read(buf_slice(bytes), &got_basket))
+		return 0;
+	return 2 + got_basket.email.len + 2 + got_basket.currency.len;
+}
+
 static void check_cut(char kind, struct buf *bytes)
 {
 	for (size_t len = 0; len < bytes->len; len++)
-		if (reads(kind, guarded((struct slice){ bytes->ptr, len })))
+		if (reads(kind, guarded((struct slice){ bytes->ptr, len })) &&
+		    len + added_bytes(kind, bytes) != bytes->len)
 			fail_msg("%c cut to %zu of %zu bytes", kind, len, bytes->len);
 }
 
@@ -697,7 +709,7 @@ static void test_baskets_that_lie(void **state)
 		{ "status 255", false, 2, SLICE("\xff") },
 		{ "carried 2", false, 3, SLICE("\2") },
 		{ "no line", true, 92, SLICE("\0\0") },
-		{ "one line", true, 92, SLICE("\1\0") },
+		{ "one line", false, 92, SLICE("\1\0") },
 		{ "three lines", false, 92, SLICE("\3\0") },
 		{ "1000 lines", false, 92, SLICE("\xe8\3") },
 		{ "1001 lines", false, 92, SLICE("\xe9\3") },
@@ -730,6 +742,10 @@ static void test_baskets_that_lie(void **state)
 		{ "small currency", false, 229, SLICE("eur") },
 		{ "short currency", false, 227, SLICE("\2") },
 		{ "no currency", false, 227, SLICE("\0") },
+		{ "address beyond the end", false, 232, SLICE("\x15\0") },
+		{ "small wanted currency", false, 251, SLICE("eur") },
+		{ "short wanted currency", false, 249, SLICE("\2\0") },
+		{ "no wanted currency", true, 249, SLICE("\0\0") },
 	};
 
 	(void)state;
@@ -737,7 +753,7 @@ static void test_baskets_that_lie(void **state)
 		struct buf out = BUF(basket_bytes);
 
 		assert_true(record_basket_write(&out, &baskets[1]));
-		assert_int_equal(out.len, 232);
+		assert_int_equal(out.len, 254);
 		memcpy(basket_bytes + cases[i].at, cases[i].bytes.ptr, cases[i].bytes.len);
 		if (read_basket(guarded(buf_slice(&out))) != cases[i].good)
 			fail_msg("%s", cases[i].name);
@@ -801,8 +817,29 @@ static void test_baskets_that_cannot_be(void **state)
 	expect_unwritten("an option too long");
 	b->options[0].value = (struct slice)MANY(RECORD_OPTION_MAX + 1);
 	expect_unwritten("a value too long");
+	b->email = (struct slice)MANY(RECORD_TEXT_MAX + 1);
+	expect_unwritten("an address too long");
+	b->currency = ten;
+	expect_unwritten("a wanted currency too long");
 	b->lines[0].name = ten;         /* of a line without a price of its own: left out */
-	assert_true(record_basket_write(&(struct buf){ basket_bytes, 0, 232, false }, b));
+	assert_true(record_basket_write(&(struct buf){ basket_bytes, 0, 254, false }, b));
+}
+
+/* As the first version wrote it: neither address nor currency. */
+static void test_basket_of_before(void **state)
+{
+	struct buf out = BUF(basket_bytes);
+
+	(void)state;
+	assert_true(record_basket_write(&out, &baskets[1]));
+	assert_true(read_basket(guarded((struct slice){ basket_bytes, 232 })));
+	assert_int_equal(got_basket.email.len, 0);
+	assert_int_equal(got_basket.currency.len, 0);
+	got_basket.email = baskets[1].email;
+	got_basket.currency = baskets[1].currency;
+	out.len = 0;
+	assert_true(record_basket_write(&out, &got_basket));
+	assert_int_equal(out.len, 254);
 }
 
 static void test_number(void **state)
@@ -1044,6 +1081,7 @@ int main(void)
 		cmocka_unit_test(test_products_that_cannot_be),
 		cmocka_unit_test(test_baskets_that_lie),
 		cmocka_unit_test(test_baskets_that_cannot_be),
+		cmocka_unit_test(test_basket_of_before),
 		cmocka_unit_test(test_number),
 		cmocka_unit_test(test_key_bytes),
 		cmocka_unit_test(test_keys_that_cannot_be),
