@@ -1,12 +1,13 @@
 /* fill.c -- makes the store that bench/run measures with: customers, their sessions, one key.
  *
- * Usage: fill DATA SESSIONS CUSTOMERS. DATA must not hold a store yet. All goes in by the
- * domain's own functions, so that what is measured is what the server would have written;
+ * Usage: fill DATA SESSIONS CUSTOMERS header|cookie. DATA must not hold a store yet. All goes
+ * in by the domain's own functions, so that what is measured is what the server would have written;
  * only fsync is left out. What a load needs comes on stdout, one thing a line:
  *   host shop.example.com          the realm, to be sent as Host
  *   key sck_...                    an API key of scope `trusted`
  *   session IDENTIFIER CUSTOMER    some of the sessions and whose they are
- * Session `index` has the same identifier here and in resolve.lua.
+ * Header session `index` has the same identifier here and in draw.lua; the ids of cookies are
+ * written to DATA/ids, a line each.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -23,7 +24,7 @@
 #define HOST           "shop.example.com"
 #define BATCH          20000    /* records or sessions a commit: LMDB bounds its dirty pages */
 #define SAMPLES        64
-#define IDENTIFIER_LEN 36
+#define IDENTIFIER_LEN 48       /* at most: a UUID or a cookie's id */
 #define SESSIONS_MAX   1000000000u
 
 struct entry {
@@ -35,6 +36,7 @@ static struct config config;
 static char secret_bytes[SECRET_MAX];
 static struct slice secret;
 static uint32_t sessions, customers;
+static FILE *cookies;           /* NULL: sessions by header */
 
 static _Noreturn void die(const char *what, const char *why)
 {
@@ -73,12 +75,29 @@ static uint64_t customer_of(uint32_t index)
 	return (index + customers / 2) % customers + 1;
 }
 
+/* A new cookie's id, also written to the file. */
+static void cookie_key(uint8_t key[RECORD_SESSION_KEY_LEN])
+{
+	uint8_t random[SESSION_ID_BYTES];
+	char text[SESSION_ID_CHARS];
+	struct buf id = BUF(text);
+
+	secret_random(random, sizeof random);
+	buf_base64url(&id, random, sizeof random, SESSION_ID_CHARS);
+	session_cookie_key(secret, buf_slice(&id), key);
+	fprintf(cookies, "%.*s\n", (int)id.len, id.ptr);
+}
+
 static void session_key_of(uint32_t index, uint8_t key[RECORD_SESSION_KEY_LEN])
 {
 	char identifier[IDENTIFIER_LEN + 1], text[128];
 	struct buf header = BUF(text);
 	struct sid sid;
 
+	if (cookies != NULL) {
+		cookie_key(key);
+		return;
+	}
 	identifier_of(index, identifier);
 	buf_lit(&header, "SID:AUTH:" HOST ":");
 	buf_str(&header, identifier);
@@ -172,7 +191,7 @@ static void add_batch(struct kv *kv, uint32_t first, uint32_t count, uint64_t no
 	for (uint32_t i = 0; i < count; i++)
 		must("session_start",
 		     session_start(kv, &config, batch[i].key, customer_of(batch[i].index),
-		                   VIA_HEADER, now_s));
+		                   cookies != NULL ? VIA_COOKIE : VIA_HEADER, now_s));
 	must("kv_commit", kv_commit(kv));
 }
 
@@ -195,6 +214,30 @@ static void print_samples(void)
 		identifier_of(index, identifier);
 		printf("session %s %" PRIu64 "\n", identifier, customer_of(index));
 	}
+}
+
+static bool print_cookie_samples(void)
+{
+	char id[IDENTIFIER_LEN + 2];
+	bool ok = fseek(cookies, 0, SEEK_SET) == 0;
+
+	for (uint32_t i = 0, next = 0; ok && i < sessions && next < SAMPLES; i++) {
+		ok = fgets(id, sizeof id, cookies) != NULL;
+		if (!ok || i != (uint32_t)((uint64_t)sessions * next / SAMPLES))
+			continue;
+		printf("session %.*s %" PRIu64 "\n", SESSION_ID_CHARS, id, customer_of(i));
+		next++;
+	}
+	return fclose(cookies) == 0 && ok;
+}
+
+static void open_ids(const char *data)
+{
+	char path[4096];
+
+	if ((size_t)snprintf(path, sizeof path, "%s/ids", data) >= sizeof path ||
+	    (cookies = fopen(path, "w+")) == NULL)
+		die(data, "its file of ids cannot be made");
 }
 
 static uint32_t count_of(const char *text)
@@ -236,18 +279,23 @@ int main(int argc, char **argv)
 	uint64_t now_s = (uint64_t)time(NULL);
 	struct kv *kv;
 
-	if (argc != 4) {
-		fprintf(stderr, "usage: fill DATA SESSIONS CUSTOMERS\n");
+	if (argc != 5 || (strcmp(argv[4], "header") != 0 && strcmp(argv[4], "cookie") != 0)) {
+		fprintf(stderr, "usage: fill DATA SESSIONS CUSTOMERS header|cookie\n");
 		return 100;
 	}
 	sessions = count_of(argv[2]);
 	customers = count_of(argv[3]);
 	kv = open_store(argv[1]);
+	if (argv[4][0] == 'c')
+		open_ids(argv[1]);
 	add_customers(kv, now_s);
 	add_sessions(kv, now_s);
 	printf("host %s\n", HOST);
 	add_key(kv, now_s);
-	print_samples();
+	if (cookies == NULL)
+		print_samples();
+	else if (!print_cookie_samples())
+		die(argv[1], "its file of ids was not written");
 	kv_close(kv);
 	return 0;
 }
