@@ -8,8 +8,8 @@ MODULES := bytes date inflate memory log life address proxy throttle config json
            oscar oscar_form oscar_login oscar_user oscar_product oscar_basket oscar_line \
            openapi resolve route \
            link seccomp writer hasher server systemd listener supervisor \
-           print feed sorter command command_key command_customer command_product \
-           command_session command_token command_store main
+           print feed sorter probe command command_key command_customer command_product \
+           command_session command_token command_store command_ping main
 
 VERSION  := $(shell cat VERSION)
 COMMIT   := $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)

@@ -191,6 +191,9 @@ int command_token_rotate(struct command_line *l);
 int command_token_revoke(struct command_line *l);
 int command_token_verify(struct command_line *l);
 
+/* command_ping.c */
+int command_ping(struct command_line *l);
+
 /* command_store.c */
 int command_check(struct command_line *l);
 int command_stat(struct command_line *l);

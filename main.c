@@ -178,6 +178,10 @@ static const struct command commands[] = {
 	  "Prints counts, sizes, readers, and the speed of password checks",
 	  "sidecart stat --data=./var",
 	  O(JSON), 0, 0, command_stat },
+	{ "ping", "[URL]",
+	  "Asks a server for /healthz: exit status 0 where it answers 200, 1 where not",
+	  "sidecart ping http://127.0.0.1:8080/readyz",
+	  0, 0, 1, command_ping },
 };
 /* clang-format on */
 
