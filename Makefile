@@ -6,6 +6,7 @@ MODULES := bytes date inflate memory log life address proxy throttle config json
            kv clock client customer product basket \
            token session identity call idempotency \
            oscar oscar_form oscar_login oscar_user oscar_product oscar_basket oscar_line \
+           ocapi \
            openapi resolve route \
            link seccomp writer hasher server systemd listener supervisor \
            print feed sorter probe command command_key command_customer command_product \

@@ -244,6 +244,16 @@ static inline bool slice_is_text(struct slice s)
 	return true;
 }
 
+/* Characters of UTF-8: bytes that do not continue one. */
+static inline size_t slice_chars(struct slice s)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < s.len; i++)
+		count += ((unsigned char)s.ptr[i] & 0xc0) != 0x80;
+	return count;
+}
+
 /* Fixed-size output. A write that does not fit sets `full` and is dropped, and
  * so is every later one: write straight through, check `full` once at the end. */
 struct buf {

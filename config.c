@@ -28,10 +28,11 @@ enum kind {
 	SECONDS, MILLISECONDS,
 	WORD,                   /* one of `words`, kept as its place among them */
 	NUMBER_WORD,            /* one of `words`, kept as the number that it is */
+	WORDS,                  /* some of `words`, kept as bits */
 	RATE, SAMPLE,
 	NAME, PATH,
 	LISTENERS, OPS_LISTENERS, REALMS, NETWORKS,
-	COOKIE_NAME, DOMAIN, ORIGINS,
+	COOKIE_NAME, DOMAIN, ORIGINS, SITE,
 	KINDS
 };
 
@@ -61,6 +62,9 @@ static const struct setting settings[] = {
 	  "Where shops and proxies are answered: ADDRESS:PORT, unix:PATH, or one behind proxy:" },
 	{ "ops_listen", OPS_LISTENERS, AT(listeners), 0, CONFIG_LISTENERS_MAX, "127.0.0.1:8081",
 	  NULL, "Where /healthz and /readyz alone are answered; empty: nowhere" },
+	{ "surfaces", WORDS, AT(surfaces), SWITCH, "oscar, ocapi, session, resolve",
+	  "oscar, ocapi, session, resolve",
+	  "What is served: /api/, /dw/, /session, /resolve; what is not is 404" },
 	{ "data", PATH, AT(data), 1, SIZE_AT(data) - 1, "/var/lib/sidecart", NULL,
 	  "Directory of the store" },
 	{ "user", NAME, AT(user), 0, SIZE_AT(user) - 1, "", NULL,
@@ -130,6 +134,8 @@ static const struct setting settings[] = {
 	  "The signed cookie oscar_open_basket on requests without a Session-Id" },
 	{ "price_source", WORD, AT(price_source), SWITCH, "catalogue", "catalogue, client",
 	  "client: a trusted key may send unit price, name and discount with its lines" },
+	{ "site", SITE, AT(site), 1, SIZE_AT(site) - 1, "RefArch", NULL,
+	  "The site's id, in paths of /dw/ and in names of its cookies" },
 	{ "token_ttl", SECONDS, AT(token_ttl_s), 1, DAYS(1), "30m", NULL,
 	  "Life of a shopper's token" },
 	{ "token_alg", WORD, AT(token_alg), SWITCH, "HS256", "HS256, ES256",
@@ -287,6 +293,18 @@ static bool read_word(const struct setting *s, struct slice text, struct config 
 	return false;
 }
 
+static bool add_word(const struct setting *s, struct slice item, struct config *c)
+{
+	struct slice words = slice_of(s->words);
+
+	for (uint32_t bit = 1; slice_given(words); bit <<= 1)
+		if (slice_eq(slice_trim(slice_cut(&words, ',')), item)) {
+			*(uint32_t *)field(c, s) |= bit;
+			return true;
+		}
+	return false;
+}
+
 static bool read_rate(const struct setting *s, struct slice text, struct config *c)
 {
 	struct config_rate *rate = field(c, s);
@@ -420,6 +438,15 @@ static bool read_cookie_name(const struct setting *s, struct slice text, struct 
 	return read_text(s, text, c);
 }
 
+/* Letters, digits, `_` and `-`: what stands in paths and in cookies as it is. */
+static bool read_site(const struct setting *s, struct slice text, struct config *c)
+{
+	for (size_t i = 0; i < text.len; i++)
+		if (byte_base64url(text.ptr[i]) < 0)
+			return false;
+	return read_text(s, text, c);
+}
+
 static bool read_domain(const struct setting *s, struct slice text, struct config *c)
 {
 	return (text.len == 0 || (is_realm(text) && text.ptr[0] != '[')) && read_text(s, text, c);
@@ -488,6 +515,7 @@ static const struct {
 	[MILLISECONDS]  = { read_duration, NULL,         "duration",     "",             NULL },
 	[WORD]          = { read_word,     NULL,         NULL,           NULL,           NULL },
 	[NUMBER_WORD]   = { read_word,     NULL,         NULL,           NULL,           NULL },
+	[WORDS]         = { NULL,          add_word,     NULL,           NULL,           NULL },
 	[RATE]          = { read_rate,     NULL,         NULL,           NULL,           "10/15m" },
 	[SAMPLE]        = { read_sample,   NULL,         NULL,           NULL,           "1/100" },
 	[NAME]          = { read_text,     NULL,         "name",         " bytes",       "shop" },
@@ -498,6 +526,7 @@ static const struct {
 	[NETWORKS]      = { NULL,          add_network,  "network",      ", comma list", NULL },
 	[COOKIE_NAME]   = { read_cookie_name, NULL,      "cookie name",  " bytes",       NULL },
 	[DOMAIN]        = { read_domain,   NULL,         "host name",    " bytes",       "a.test" },
+	[SITE]          = { read_site,     NULL,         "site id",      " bytes",       NULL },
 	[ORIGINS]       = { NULL,          add_origin,   "origin",       ", comma list",
 	                    "https://a.test" },
 };
@@ -523,6 +552,8 @@ static void empty_list(struct config *c, const struct setting *s)
 
 	if (kind == LISTENERS || kind == OPS_LISTENERS)
 		drop_listeners(c, kind == OPS_LISTENERS);
+	if (kind == WORDS)
+		*(uint32_t *)field(c, s) = 0;
 	if (kind == REALMS)
 		c->sid_realm_count = 0;
 	if (kind == NETWORKS)

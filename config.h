@@ -21,6 +21,7 @@
 #define CONFIG_ORIGIN_MAX    272    /* `https://`, a host name, a port, NUL */
 #define CONFIG_COOKIE_NAME_MAX 64
 #define CONFIG_PATH_MAX      512
+#define CONFIG_SITE_MAX      33     /* of a site's id, NUL included */
 #define CONFIG_SOCKET_MAX    108    /* the path of a Unix socket (unix(7)), NUL included */
 #define CONFIG_ERROR_MAX     512
 
@@ -31,6 +32,14 @@ enum config_cookie_secure { COOKIE_SECURE_AUTO, COOKIE_SECURE_ON, COOKIE_SECURE_
 enum config_basket_merge { BASKET_MERGE_SUM, BASKET_MERGE_MAX, BASKET_MERGE_KEEP };
 enum config_price_source { PRICE_SOURCE_CATALOGUE, PRICE_SOURCE_CLIENT };
 enum config_samesite { SAMESITE_LAX, SAMESITE_STRICT, SAMESITE_NONE };
+
+/* What is served at all, as bits. */
+enum config_surface {
+	SURFACE_OSCAR   = 1 << 0,       /* /api/ */
+	SURFACE_OCAPI   = 1 << 1,       /* /dw/ */
+	SURFACE_SESSION = 1 << 2,       /* /session and below */
+	SURFACE_RESOLVE = 1 << 3,       /* /resolve */
+};
 
 struct config_listener {
 	struct address address;
@@ -56,6 +65,7 @@ struct config_origins {
 struct config {
 	struct config_listener listeners[CONFIG_LISTENERS_MAX];
 	uint32_t listener_count;
+	uint32_t surfaces;              /* enum config_surface, ORed */
 	char data[CONFIG_PATH_MAX];
 	char sid_secret_file[CONFIG_PATH_MAX];   /* never empty after config_finish() */
 	char user[64];
@@ -84,6 +94,7 @@ struct config {
 	uint32_t basket_merge;          /* enum config_basket_merge */
 	uint32_t basket_cookie;         /* enum config_switch */
 	uint32_t price_source;          /* enum config_price_source */
+	char site[CONFIG_SITE_MAX];
 	uint32_t token_ttl_s, jwks_max_age_s;
 	uint32_t token_alg;             /* enum token_alg of record.h */
 	struct network trusted_proxies[CONFIG_NETWORKS_MAX];    /* `unix` is `::` alone */

@@ -127,9 +127,6 @@ struct oscar_text {
 	char bytes[OSCAR_TEXT_BYTES];
 };
 
-/* Characters of UTF-8: bytes that do not continue one. */
-size_t oscar_count_chars(struct slice s);
-
 /* A field that must be there; what is wrong with it goes to `e`. */
 void oscar_form_text(const struct oscar_form *form, struct oscar_text *t,
                      struct oscar_errors *e);

@@ -3,15 +3,6 @@
 
 #include "oscar.h"
 
-size_t oscar_count_chars(struct slice s)
-{
-	size_t count = 0;
-
-	for (size_t i = 0; i < s.len; i++)
-		count += ((unsigned char)s.ptr[i] & 0xc0) != 0x80;
-	return count;
-}
-
 /* Python's str.strip() for ASCII. */
 static struct slice strip(struct slice s)
 {
@@ -180,7 +171,7 @@ static void take_text(struct oscar_text *t, const struct value *v, struct oscar_
 		oscar_errors_add(e, t->name, "This field may not be blank.");
 	} else if (slice_has(text, '\0')) {
 		oscar_errors_add(e, t->name, "Null characters are not allowed.");
-	} else if (v->cut || oscar_count_chars(text) > t->max_chars || text.len > sizeof t->bytes) {
+	} else if (v->cut || slice_chars(text) > t->max_chars || text.len > sizeof t->bytes) {
 		snprintf(too_long, sizeof too_long,
 		         "Ensure this field has no more than %u characters.", t->max_chars);
 		oscar_errors_add(e, t->name, too_long);

@@ -147,7 +147,7 @@ static void judge_password(struct slice password, struct slice email, struct buf
 		digits += password.ptr[i] >= '0' && password.ptr[i] <= '9';
 	if (too_similar(password, email))
 		put_sentence(list, "The password is too similar to the email address.");
-	if (oscar_count_chars(password) < PASSWORD_CHARS_MIN)
+	if (slice_chars(password) < PASSWORD_CHARS_MIN)
 		put_sentence(list, "This password is too short. It must contain at least 8 "
 		             "characters.");
 	if (digits == password.len)

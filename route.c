@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "idempotency.h"
+#include "ocapi.h"
 #include "oscar.h"
 #include "resolve.h"
 #include "route.h"
@@ -12,7 +13,7 @@
 enum place { READ, WRITE, ONCE, WRITE_LONG };
 
 /* Whose form the errors take. */
-enum surface { NATIVE, FORWARD_AUTH, OSCAR, HEALTH, PUBLIC };
+enum surface { NATIVE, FORWARD_AUTH, OSCAR, OCAPI, HEALTH, PUBLIC };
 
 /* What a path answers to one set of methods. */
 struct route {
@@ -46,7 +47,8 @@ struct route_path {
 static_assert(CALL_ARGS_MAX >= 3, "the longest pattern leaves three segments open");
 
 /* Under /api/ the methods of `allow` stand in the original's order.
- * What a proxy asks at each request stands first. */
+ * What a proxy asks at each request stands first. Below /dw/ the first `*` is the version; a site
+ * in front (`/s/{site}`) is not part of a path here. */
 /* clang-format off */
 static const struct route_path paths[] = {
 	{ PATH("/resolve"), FORWARD_AUTH, ALLOW_ANY, { 0 }, {
@@ -186,8 +188,13 @@ static const struct route_path *find_other(struct slice path, struct route_match
 {
 	char text[CALL_PATH_MAX];
 	const struct route_path *found = NULL;
+	struct ocapi_path dw;
 	bool bare = false;
 
+	if (ocapi_split(path, &dw)) {
+		m->surface = OCAPI;
+		return decode_path(&dw.below, text) ? find_path(dw.below) : NULL;
+	}
 	if (slice_starts(path, SLICE("/api/")) || slice_eq(path, SLICE("/api")))
 		m->surface = OSCAR;
 	if (!decode_path(&path, text))
@@ -197,6 +204,12 @@ static const struct route_path *find_other(struct slice path, struct route_match
 		found = find_path(path);
 	m->bare = found != NULL && bare;
 	return found;
+}
+
+/* The method that is meant. */
+static enum http_method method_of(const struct http_request *r, const struct route_match *m)
+{
+	return m->surface == OCAPI ? ocapi_method(r) : r->method;
 }
 
 void route_find(const struct http_request *r, bool ops, struct route_match *m)
@@ -217,10 +230,15 @@ void route_find(const struct http_request *r, bool ops, struct route_match *m)
 	m->path = p;
 	m->surface = (uint8_t)p->surface;
 	for (size_t i = 0; i < PATH_ROUTES && !m->bare; i++)
-		if ((p->routes[i].methods & (uint32_t)r->method) != 0) {
+		if ((p->routes[i].methods & (uint32_t)method_of(r, m)) != 0) {
 			m->route = &p->routes[i];
 			return;
 		}
+}
+
+bool route_draws(const struct route_match *m)
+{
+	return m->surface == OCAPI;
 }
 
 bool route_head_only(const struct route_match *m)
@@ -263,6 +281,27 @@ static void put_retry_after(struct call *c, uint32_t seconds)
 	http_field_put(c->response, "Retry-After", slice_of(text));
 }
 
+static enum call_result answer_error(struct call *c, const struct route_match *m,
+                                     enum http_status status, const char *detail)
+{
+	if (m->surface == OSCAR)
+		return oscar_error(c, status, detail);
+	if (m->surface == OCAPI)
+		return ocapi_error(c, status, detail);
+	return call_problem(c, status, NULL, detail);
+}
+
+void route_refuse(struct call *c, enum http_status status, const char *why)
+{
+	struct ocapi_path dw;
+
+	http_response_reset(c->response);
+	if (ocapi_split(c->request->path, &dw))
+		ocapi_error(c, status, why);
+	else
+		call_problem(c, status, NULL, why);
+}
+
 void route_fail(struct call *c, const struct route_match *m, enum http_status status,
                 const char *detail, uint32_t retry_after_s)
 {
@@ -271,10 +310,7 @@ void route_fail(struct call *c, const struct route_match *m, enum http_status st
 		status = (enum http_status)c->config->overload_status;
 	if (retry_after_s > 0)
 		put_retry_after(c, retry_after_s);
-	if (m->surface == OSCAR)
-		oscar_error(c, status, detail);
-	else
-		call_problem(c, status, NULL, detail);
+	answer_error(c, m, status, detail);
 }
 
 static struct identity_question question(const struct call *c)
@@ -299,13 +335,14 @@ static enum kv_status renew_identity(struct call *c)
 	return identity_renew(&q, &c->identity);
 }
 
-/* Only a request that may change something can be forged to harm. */
+/* Only a request that may change something can be forged to harm. Below /dw/ a client's origins
+ * are judged, and a cookie alone opens nothing but a token that no foreign page can read. */
 static void judge_csrf(struct call *c, const struct route_match *m)
 {
 	const struct identity_question q = question(c);
 	uint32_t safe = READS | HTTP_OPTIONS;
 
-	if (m->route != NULL && m->surface != FORWARD_AUTH &&
+	if (m->route != NULL && m->surface != FORWARD_AUTH && m->surface != OCAPI &&
 	    ((uint32_t)c->request->method & safe) == 0)
 		identity_judge_csrf(&q, &c->identity);
 }
@@ -353,6 +390,8 @@ static void refuse(struct call *c, const struct route_match *m)
 {
 	if (m->surface == OSCAR)
 		oscar_refuse(c);
+	else if (m->surface == OCAPI)
+		ocapi_refuse(c);
 	else
 		resolve_refuse(c, m->surface == FORWARD_AUTH);
 }
@@ -388,6 +427,8 @@ static bool answer_without_handler(struct call *c, const struct route_match *m)
 	if (m->path == NULL) {
 		if (m->surface == OSCAR)
 			oscar_unknown_path(c);
+		else if (m->surface == OCAPI)
+			ocapi_unknown_path(c);
 		else
 			call_problem(c, HTTP_NOT_FOUND, NULL, "No such path.");
 		return true;
@@ -408,8 +449,8 @@ static bool answer_without_handler(struct call *c, const struct route_match *m)
 		c->response->status = HTTP_NO_CONTENT;
 		return true;
 	}
-	if (m->surface == OSCAR) {
-		oscar_method_error(c);
+	if (m->surface == OSCAR || m->surface == OCAPI) {
+		(m->surface == OSCAR ? oscar_method_error : ocapi_method_error)(c);
 		return true;
 	}
 	http_field_put(c->response, "Allow", slice_of(m->path->allow));
@@ -424,12 +465,12 @@ static bool answer_broken(struct call *c, const struct route_match *m)
 	const char *allow = m->path != NULL ? m->path->allow : ALLOW_READ;
 
 	if (r->method == HTTP_TRACE || r->method == HTTP_CONNECT) {
+		route_refuse(c, HTTP_METHOD_NOT_ALLOWED, "TRACE and CONNECT are refused.");
 		http_field_put(c->response, "Allow", slice_of(allow));
-		call_problem(c, HTTP_METHOD_NOT_ALLOWED, NULL, "TRACE and CONNECT are refused.");
 	} else if (slice_given(r->field[HTTP_UPGRADE])) {
-		call_problem(c, HTTP_NOT_IMPLEMENTED, NULL, "No other protocol is spoken here.");
+		route_refuse(c, HTTP_NOT_IMPLEMENTED, "No other protocol is spoken here.");
 	} else if (r->method == HTTP_OTHER && m->route == NULL) {
-		call_problem(c, HTTP_NOT_IMPLEMENTED, NULL, "This method is unknown.");
+		route_refuse(c, HTTP_NOT_IMPLEMENTED, "This method is unknown.");
 	} else if (slice_eq(r->path, SLICE("*"))) {
 		http_field_put(c->response, "Allow", slice_of(ALLOW_ANY));
 		c->response->status = HTTP_NO_CONTENT;
@@ -438,6 +479,32 @@ static bool answer_broken(struct call *c, const struct route_match *m)
 		return false;
 	}
 	c->response->close = true;
+	return true;
+}
+
+/* Surfaces that the settings leave out are not there at all. */
+static bool is_served(const struct call *c, const struct route_match *m)
+{
+	static const uint32_t bits[] = {
+		[NATIVE] = SURFACE_SESSION, [FORWARD_AUTH] = SURFACE_RESOLVE,
+		[OSCAR] = SURFACE_OSCAR, [OCAPI] = SURFACE_OCAPI,
+	};
+
+	return m->surface > OCAPI || (c->config->surfaces & bits[m->surface]) != 0;
+}
+
+/* What /dw/ judges and answers before it asks who is calling. A preflight has no credentials, so
+ * OPTIONS needs none. */
+static bool answer_ocapi(struct call *c, const struct route_match *m)
+{
+	if (m->surface != OCAPI)
+		return false;
+	if (!ocapi_judge(c))
+		return true;
+	if (m->path == NULL || ocapi_method(c->request) != HTTP_OPTIONS)
+		return false;
+	ocapi_begin(c, HTTP_NO_CONTENT);
+	http_field_put(c->response, "Allow", slice_of(m->path->allow));
 	return true;
 }
 
@@ -478,12 +545,15 @@ static bool refuse_media(struct call *c, const struct route_match *m)
 static void find_args(struct call *c, const struct route_match *m)
 {
 	struct slice path = c->request->path;
-	bool bare;
-	bool same = decode_path(&path, c->path) &&
-	            (http_path_match(path, m->path->path, c->arg) ||
-	             (complete_path(&path, c->path, &bare) &&
-	              http_path_match(path, m->path->path, c->arg)));
+	struct ocapi_path dw;
+	bool bare, same;
 
+	if (ocapi_split(path, &dw))
+		path = dw.below;
+	same = decode_path(&path, c->path) &&
+	       (http_path_match(path, m->path->path, c->arg) ||
+	        (complete_path(&path, c->path, &bare) &&
+	         http_path_match(path, m->path->path, c->arg)));
 	assert(same);
 	(void)same;
 }
@@ -501,7 +571,13 @@ static enum call_result begin(struct call *c, const struct route_match *m)
 	c->allow = m->path != NULL ? m->path->allow : NULL;
 	if (m->path != NULL && m->route != NULL && m->path->args > 0)
 		find_args(c, m);
-	if (answer_broken(c, m) || answer_preflight(c, m))
+	if (answer_broken(c, m))
+		return CALL_DONE;
+	if (!is_served(c, m)) {
+		call_problem(c, HTTP_NOT_FOUND, NULL, "No such path.");
+		return CALL_DONE;
+	}
+	if (answer_preflight(c, m) || answer_ocapi(c, m))
 		return CALL_DONE;
 	if (needs_identity(m)) {
 		if ((status = resolve_identity(c)) != KV_OK)
@@ -565,14 +641,6 @@ static bool answer_limited(struct call *c, const struct route_match *m)
 	return true;
 }
 
-static enum call_result answer_error(struct call *c, const struct route_match *m,
-                                     enum http_status status, const char *detail)
-{
-	if (m->surface == OSCAR)
-		return oscar_error(c, status, detail);
-	return call_problem(c, status, NULL, detail);
-}
-
 /* Runs the handler, but for a request that was answered before under its Idempotency-Key. */
 static enum call_result run_once(struct call *c, const struct route_match *m)
 {
@@ -631,6 +699,8 @@ enum call_result route_call(struct call *c, const struct route_match *m)
 		result = run_handler(c, m, front);
 	if (result == CALL_DONE)
 		put_cors(c, m);
+	if (c->request->method == HTTP_POST && method_of(c->request, m) == HTTP_HEAD)
+		c->response->body.len = 0;
 	return result;
 }
 

@@ -46,6 +46,13 @@ enum call_result route_call(struct call *c, const struct route_match *m);
 /* TOUCH: resolves identity and writes the renewal that is due, nothing else. */
 enum kv_status route_touch(struct call *c);
 
+/* True where the answer needs random bytes in a front, too: c->random is to be drawn. */
+bool route_draws(const struct route_match *m);
+
+/* What no route has a say in: broken HTTP, a body that is too long. A problem document, or below
+ * /dw/ a fault. */
+void route_refuse(struct call *c, enum http_status status, const char *why);
+
 /* An answer that no handler gives -- overload, a store that failed -- in the form of the
  * route's surface; on the forward-auth route it is overload_status. Retry-After in seconds,
  * 0: none. */

@@ -527,8 +527,7 @@ static void prepare_failure(struct server *s, const struct conn *c, struct route
 /* Ends the connection with a problem that no route has a say in. The call is prepared. */
 static void refuse(struct server *s, struct conn *c, const struct http_refusal *refusal)
 {
-	http_response_reset(&s->response);
-	call_problem(&s->call, refusal->status, NULL, refusal->why);
+	route_refuse(&s->call, refusal->status, refusal->why);
 	s->response.close = true;
 	respond(s, c);
 }
@@ -842,6 +841,8 @@ static bool take_content(struct server *s, struct conn *c)
 		break;
 	}
 	route_find(&c->input->request, c->ops, &match);
+	if (route_draws(&match))
+		draw_random(s, s->call.random);
 	answer(s, c, &match);
 	return true;
 }
@@ -929,6 +930,8 @@ static bool take_head(struct server *s, struct conn *c)
 	log_forwarded(s, c);
 	expect_next(s, in);
 	route_find(&in->request, c->ops, &match);
+	if (route_draws(&match))
+		draw_random(s, s->call.random);
 	if (!http_has_body(&in->request))
 		answer(s, c, &match);
 	else if (route_head_only(&match))

@@ -158,6 +158,15 @@ static const struct {
 	{ "listen", "proxy:127.0.0.1", NULL },
 	{ "listen", "/run/sidecart.sock", NULL },
 	{ "listen", "https:127.0.0.1:443", NULL },
+	{ "surfaces", "oscar, web",
+	  "here: surfaces: \"web\" is none of oscar, ocapi, session, resolve" },
+	{ "surfaces", "oscar,,ocapi", NULL },
+	{ "surfaces", "Oscar", NULL },
+	{ "site", "a b", "here: site: \"a b\" is no site id (1 to 32 bytes, such as RefArch)" },
+	{ "site", "", NULL },
+	{ "site", "a;b", NULL },
+	{ "site", "a/b", NULL },
+	{ "site", "a123456789012345678901234567890123", NULL },
 	{ "sid_realms", "shop.example:80",
 	  "here: sid_realms: \"shop.example:80\" is no host name (0 to 32, comma list, such as "
 	  "a.test)" },
@@ -298,6 +307,14 @@ static void lists_replace_and_keep_apart(void **state)
 	set("ops_listen", "");
 	assert_int_equal(config.listener_count, 2);
 	assert_false(config.listeners[0].ops);
+	assert_int_equal(config.surfaces, SURFACE_OSCAR | SURFACE_OCAPI | SURFACE_SESSION |
+	                 SURFACE_RESOLVE);
+	set("surfaces", "resolve,ocapi");
+	assert_int_equal(config.surfaces, SURFACE_OCAPI | SURFACE_RESOLVE);
+	set("surfaces", "");
+	assert_int_equal(config.surfaces, 0);
+	set("site", "adidas-GB_2");
+	assert_string_equal(config.site, "adidas-GB_2");
 	set("sid_realms", "shop.example, [::1],Example.ORG");
 	set("sid_realms", "one.example,two.example");
 	assert_int_equal(config.sid_realm_count, 2);
@@ -706,6 +723,8 @@ static const struct {
 	{ "max_waiting_writes", "1", true },
 	{ "max_waiting_passwords", "1", true },
 	{ "seccomp", "off", true },
+	{ "surfaces", "ocapi", false },
+	{ "site", "other", false },
 	{ "sid_trust", "any", false },
 	{ "sid_realms", "a.test,b.test", false },
 	{ "trusted_proxies", "10.0.0.0/8", false },
