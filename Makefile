@@ -9,8 +9,8 @@ MODULES := bytes date inflate memory log life address proxy throttle config json
            ocapi \
            openapi resolve route \
            link seccomp writer hasher server systemd listener supervisor \
-           print feed sorter probe command command_key command_customer command_product \
-           command_session command_token command_store command_ping main
+           print feed sorter probe backup command command_key command_customer command_product \
+           command_session command_token command_backup command_store command_ping main
 
 VERSION  := $(shell cat VERSION)
 COMMIT   := $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)

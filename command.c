@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -60,6 +61,7 @@ static const struct {
 	[OPTION_ALL]            = { "all", NULL, "those of everybody" },
 	[OPTION_UPGRADE]        = { "upgrade", NULL, "write old records in the newest version" },
 	[OPTION_ALG]            = { "alg", "ALG", "HS256 or ES256; without: as token_alg" },
+	[OPTION_KEEP_SESSIONS]  = { "keep-sessions", NULL, "leave those of customers alive" },
 	[OPTION_CONFIG]         = { "config", "FILE", "settings; else /etc/sidecart.conf" },
 	[OPTION_HELP]           = { "help", NULL, "this text" },
 	[OPTION_VERSION]        = { "version", NULL, "version, libraries, features" },
@@ -387,7 +389,8 @@ bool command_read_line(struct buf *line)
 	return n >= 0 && !line->full && line->len > 0;
 }
 
-bool command_hold(const char *data)
+/* Opens DATA/use; -1 with a line said. */
+static int open_use(const char *data)
 {
 	char path[CONFIG_PATH_MAX + 8];
 	struct stat directory, file;
@@ -395,20 +398,72 @@ bool command_hold(const char *data)
 
 	snprintf(path, sizeof path, "%s/use", data);
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, S_IRUSR | S_IWUSR);
-	if (fd < 0) {
-		command_fail(COMMAND_SYSTEM, "%s: cannot be opened: %s", path, strerror(errno));
-		return false;
-	}
+	if (fd < 0)
+		return command_fail(-1, "%s: cannot be opened: %s", path, strerror(errno));
 	if (geteuid() == 0 && stat(data, &directory) == 0 && fstat(fd, &file) == 0 &&
 	    file.st_uid != directory.st_uid && fchown(fd, directory.st_uid, directory.st_gid) != 0)
 		command_say("%s: cannot be given to the directory's owner: %s", path,
 		            strerror(errno));
-	if (flock(fd, LOCK_SH | LOCK_NB) == 0)
+	return fd;
+}
+
+static bool half_restored(const char *data)
+{
+	char path[CONFIG_PATH_MAX + 16];
+
+	snprintf(path, sizeof path, "%s/restoring", data);
+	return access(path, F_OK) == 0;
+}
+
+bool command_hold(const char *data)
+{
+	int fd = open_use(data);
+
+	if (fd < 0)
+		return false;
+	if (flock(fd, LOCK_SH | LOCK_NB) != 0)
+		command_fail(COMMAND_SYSTEM, "%s/use: %s", data, errno == EWOULDBLOCK ?
+		             "the store is being restored" : "cannot be locked");
+	else if (half_restored(data))
+		command_fail(COMMAND_SYSTEM, "%s: a restore was interrupted: run it again", data);
+	else
 		return true;
-	command_fail(COMMAND_SYSTEM, errno == EWOULDBLOCK ? "%s: the store is being restored" :
-	                                                    "%s: cannot be locked", path);
 	close(fd);
 	return false;
+}
+
+bool command_hold_alone(const char *data)
+{
+	int fd = open_use(data);
+
+	if (fd < 0)
+		return false;
+	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+		return true;
+	command_fail(COMMAND_SYSTEM, "%s/use: %s", data, errno == EWOULDBLOCK ?
+	             "a server or a command uses this store: stop it first" : "cannot be locked");
+	close(fd);
+	return false;
+}
+
+int command_apart(struct command_line *l, int (*work)(struct command_line *l), bool *ended)
+{
+	int status;
+	pid_t pid = fork();
+
+	*ended = false;
+	if (pid == 0) {
+		int code = work(l);
+
+		_exit(print_flush() || code != COMMAND_DONE ? code : COMMAND_SYSTEM);
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) != pid)
+		return command_fail(COMMAND_SYSTEM, "cannot start a process");
+	if (WIFSIGNALED(status))
+		return command_refuse("%s/data.mdb is damaged: reading it ended with signal %d; "
+		                      "restore a backup", l->config.data, WTERMSIG(status));
+	*ended = true;
+	return WEXITSTATUS(status);
 }
 
 static void hold_signals(int how)

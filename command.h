@@ -8,6 +8,7 @@
 #ifndef COMMAND_H
 #define COMMAND_H
 
+#include "backup.h"
 #include "config.h"
 #include "kv.h"
 #include "record.h"
@@ -38,6 +39,7 @@ enum command_option {
 	OPTION_ALL,
 	OPTION_UPGRADE,
 	OPTION_ALG,
+	OPTION_KEEP_SESSIONS,
 	OPTION_CONFIG,          /* from here on: of every command */
 	OPTION_HELP,
 	OPTION_VERSION,
@@ -103,6 +105,14 @@ bool command_read_line(struct buf *line);
 
 /* Holds DATA/use, shared, for the life of the process; false with a line said. */
 bool command_hold(const char *data);
+
+/* The same, alone: false where a server or another command holds it. Only a restore goes on
+ * where one was interrupted (command_backup.c). */
+bool command_hold_alone(const char *data);
+
+/* Runs the command in a process of its own: where the store's file is cut short or the disk
+ * fails, reading its map ends that one with SIGBUS. `*ended`: it came to its end. */
+int command_apart(struct command_line *l, int (*work)(struct command_line *l), bool *ended);
 
 /* Opens the store: COMMAND_DONE, or the exit code of what was said. KV_READ holds a
  * snapshot from here on; KV_CREATE makes what a first start makes. */
@@ -190,6 +200,19 @@ int command_token_keys(struct command_line *l);
 int command_token_rotate(struct command_line *l);
 int command_token_revoke(struct command_line *l);
 int command_token_verify(struct command_line *l);
+
+/* command_backup.c */
+
+/* Makes a store of an opened backup in `folder`, an empty directory, and leaves it open;
+ * COMMAND_DONE, or the exit code of what was said. */
+int command_load_backup(struct command_line *l, const char *folder, const struct backup *b,
+                        bool durable);
+
+/* Removes a store that nobody has open, and its directory. */
+void command_drop_store(const char *folder);
+
+int command_backup(struct command_line *l);
+int command_restore(struct command_line *l);
 
 /* command_ping.c */
 int command_ping(struct command_line *l);

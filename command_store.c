@@ -1,6 +1,8 @@
 /* command_store.c -- sidecart check and sidecart stat: is the store sound, and how big. */
 #include <assert.h>
-#include <sys/wait.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -506,29 +508,20 @@ static enum kv_status walk(struct check *c, uint64_t counts[KINDS], uint64_t *pr
 	return status == KV_NOT_FOUND ? c->status : status;
 }
 
-static int check(struct command_line *l)
+/* Judges the store that is open; `problems` were found before. */
+static int check(struct command_line *l, struct check *c, uint64_t problems)
 {
 	struct print_cell cells[KINDS + 1];
-	char error[SECRET_ERROR_MAX];
-	uint64_t counts[KINDS] = { 0 }, problems = 0;
-	struct check c = { .status = KV_OK };
+	uint64_t counts[KINDS] = { 0 };
 	enum kv_status status;
-	int code = command_open(l, KV_READ);
 
-	if (code != COMMAND_DONE)
-		return code;
-	c.kv = l->kv;
-	c.has_seal_key = secret_read_seal_key(l->config.data, c.seal_key, error);
-	if (!c.has_seal_key) {
-		command_say("sidecart: %s", error);
-		problems++;
-	}
-	status = customer_next_id(c.kv, &c.next_id);
+	c->kv = l->kv;
+	status = customer_next_id(c->kv, &c->next_id);
 	if (status == KV_OK)
-		status = basket_next_ids(c.kv, &c.next);
+		status = basket_next_ids(c->kv, &c->next);
 	if (status == KV_OK)
-		status = walk(&c, counts, &problems);
-	explicit_bzero(c.seal_key, sizeof c.seal_key);
+		status = walk(c, counts, &problems);
+	explicit_bzero(c->seal_key, sizeof c->seal_key);
 	if (status != KV_OK)
 		return command_store(l, status);
 	fill_counts(cells, counts);
@@ -537,26 +530,63 @@ static int check(struct command_line *l)
 	return problems == 0 ? COMMAND_DONE : COMMAND_REFUSED;
 }
 
-/* In a process of its own: where the file is cut short or the disk fails, reading its map
- * ends that one with SIGBUS. */
+static int check_live(struct command_line *l)
+{
+	char error[SECRET_ERROR_MAX];
+	struct check c = { .status = KV_OK };
+	int code = command_open(l, KV_READ);
+
+	if (code != COMMAND_DONE)
+		return code;
+	c.has_seal_key = secret_read_seal_key(l->config.data, c.seal_key, error);
+	if (!c.has_seal_key)
+		command_say("sidecart: %s", error);
+	return check(l, &c, !c.has_seal_key);
+}
+
+/* Where a backup is unpacked to be looked at. */
+static char folder[CONFIG_PATH_MAX];
+
+static int check_backup(struct command_line *l)
+{
+	static struct backup b;
+	char error[BACKUP_ERROR_MAX];
+	struct check c = { .status = KV_OK, .has_seal_key = true };
+	enum kv_status status;
+	int code;
+
+	if (!backup_open(l->arguments[0], &b, command_progress, error))
+		return command_refuse("%s", error);
+	code = command_load_backup(l, folder, &b, false);
+	if (code != COMMAND_DONE)
+		return code;
+	memcpy(c.seal_key, b.seal_key, sizeof c.seal_key);
+	explicit_bzero(&b, sizeof b);
+	status = kv_begin_read(l->kv);
+	return status == KV_OK ? check(l, &c, 0) : command_store(l, status);
+}
+
 int command_check(struct command_line *l)
 {
-	int status;
-	pid_t pid = fork();
+	const char *temporary = getenv("TMPDIR");
+	bool ended;
+	int code;
 
-	if (pid == 0) {
-		int code = check(l);
-
-		_exit(print_flush() || code != COMMAND_DONE ? code : COMMAND_SYSTEM);
+	if (l->argument_count == 0) {
+		code = command_apart(l, check_live, &ended);
+		if (code == COMMAND_DONE && command_has(l, OPTION_UPGRADE))
+			command_say("every record is of the newest version: nothing to upgrade");
+		return code;
 	}
-	if (pid < 0 || waitpid(pid, &status, 0) != pid)
-		return command_fail(COMMAND_SYSTEM, "cannot start a process");
-	if (WIFSIGNALED(status))
-		return command_refuse("%s/data.mdb is damaged: reading it ended with signal %d; "
-		                      "restore a backup", l->config.data, WTERMSIG(status));
-	if (WEXITSTATUS(status) == COMMAND_DONE && command_has(l, OPTION_UPGRADE))
-		command_say("every record is of the newest version: nothing to upgrade");
-	return WEXITSTATUS(status);
+	if (command_has(l, OPTION_UPGRADE))
+		return command_wrong("a backup is not upgraded: restore it first");
+	snprintf(folder, sizeof folder, "%.256s/sidecart-check.XXXXXX",
+	         temporary != NULL && temporary[0] != '\0' ? temporary : "/var/tmp");
+	if (mkdtemp(folder) == NULL)
+		return command_fail(COMMAND_SYSTEM, "%s: %s; set TMPDIR", folder, strerror(errno));
+	code = command_apart(l, check_backup, &ended);
+	command_drop_store(folder);
+	return code;
 }
 
 /* Checks of a password in a second on this machine, in tenths, measured for a second. */

@@ -72,8 +72,7 @@ static bool write_all(int fd, struct slice text)
 	return true;
 }
 
-/* Makes the names in the directory that holds `path` durable. */
-static bool sync_parent(const char *path, char error[SECRET_ERROR_MAX])
+bool secret_sync_parent(const char *path, char error[SECRET_ERROR_MAX])
 {
 	char parent[PATH_MAX];
 	size_t len = strlen(path);
@@ -101,9 +100,10 @@ static bool give(int fd, const struct stat *directory)
 }
 
 /* The text is written and synced under another name and only then linked to `path`, so that a
- * crash leaves no file or a whole one. One that came first, from another process, stays. */
-static bool write_new(const char *path, struct slice text, const struct stat *directory,
-                      char error[SECRET_ERROR_MAX])
+ * crash leaves no file or a whole one. One that came first, from another process, stays, unless
+ * it is to be replaced. */
+static bool write_file(const char *path, struct slice text, const struct stat *directory,
+                       bool replace, char error[SECRET_ERROR_MAX])
 {
 	char name[PATH_MAX];
 	uint64_t random;
@@ -116,12 +116,12 @@ static bool write_new(const char *path, struct slice text, const struct stat *di
 	if (fd < 0)
 		return fail_system(error, path, "cannot be made");
 	done = give(fd, directory) && write_all(fd, text) && fsync(fd) == 0 &&
-	       (link(name, path) == 0 || errno == EEXIST);
+	       (replace ? rename(name, path) == 0 : link(name, path) == 0 || errno == EEXIST);
 	if (!done)
 		fail_system(error, path, "cannot be made");
 	close(fd);
 	unlink(name);
-	return done && sync_parent(path, error);
+	return done && secret_sync_parent(path, error);
 }
 
 static bool exists(const char *path)
@@ -134,7 +134,7 @@ static bool exists(const char *path)
 static bool make_directory(const char *data, struct stat *directory, char error[SECRET_ERROR_MAX])
 {
 	if (mkdir(data, S_IRWXU) == 0) {
-		if (!sync_parent(data, error))
+		if (!secret_sync_parent(data, error))
 			return false;
 	} else if (errno != EEXIST) {
 		return fail_system(error, data, "cannot be made");
@@ -157,7 +157,7 @@ static bool make_sid_secret(const char *path, const struct stat *directory,
 	secret_random(text, sizeof text);
 	for (size_t i = 0; i < sizeof text; i++)
 		text[i] = alphabet[text[i] & 63];
-	done = write_new(path, (struct slice){ text, sizeof text }, directory, error);
+	done = write_file(path, (struct slice){ text, sizeof text }, directory, false, error);
 	explicit_bzero(text, sizeof text);
 	return done;
 }
@@ -172,7 +172,7 @@ static bool make_seal_key(const char *path, const struct stat *directory,
 
 	secret_random(key, sizeof key);
 	buf_hex(&hex, slice_bytes(key, sizeof key));
-	done = write_new(path, buf_slice(&hex), directory, error);
+	done = write_file(path, buf_slice(&hex), directory, false, error);
 	explicit_bzero(key, sizeof key);
 	explicit_bzero(text, sizeof text);
 	return done;
@@ -195,6 +195,16 @@ void secret_random(void *out, size_t len)
 		at += n > 0 ? n : 0;
 		len -= n > 0 ? (size_t)n : 0;
 	}
+}
+
+bool secret_write(const char *path, struct slice secret, const char *data,
+                  char error[SECRET_ERROR_MAX])
+{
+	struct stat directory;
+
+	if (stat(data, &directory) != 0)
+		return fail_system(error, data, "cannot be examined");
+	return write_file(path, secret, &directory, true, error);
 }
 
 bool secret_read(const char *path, struct buf *out, char error[SECRET_ERROR_MAX])

@@ -23,6 +23,14 @@ bool secret_read(const char *path, struct buf *out, char error[SECRET_ERROR_MAX]
  * they are not there yet. What is there is left alone. */
 bool secret_create(const char *data, const char *sid_secret_path, char error[SECRET_ERROR_MAX]);
 
+/* Writes a secret to `path`, mode 0600, for the owner of the directory `data`; what is there is
+ * replaced, whole. */
+bool secret_write(const char *path, struct slice secret, const char *data,
+                  char error[SECRET_ERROR_MAX]);
+
+/* Makes the names in the directory that holds `path` durable. */
+bool secret_sync_parent(const char *path, char error[SECRET_ERROR_MAX]);
+
 /* Reads DATA/seal.key. */
 bool secret_read_seal_key(const char *data, uint8_t key[32], char error[SECRET_ERROR_MAX]);
 
