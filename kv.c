@@ -15,6 +15,7 @@
  */
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <lmdb.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -191,6 +192,18 @@ static int open_environment(struct kv *kv, const struct kv_options *o)
 	return rc;
 }
 
+/* A new file's name lasts from here on; LMDB syncs what is in the file alone. */
+static int sync_directory(const struct kv *kv)
+{
+	int fd = open(kv->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc;
+
+	if (fd < 0)
+		return errno;
+	rc = fsync(fd) == 0 ? 0 : errno;
+	close(fd);
+	return rc;
+}
+
 struct kv *kv_open(const struct kv_options *options, char error[KV_ERROR_MAX])
 {
 	static struct kv store;
@@ -216,6 +229,8 @@ struct kv *kv_open(const struct kv_options *options, char error[KV_ERROR_MAX])
 		return NULL;
 	}
 	rc = open_environment(kv, options);
+	if (rc == 0 && options->mode == KV_CREATE)
+		rc = sync_directory(kv);
 	if (rc != 0) {
 		snprintf(error, KV_ERROR_MAX, "%s: cannot open the store: %s", options->dir,
 		         mdb_strerror(rc));

@@ -37,15 +37,10 @@ static inline void must(bool done, const char *error)
 		fail_msg("%s", error);
 }
 
-/* A store with the key `k` of all scopes and the customer `ada`, and settings to serve it. */
-static inline void process_prepare(void)
+/* A directory with the secrets, and settings to serve a store in it. */
+static inline void process_configure(void)
 {
-	const struct client_record key = { .name = SLICE("k"), .used_s = (uint64_t)time(NULL),
-		                           .scopes = SCOPE_SHOP | SCOPE_TRUSTED | SCOPE_LOGIN };
-	struct customer_record ada = { .login = SLICE("ada"),
-		                       .sealed_password = SLICE("sealed") };
 	char error[SECRET_ERROR_MAX];
-	enum kv_status status;
 
 	store_make();
 	config_defaults(&config);
@@ -57,11 +52,37 @@ static inline void process_prepare(void)
 	config.log_level = LOG_ERROR;
 	config.login_throttle.count = config.login_throttle_address.count = 0;
 	must(secret_create(config.data, config.sid_secret_file, error), error);
+}
+
+/* In the open batch: the key `k` of all scopes. */
+static inline void process_add_key(void)
+{
+	const struct client_record key = { .name = SLICE("k"), .used_s = (uint64_t)time(NULL),
+		                           .scopes = SCOPE_SHOP | SCOPE_TRUSTED | SCOPE_LOGIN };
+	enum kv_status status;
+
+	assert_int_equal(client_add(store, SLICE("k"), &key, &status), CLIENT_ADDED);
+}
+
+/* In the open batch: a customer; `sealed` stands where a sealed password would. */
+static inline void process_add_customer(const char *login, const char *sealed)
+{
+	struct customer_record r = { .login = slice_of(login),
+		                     .sealed_password = slice_of(sealed) };
+	enum kv_status status;
+
+	assert_int_equal(customer_next_id(store, &r.id), KV_OK);
+	assert_int_equal(customer_add(store, &r, &status), CUSTOMER_OK);
+}
+
+/* A store with the key `k` and the customer `ada`, and settings to serve it. */
+static inline void process_prepare(void)
+{
+	process_configure();
 	store_open(KV_CREATE);
 	assert_int_equal(kv_begin(store), KV_OK);
-	assert_int_equal(client_add(store, SLICE("k"), &key, &status), CLIENT_ADDED);
-	assert_int_equal(customer_next_id(store, &ada.id), KV_OK);
-	assert_int_equal(customer_add(store, &ada, &status), CUSTOMER_OK);
+	process_add_key();
+	process_add_customer("ada", "sealed");
 	assert_int_equal(kv_commit(store), KV_OK);
 	kv_close(store);
 }
