@@ -1,5 +1,6 @@
 /* call.c -- see call.h. */
 #include <assert.h>
+#include <bearssl.h>
 
 #include "call.h"
 #include "json.h"
@@ -11,6 +12,17 @@ enum call_result call_store(struct call *c, enum kv_status status)
 	assert(status != KV_OK && status != KV_NOT_FOUND);
 	c->store_status = status;
 	return CALL_STORE;
+}
+
+void call_random(const struct call *c, const char *label, uint8_t *out, size_t len)
+{
+	br_hkdf_context hkdf;
+
+	br_hkdf_init(&hkdf, &br_sha256_vtable, BR_HKDF_NO_SALT, 0);
+	br_hkdf_inject(&hkdf, c->random, sizeof c->random);
+	br_hkdf_flip(&hkdf);
+	br_hkdf_produce(&hkdf, label, strlen(label), out, len);
+	explicit_bzero(&hkdf, sizeof hkdf);
 }
 
 void call_question_begin(struct call *c, enum call_question_kind kind)
@@ -161,7 +173,7 @@ struct slice call_renew_csrf(struct call *c, char out[SESSION_ID_CHARS])
 {
 	const struct identity *id = &c->identity;
 
-	if (id->via != VIA_COOKIE || id->kind != IDENTITY_CUSTOMER ||
+	if ((id->via != VIA_COOKIE && id->via != VIA_DWSID) || id->kind != IDENTITY_CUSTOMER ||
 	    !identity_page_is_known(c->config, c->request, id))
 		return (struct slice){ 0 };
 	return make_csrf(c, out, id->session_key);
@@ -190,7 +202,7 @@ enum kv_status call_keep_guest(struct call *c, uint8_t key[RECORD_SESSION_KEY_LE
 	if (id->kind == IDENTITY_NONE) {
 		make_cookie_session(c, &made);
 	} else {
-		memcpy(made.key, id->session_key, sizeof made.key);
+		identity_owner_key(id, c->sid_secret, made.key);
 		status = session_find(c->kv, made.key, call_now_s(c), &s);
 	}
 	memcpy(key, made.key, sizeof made.key);
@@ -204,7 +216,7 @@ enum kv_status call_keep_guest(struct call *c, uint8_t key[RECORD_SESSION_KEY_LE
 
 static bool speaks_cookies(const struct call *c)
 {
-	return c->config->basket_cookie == CONFIG_ON && !c->identity.has_sid;
+	return c->config->basket_cookie == CONFIG_ON && !c->identity.has_sid && !c->identity.bearer;
 }
 
 bool call_basket_cookie(const struct call *c, uint64_t *id)
@@ -315,7 +327,7 @@ static enum kv_status adopt(struct call *c, struct basket *carried)
 	if (!id->recorded || id->session.basket_id == carried->id)
 		return KV_OK;
 	status = find_own(c, &own);
-	memcpy(carried->guest, id->session_key, sizeof carried->guest);
+	identity_owner_key(id, c->sid_secret, carried->guest);
 	if (status == KV_OK)
 		status = merge(c, carried, &own, &left);
 	else if (status == KV_NOT_FOUND)
@@ -376,15 +388,16 @@ enum kv_status call_open_basket(struct call *c, bool make, struct basket *b)
 static bool owns(const struct call *c, const struct basket *b)
 {
 	const struct identity *id = &c->identity;
+	uint8_t key[RECORD_SESSION_KEY_LEN];
 	uint64_t carried;
 
+	identity_owner_key(id, c->sid_secret, key);
 	if (b->customer_id != 0)
 		return id->kind == IDENTITY_CUSTOMER && id->session.customer_id == b->customer_id;
 	if (id->kind == IDENTITY_CUSTOMER)
 		return false;
 	if (id->kind == IDENTITY_GUEST &&
-	    slice_eq_secret(slice_bytes(id->session_key, sizeof id->session_key),
-	                    slice_bytes(b->guest, sizeof b->guest)))
+	    slice_eq_secret(slice_bytes(key, sizeof key), slice_bytes(b->guest, sizeof b->guest)))
 		return true;
 	return call_basket_cookie(c, &carried) && carried == b->id;
 }
@@ -489,13 +502,14 @@ enum kv_status call_log_in(struct call *c, const struct call_login *login,
                            uint64_t customer_id)
 {
 	const struct identity *id = &c->identity;
+	uint8_t guest[RECORD_SESSION_KEY_LEN];
 	enum kv_status status = merge_guest(c, customer_id);
 
 	if (status != KV_OK)
 		return status;
-	return session_log_in(c->kv, c->config,
-	                      id->kind == IDENTITY_GUEST ? id->session_key : NULL, login->key,
-	                      customer_id, login->via, call_now_s(c));
+	identity_owner_key(id, c->sid_secret, guest);
+	return session_log_in(c->kv, c->config, id->kind == IDENTITY_GUEST ? guest : NULL,
+	                      login->key, customer_id, login->via, call_now_s(c));
 }
 
 static enum kv_status drop_guest_basket(struct call *c)
@@ -516,9 +530,11 @@ enum kv_status call_log_out(struct call *c)
 	struct slice value;
 	enum kv_status status = drop_guest_basket(c);
 
-	if (!id->has_sid &&
+	if (!id->has_sid && !id->bearer &&
 	    http_cookie_find(c->request, slice_of(c->config->cookie_name), &value) > 0)
 		put_cookie(c, c->config->cookie_name, SLICE(""), 0, true);
+	if (id->via == VIA_DWSID)
+		call_put_dwsid(c, SLICE(""));
 	if (status == KV_OK && id->kind != IDENTITY_NONE)
 		status = session_end(c->kv, id->session_key);
 	return status == KV_NOT_FOUND ? KV_OK : status;
@@ -687,6 +703,118 @@ enum call_result call_sign(struct call *c, const struct call_token *token, struc
 	jwt_write_signature(out, signature);
 	status = token_used(c->kv, &key, call_now_s(c), token->life_s);
 	return status == KV_OK ? CALL_DONE : call_store(c, status);
+}
+
+bool call_owner(const struct call *c, struct session_owner *who)
+{
+	const struct session_record *s = &c->identity.session;
+
+	who->customer_id = s->customer_id;
+	if (s->guest_id.len == sizeof who->guest_id)
+		memcpy(who->guest_id, s->guest_id.ptr, sizeof who->guest_id);
+	return s->customer_id != 0 || s->guest_id.len == sizeof who->guest_id;
+}
+
+void call_make_guest(const struct call *c, struct session_owner *who)
+{
+	struct buf id = BUF(who->guest_id);
+	uint8_t random[RECORD_GUEST_ID_LEN];
+
+	who->customer_id = 0;
+	call_random(c, "guest id", random, sizeof random);
+	session_put_guest_id(&id, random);
+}
+
+struct slice call_customer_id(const struct call *c, const struct session_owner *who,
+                              char out[RECORD_GUEST_ID_LEN])
+{
+	struct buf id = { out, 0, RECORD_GUEST_ID_LEN, false };
+
+	if (who->customer_id != 0)
+		session_put_customer_id(&id, c->sid_secret, who->customer_id);
+	else
+		buf_put(&id, (struct slice){ who->guest_id, sizeof who->guest_id });
+	return buf_slice(&id);
+}
+
+/* The claims in OCAPI's order, then ours: `sid` is the session's key, which who holds the token
+ * may know (ocapi.md, section 3). */
+static void put_claims(struct buf *out, const struct call *c, const struct session_owner *who,
+                       const uint8_t key[RECORD_SESSION_KEY_LEN])
+{
+	const struct identity *id = &c->identity;
+	char customer_id[RECORD_GUEST_ID_LEN];
+
+	buf_lit(out, "{\"_v\":\"1\",\"exp\":");
+	buf_uint(out, call_now_s(c) + c->config->token_ttl_s);
+	buf_lit(out, ",\"iat\":");
+	buf_uint(out, call_now_s(c));
+	buf_lit(out, ",\"iss\":");
+	json_put_string(out, (struct slice){ id->client_id, id->client_id_len });
+	buf_lit(out, ",\"sub\":\"{\\\"_v\\\":\\\"1\\\",\\\"customer_info\\\":"
+	        "{\\\"customer_id\\\":\\\"");
+	buf_put(out, call_customer_id(c, who, customer_id));
+	buf_lit(out, "\\\",\\\"guest\\\":");
+	buf_str(out, who->customer_id != 0 ? "false" : "true");
+	buf_lit(out, "}}\",\"sid\":\"");
+	buf_hex(out, slice_bytes(key, RECORD_SESSION_KEY_LEN));
+	buf_lit(out, "\",\"site\":");
+	json_put_string(out, slice_of(c->config->site));
+	buf_char(out, '}');
+}
+
+enum call_result call_start_token(struct call *c, const struct session_owner *who,
+                                  struct buf *token)
+{
+	char bytes[CALL_TOKEN_MAX];
+	struct buf claims = BUF(bytes);
+	uint8_t key[RECORD_SESSION_KEY_LEN];
+	struct call_token t = { .alg = (enum token_alg)c->config->token_alg, .typ = JWT_TYP_JWT,
+	                        .life_s = c->config->token_ttl_s };
+	enum call_result result;
+	enum kv_status status;
+
+	assert(c->identity.client_id_len > 0);
+	call_random(c, "token session", key, sizeof key);
+	put_claims(&claims, c, who, key);
+	assert(!claims.full);
+	t.claims = buf_slice(&claims);
+	result = call_sign(c, &t, token);
+	if (result != CALL_DONE)
+		return result;
+	status = session_start_shown(c->kv, c->config, c->sid_secret, who, key, VIA_TOKEN,
+	                             call_now_s(c));
+	return status == KV_OK ? CALL_DONE : call_store(c, status);
+}
+
+enum kv_status call_start_dwsid(struct call *c, const struct session_owner *who,
+                                struct buf *dwsid, uint8_t key[RECORD_SESSION_KEY_LEN])
+{
+	uint8_t random[SESSION_DWSID_BYTES];
+	size_t start = dwsid->len;
+
+	call_random(c, "dwsid", random, sizeof random);
+	buf_base64url(dwsid, random, sizeof random, SESSION_DWSID_CHARS - 2);
+	buf_lit(dwsid, "==");
+	explicit_bzero(random, sizeof random);
+	session_dwsid_key(c->sid_secret,
+	                  (struct slice){ dwsid->ptr + start, dwsid->len - start }, key);
+	return session_start_shown(c->kv, c->config, c->sid_secret, who, key, VIA_DWSID,
+	                           call_now_s(c));
+}
+
+void call_put_dwsid(struct call *c, struct slice dwsid)
+{
+	struct buf *fields = &c->response->fields;
+
+	buf_lit(fields, "Set-Cookie: dwsid=");
+	buf_put(fields, dwsid);
+	buf_lit(fields, "; Path=/; HttpOnly");
+	if (c->config->enforce_https == CONFIG_ON)
+		buf_lit(fields, "; Secure; SameSite=None");
+	if (dwsid.len == 0)
+		buf_lit(fields, "; Max-Age=0");
+	buf_lit(fields, "\r\n");
 }
 
 enum call_result call_verify(struct call *c, const struct jwt *t, const struct jwt_key *key,

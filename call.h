@@ -57,7 +57,7 @@ struct call {
 	struct address peer;
 	struct kv *kv;
 	uint64_t now_us;                /* Unix time, microseconds */
-	uint8_t random[32];
+	uint8_t random[32];             /* see call_random() */
 	struct throttle *throttle;      /* of this process: logins in the writer */
 	struct identity_memo *memo;     /* or NULL */
 	const char *not_ready;          /* why this process cannot serve yet, or NULL */
@@ -84,6 +84,10 @@ static inline uint64_t call_now_s(const struct call *c)
 {
 	return c->now_us / 1000000;
 }
+
+/* Further random bytes for `label`, expanded from c->random (HKDF, RFC 5869, section 2.3): of
+ * one request each label gives its own, at every run the same. */
+void call_random(const struct call *c, const char *label, uint8_t *out, size_t len);
 
 /* Hands a store failure up. */
 enum call_result call_store(struct call *c, enum kv_status status);
@@ -162,8 +166,34 @@ bool call_basket_cookie(const struct call *c, uint64_t *id);
 /* Writes what the basket cookie needs into an answer that holds; after the handler. */
 void call_put_basket_cookie(struct call *c);
 
+/* Who asks, for another session of his: a customer, or a guest of OCAPI. False: neither. */
+bool call_owner(const struct call *c, struct session_owner *who);
+/* A new guest of OCAPI. There is nothing of him until his first session starts. */
+void call_make_guest(const struct call *c, struct session_owner *who);
+/* Who `who` is to OCAPI: the customer_id, in `out`. */
+struct slice call_customer_id(const struct call *c, const struct session_owner *who,
+                              char out[RECORD_GUEST_ID_LEN]);
+
+#define CALL_TOKEN_MAX 1024             /* bytes of a shopper's token */
+
+/* Starts a session and writes the token that shows it (settings token_alg, token_ttl), made for
+ * the OCAPI client of the request (identity.client_id). CALL_DONE: it is there. What else comes
+ * is the handler's result. Whether a customer may log in is judged before. */
+enum call_result call_start_token(struct call *c, const struct session_owner *who,
+                                  struct buf *token);
+
+/* Starts a session that the cookie `dwsid` shows, and writes that, SESSION_DWSID_CHARS. `key`
+ * is the session's, for its dwsecuretoken. The cookies are the caller's to set. */
+enum kv_status call_start_dwsid(struct call *c, const struct session_owner *who,
+                                struct buf *dwsid, uint8_t key[RECORD_SESSION_KEY_LEN]);
+
+/* Sets the cookie, or with an empty value deletes it: `Path=/; HttpOnly`, and where HTTPS is
+ * enforced `Secure; SameSite=None`. */
+void call_put_dwsid(struct call *c, struct slice dwsid);
+
 /* Starts a guest's session where the request has none that could keep something: under its
- * Session-Id, or with a new cookie. `key` is the one to keep things under. */
+ * Session-Id, or with a new cookie. `key` is the one to keep things under: of a guest of OCAPI
+ * his root's. */
 enum kv_status call_keep_guest(struct call *c, uint8_t key[RECORD_SESSION_KEY_LEN]);
 
 /* The questions, as handlers write and the hasher reads them.

@@ -9,7 +9,7 @@
 #define CHECKSUM_CHARS 6
 #define USE_STEP_S    3600
 
-const char *const client_scope_names[] = { "shop", "trusted", "login", NULL };
+const char *const client_scope_names[] = { "shop", "trusted", "login", "resolve", NULL };
 
 bool client_scopes_parse(struct slice text, uint32_t *scopes, struct slice *bad)
 {
@@ -100,6 +100,16 @@ bool client_usable(const struct client_record *r, const struct address *from, ui
 		if (network_has(&r->sources[i], from))
 			return true;
 	return r->source_count == 0;
+}
+
+bool client_allows_origin(const struct client_record *r, struct slice origin)
+{
+	struct slice list = r->origins;
+
+	while (list.len > 0)
+		if (slice_eq_nocase(slice_cut(&list, ','), origin))
+			return true;
+	return false;
 }
 
 enum kv_status client_put(struct kv *kv, const uint8_t digest[RECORD_DIGEST_LEN],

@@ -35,6 +35,9 @@ enum kv_status client_find_name(struct kv *kv, struct slice name,
 /* Neither disabled, revoked nor expired, and `from` is among its sources. */
 bool client_usable(const struct client_record *r, const struct address *from, uint64_t now_s);
 
+/* True for the origins whose pages may use the key on OCAPI. */
+bool client_allows_origin(const struct client_record *r, struct slice origin);
+
 enum client_error { CLIENT_ADDED, CLIENT_NAME_TAKEN, CLIENT_KEY_TAKEN, CLIENT_STORE };
 
 /* Adds a key; `*status` is set for CLIENT_STORE. A revoked key's name may be used again. */

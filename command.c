@@ -51,6 +51,7 @@ static const struct {
 	[OPTION_EXPIRES]        = { "expires", "DURATION", "valid that long; without: for ever" },
 	[OPTION_OWNER]          = { "owner", "TEXT", "who holds the key" },
 	[OPTION_SOURCE]         = { "source", "CIDR", "valid from there alone; up to 8 times" },
+	[OPTION_ORIGIN]         = { "origin", "URL", "whose pages may use it on OCAPI; up to 8" },
 	[OPTION_EMAIL]          = { "email", "ADDRESS", "e-mail address" },
 	[OPTION_FIRST_NAME]     = { "first-name", "NAME", "first name" },
 	[OPTION_LAST_NAME]      = { "last-name", "NAME", "last name" },
@@ -164,18 +165,30 @@ static int find_option(struct slice name)
 	return -1;
 }
 
+/* An option that may be given more than once. */
+static int keep_one_more(int o, const char *value, const char **values, size_t *count, size_t most)
+{
+	if (*count == most)
+		return command_wrong("--%s: %zu at most", options[o].name, most);
+	values[(*count)++] = value;
+	return COMMAND_DONE;
+}
+
 static int keep_option(struct command_line *l, int o, const char *value)
 {
+	int code = COMMAND_DONE;
+
 	if (o == OPTION_SOURCE) {
-		if (l->source_count == COUNT_OF(l->sources))
-			return command_wrong("--source: %zu at most",
-			                     COUNT_OF(l->sources));
-		l->sources[l->source_count++] = value;
+		code = keep_one_more(o, value, l->sources, &l->source_count,
+		                     COUNT_OF(l->sources));
+	} else if (o == OPTION_ORIGIN) {
+		code = keep_one_more(o, value, l->origins, &l->origin_count,
+		                     COUNT_OF(l->origins));
 	} else if (l->option[o] != NULL) {
 		return command_wrong("--%s: given twice", options[o].name);
 	}
 	l->option[o] = value;
-	return COMMAND_DONE;
+	return code;
 }
 
 static int keep_setting(struct command_line *l, struct slice name, const char *value)

@@ -29,6 +29,7 @@ enum command_option {
 	OPTION_EXPIRES,
 	OPTION_OWNER,
 	OPTION_SOURCE,
+	OPTION_ORIGIN,
 	OPTION_EMAIL,
 	OPTION_FIRST_NAME,
 	OPTION_LAST_NAME,
@@ -67,7 +68,8 @@ struct command_line {
 	struct config config;
 	const char *option[OPTIONS];    /* its value; "" for a switch; NULL: not given */
 	const char *sources[RECORD_SOURCES_MAX];        /* every --source */
-	size_t source_count;
+	const char *origins[RECORD_ORIGINS_MAX];        /* every --origin */
+	size_t source_count, origin_count;
 	struct {
 		struct slice name, value;
 	} settings[COMMAND_SETTINGS_MAX];

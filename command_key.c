@@ -62,6 +62,7 @@ static void print_client(const struct command_line *l, const struct client_recor
 			{ "used", PRINT_TIME, { 0 }, r->used_s },
 			{ "owner", PRINT_TEXT, r->owner, 0 },
 			{ "sources", PRINT_LIST, buf_slice(&sources), 0 },
+			{ "origins", PRINT_LIST, r->origins, 0 },
 			{ "key", PRINT_TEXT, key, 0 },
 		};
 
@@ -88,6 +89,31 @@ static int read_sources(const struct command_line *l, struct client_record *r)
 	return COMMAND_DONE;
 }
 
+static int read_origins(const struct command_line *l, struct buf *out)
+{
+	char origin[CONFIG_ORIGIN_MAX];
+
+	for (size_t i = 0; i < l->origin_count; i++) {
+		struct slice list = slice_of(l->origins[i]);
+
+		while (slice_given(list)) {
+			struct slice one = slice_trim(slice_cut(&list, ','));
+
+			if (!config_origin(one, origin))
+				return command_wrong("--origin: \"%.*s\" is no origin (such as "
+				                     "https://shop.example)", (int)one.len,
+				                     one.ptr);
+			if (out->len > 0)
+				buf_char(out, ',');
+			buf_str(out, origin);
+		}
+	}
+	if (out->full)
+		return command_wrong("--origin: %d bytes at most, all together",
+		                     RECORD_ORIGINS_BYTES);
+	return COMMAND_DONE;
+}
+
 /* The new key's record, from the command line. */
 static int read_record(const struct command_line *l, struct client_record *r)
 {
@@ -109,7 +135,7 @@ static int read_record(const struct command_line *l, struct client_record *r)
 		return command_wrong("--owner: %d bytes at most, on one line",
 		                     RECORD_TEXT_MAX);
 	if (command_has(l, OPTION_SCOPE) && !client_scopes_parse(scopes, &r->scopes, &bad))
-		return command_wrong("--scope: \"%.*s\" is none of shop, trusted, login",
+		return command_wrong("--scope: \"%.*s\" is none of shop, trusted, login, resolve",
 		                     (int)bad.len, bad.ptr);
 	if (command_has(l, OPTION_EXPIRES)) {
 		if (!config_duration(command_value(l, OPTION_EXPIRES), &life_ms) || life_ms < 1000)
@@ -175,11 +201,14 @@ static int add(struct command_line *l, struct slice key, const struct client_rec
 
 int command_key_add(struct command_line *l)
 {
-	char text[CLIENT_KEY_MAX];
-	struct buf key = BUF(text);
+	char text[CLIENT_KEY_MAX], origins_text[RECORD_ORIGINS_BYTES];
+	struct buf key = BUF(text), origins = BUF(origins_text);
 	struct client_record r;
 	int code = read_record(l, &r);
 
+	if (code == COMMAND_DONE)
+		code = read_origins(l, &origins);
+	r.origins = buf_slice(&origins);
 	if (code == COMMAND_DONE)
 		code = read_key(l, &key);
 	if (code == COMMAND_DONE)

@@ -20,7 +20,9 @@ static uint64_t now_s(const struct command_line *l)
 /* A newer version may have stored what this one has no name for. */
 static const char *via_text(uint8_t via)
 {
-	return via <= VIA_RETIRED ? identity_via_text(via) : "unknown";
+	if (via == VIA_DWSID)
+		return "dwsid";
+	return via <= VIA_GUEST ? identity_via_text(via) : "unknown";
 }
 
 static void fill(struct print_cell cells[SESSION_CELLS], const struct command_line *l,

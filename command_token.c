@@ -4,8 +4,6 @@
 #include "secret.h"
 #include "token.h"
 
-#define LIFE_MAX_S 86400        /* no token of ours lives longer (setting token_ttl) */
-
 static uint64_t now_s(const struct command_line *l)
 {
 	return l->now_us / 1000000;
@@ -209,7 +207,7 @@ int command_token_verify(struct command_line *l)
 	static char line[JWT_TOKEN_MAX], secret_text[SECRET_MAX];
 	struct buf token = BUF(line), sid_secret = BUF(secret_text);
 	char error[SECRET_ERROR_MAX];
-	struct jwt_expect e = { .any_aud = true, .life_max_s = LIFE_MAX_S,
+	struct jwt_expect e = { .any_aud = true, .life_max_s = TOKEN_LIFE_MAX_S,
 	                        .leeway_s = TOKEN_LEEWAY_S };
 	struct jwt_claims c;
 	enum jwt_status verdict;

@@ -135,7 +135,11 @@ static const struct setting settings[] = {
 	{ "price_source", WORD, AT(price_source), SWITCH, "catalogue", "catalogue, client",
 	  "client: a trusted key may send unit price, name and discount with its lines" },
 	{ "site", SITE, AT(site), 1, SIZE_AT(site) - 1, "RefArch", NULL,
-	  "The site's id, in paths of /dw/ and in names of its cookies" },
+	  "The site's id, in paths of /dw/, names of its cookies, and its tokens" },
+	{ "enforce_https", WORD, AT(enforce_https), SWITCH, "on", "off, on",
+	  "off: sessions of OCAPI are bridged over plain HTTP too, with a dwsecuretoken" },
+	{ "secure_token_seen", WORD, AT(secure_token_seen), SWITCH, "off", "off, on",
+	  "on: a dwsid gives a token once it has come over HTTPS with its dwsecuretoken" },
 	{ "token_ttl", SECONDS, AT(token_ttl_s), 1, DAYS(1), "30m", NULL,
 	  "Life of a shopper's token" },
 	{ "token_alg", WORD, AT(token_alg), SWITCH, "HS256", "HS256, ES256",
@@ -464,27 +468,31 @@ static struct slice cut_host(struct slice authority, struct slice *port)
 	return host;
 }
 
-/* A scheme, a host name, perhaps a port: as a browser writes it (RFC 6454, section 6.1). */
-static bool add_origin(const struct setting *s, struct slice item, struct config *c)
+bool config_origin(struct slice text, char out[CONFIG_ORIGIN_MAX])
 {
-	struct config_origins *origins = field(c, s);
-	struct slice scheme = item, rest, port;
+	bool https = slice_starts(text, SLICE("https://"));
+	struct slice port;
 	uint64_t number;
 
-	scheme.len = slice_starts(item, SLICE("https://")) ? 8 : 7;
-	if (!slice_starts(item, SLICE("https://")) && !slice_starts(item, SLICE("http://")))
+	if ((!https && !slice_starts(text, SLICE("http://"))) || text.len >= CONFIG_ORIGIN_MAX)
 		return false;
-	rest = slice_skip(item, scheme.len);
-	if (!is_realm(cut_host(rest, &port)))
+	if (!is_realm(cut_host(slice_skip(text, https ? 8 : 7), &port)))
 		return false;
 	if (port.len > 0 && (port.ptr[0] != ':' ||
 	    !slice_uint(slice_skip(port, 1), UINT16_MAX, &number)))
 		return false;
-	if (origins->count == s->max || item.len >= CONFIG_ORIGIN_MAX)
+	slice_lower(text, out);
+	out[text.len] = '\0';
+	return true;
+}
+
+static bool add_origin(const struct setting *s, struct slice item, struct config *c)
+{
+	struct config_origins *origins = field(c, s);
+
+	if (origins->count == s->max || !config_origin(item, origins->text[origins->count]))
 		return false;
-	for (size_t i = 0; i < item.len; i++)
-		origins->text[origins->count][i] = byte_lower(item.ptr[i]);
-	origins->text[origins->count++][item.len] = '\0';
+	origins->count++;
 	return true;
 }
 
@@ -1032,6 +1040,8 @@ void config_warnings(const struct config *c)
 		warn("cookie_samesite", "Strict: who follows a link from elsewhere is logged out");
 	if (c->cookie_secure == COOKIE_SECURE_OFF)
 		warn("cookie_secure", "off: the session's cookie travels in the clear");
+	if (c->enforce_https == CONFIG_OFF)
+		warn("enforce_https", "off: tokens and sessions of OCAPI may travel in the clear");
 	if (c->seccomp == CONFIG_OFF)
 		warn("seccomp", "a front that was taken over may make any system call");
 	for (uint32_t i = 0; i < c->listener_count; i++)

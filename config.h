@@ -95,6 +95,7 @@ struct config {
 	uint32_t basket_cookie;         /* enum config_switch */
 	uint32_t price_source;          /* enum config_price_source */
 	char site[CONFIG_SITE_MAX];
+	uint32_t enforce_https, secure_token_seen;       /* enum config_switch */
 	uint32_t token_ttl_s, jwks_max_age_s;
 	uint32_t token_alg;             /* enum token_alg of record.h */
 	struct network trusted_proxies[CONFIG_NETWORKS_MAX];    /* `unix` is `::` alone */
@@ -113,6 +114,10 @@ struct config {
 
 /* Reads a duration such as `90d`, `15m` or `250ms`: digits and a unit. */
 bool config_duration(struct slice text, uint64_t *ms);
+
+/* Writes an origin as browsers send it (RFC 6454, section 6.1): a scheme, a host name, perhaps a
+ * port, in lower case. False for what is none, or does not fit. */
+bool config_origin(struct slice text, char out[CONFIG_ORIGIN_MAX]);
 
 /* True where there is a setting of this name (`_` and `-` alike). */
 bool config_known(struct slice name);

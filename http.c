@@ -68,7 +68,7 @@ struct known_field {
 };
 
 /* The row is the length of the name. */
-static const struct known_field known_fields[][5] = {
+static const struct known_field known_fields[][6] = {
 	[4]  = { { "host",              HTTP_HOST,              REFUSE } },
 	[6]  = { { "cookie",            HTTP_COOKIE,            FIRST  },
 	         { "origin",            HTTP_ORIGIN,            REFUSE },
@@ -85,7 +85,8 @@ static const struct known_field known_fields[][5] = {
 	[14] = { { "content-length",    HTTP_CONTENT_LENGTH,    REFUSE },
 	         { "sec-fetch-site",    HTTP_SEC_FETCH_SITE,    REFUSE },
 	         { "x-original-uri",    HTTP_X_ORIGINAL_URI,    REFUSE },
-	         { "x-original-url",    HTTP_X_ORIGINAL_URL,    REFUSE } },
+	         { "x-original-url",    HTTP_X_ORIGINAL_URL,    REFUSE },
+	         { "x-dw-client-id",    HTTP_X_DW_CLIENT_ID,    REFUSE } },
 	[15] = { { "x-forwarded-for",   HTTP_X_FORWARDED_FOR,   FIRST  },
 	         { "x-forwarded-uri",   HTTP_X_FORWARDED_URI,   REFUSE },
 	         { "idempotency-key",   HTTP_IDEMPOTENCY_KEY,   REFUSE } },
@@ -490,6 +491,7 @@ static enum http_result judge_field(struct http_request *r, enum http_field fiel
 	case HTTP_ACCEPT:
 	case HTTP_AUTHORIZATION:
 	case HTTP_X_API_KEY:
+	case HTTP_X_DW_CLIENT_ID:
 	case HTTP_SESSION_ID:
 	case HTTP_X_FORWARDED_HOST:
 	case HTTP_X_FORWARDED_PROTO:

@@ -76,6 +76,7 @@ enum http_field {
 	HTTP_ACCEPT,
 	HTTP_AUTHORIZATION,
 	HTTP_X_API_KEY,
+	HTTP_X_DW_CLIENT_ID,
 	HTTP_SESSION_ID,
 	HTTP_X_FORWARDED_FOR,       /* the first line; all stand in `forwarded` */
 	HTTP_X_FORWARDED_HOST,

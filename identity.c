@@ -4,14 +4,16 @@
 #include "client.h"
 #include "identity.h"
 
-#define CACHE_LINE 64
+#define CACHE_LINE  64
+#define HASH_FACTOR UINT64_C(0x9e3779b97f4a7c15)        /* 2^64 by the golden ratio; odd */
 
 static const char *const kind_text[] = {
 	[IDENTITY_NONE] = "none", [IDENTITY_GUEST] = "guest", [IDENTITY_CUSTOMER] = "customer",
 };
 static const char *const via_text[] = {
 	[VIA_NONE] = "none", [VIA_HEADER] = "header", [VIA_COOKIE] = "cookie",
-	[VIA_RETIRED] = "retired",
+	[VIA_RETIRED] = "retired", [VIA_TOKEN] = "token", [VIA_DWSID] = "cookie",
+	[VIA_GUEST] = "guest",
 };
 
 const char *identity_kind_text(enum identity_kind k)
@@ -128,14 +130,22 @@ static void find_authority(const struct identity_question *q, struct identity *i
 		id->authority = field[HTTP_X_FORWARDED_HOST];
 }
 
+struct slice identity_bearer(const struct http_request *r)
+{
+	struct slice rest = r->field[HTTP_AUTHORIZATION];
+
+	if (!slice_given(rest) || !slice_eq_nocase(slice_cut(&rest, ' '), SLICE("Bearer")))
+		return (struct slice){ 0 };
+	return slice_given(rest) ? slice_trim(rest) : SLICE("");
+}
+
 /* `Authorization: KEY` as oscarapi has it, or `ApiKey KEY`. Values of the schemes Basic and
  * Bearer are never keys (requirement A06). */
-static struct slice authorization_key(struct slice value, bool *bearer)
+static struct slice authorization_key(struct slice value)
 {
 	struct slice rest = value, scheme = slice_cut(&rest, ' ');
 
-	*bearer = slice_eq_nocase(scheme, SLICE("Bearer"));
-	if (*bearer || slice_eq_nocase(scheme, SLICE("Basic")))
+	if (slice_eq_nocase(scheme, SLICE("Bearer")) || slice_eq_nocase(scheme, SLICE("Basic")))
 		return (struct slice){ 0 };
 	if (slice_eq_nocase(scheme, SLICE("ApiKey")) && slice_given(rest))
 		return slice_trim(rest);
@@ -171,16 +181,19 @@ static enum kv_status look_up(const struct identity_question *q, struct slice te
 	return status;
 }
 
-static enum kv_status find_client(const struct identity_question *q, struct slice authorization,
-                                  struct identity *id)
+static enum kv_status find_client(const struct identity_question *q, struct identity *id)
 {
+	struct slice authorization = q->request->field[HTTP_AUTHORIZATION];
 	struct slice other = q->request->field[HTTP_X_API_KEY];
-	struct slice text = slice_given(authorization) ? authorization : other;
 	const struct client_record *found;
+	struct slice text;
 	enum kv_status status;
 
+	if (slice_given(authorization))
+		authorization = authorization_key(authorization);
+	text = slice_given(authorization) ? authorization : other;
 	if (!slice_given(text)) {
-		if (q->config->gateway == CONFIG_ON)
+		if (q->config->gateway == CONFIG_ON && !q->ocapi && !id->bearer)
 			id->refusal = IDENTITY_KEY_MISSING;
 		return KV_OK;
 	}
@@ -234,7 +247,7 @@ static struct slice counted_part(struct slice header, const struct sid *sid)
 /* The one place of a text in the memo; NULL where there can be none. */
 static struct identity_seen *seen_place(struct identity_memo *memo, struct slice text)
 {
-	const uint64_t odd = 0x9e3779b97f4a7c15u;       /* 2^64 by the golden ratio */
+	const uint64_t odd = HASH_FACTOR;
 	uint64_t hash = text.len, word = 0;
 
 	if (memo == NULL || text.len > IDENTITY_SEEN_BYTES)
@@ -287,12 +300,27 @@ static struct identity_seen *keep_key(struct identity_seen *seen, struct slice t
 	return seen;
 }
 
+/* What a guest of OCAPI has belongs to his root: without it none of his sessions is live. */
+static enum kv_status find_root(const struct identity_question *q, struct session_record *s)
+{
+	uint8_t key[RECORD_SESSION_KEY_LEN];
+	struct session_record root;
+	enum kv_status status;
+
+	session_guest_key(q->sid_secret, s->guest_id, key);
+	status = session_find(q->kv, key, q->now_s, &root);
+	if (status == KV_OK)
+		s->basket_id = root.basket_id;
+	return status;
+}
+
 /* The session of id->session_key, from the memo where the store has not changed since. For one
  * that has expired the store is asked as for one that never was (requirement S12). */
 static enum kv_status find_live(const struct identity_question *q, struct identity *id,
                                 struct identity_seen *seen)
 {
 	struct buf room;
+	size_t login_len;
 	enum kv_status status;
 
 	if (seen != NULL && seen->snapshot != 0 && seen->snapshot == kv_snapshot(q->kv) &&
@@ -301,14 +329,19 @@ static enum kv_status find_live(const struct identity_question *q, struct identi
 		return KV_OK;
 	}
 	status = session_find(q->kv, id->session_key, q->now_s, &id->session);
+	if (status == KV_OK && id->session.guest_id.len > 0)
+		status = find_root(q, &id->session);
 	if (seen == NULL || status != KV_OK)
 		return status;
 	room = (struct buf){ seen->bytes, seen->len, sizeof seen->bytes, false };
+	login_len = id->session.login.len;
 	buf_put(&room, id->session.login);
+	buf_put(&room, id->session.guest_id);
 	if (room.full)
 		return KV_OK;
 	seen->session = id->session;
 	seen->session.login.ptr = seen->bytes + seen->len;
+	seen->session.guest_id.ptr = seen->session.login.ptr + login_len;
 	seen->snapshot = kv_snapshot(q->kv);
 	return KV_OK;
 }
@@ -366,32 +399,317 @@ static enum kv_status find_session(const struct identity_question *q, struct ide
 	return status;
 }
 
-/* The session of the cookie. One that is unknown, dead, or there twice is none: an id from
- * outside never becomes a session (requirements S03, K06). */
-static enum kv_status find_cookie_session(const struct identity_question *q, struct identity *id)
-{
-	struct slice value, name = slice_of(q->config->cookie_name);
-	struct identity_seen *seen;
-	enum kv_status status;
-	uint32_t found;
+/* How a cookie shows a session. */
+struct cookie_kind {
+	enum record_via via;
+	size_t len;
+	void (*key)(struct slice secret, struct slice id, uint8_t key[RECORD_SESSION_KEY_LEN]);
+};
+static const struct cookie_kind own_cookie = { VIA_COOKIE, SESSION_ID_CHARS, session_cookie_key };
+static const struct cookie_kind dwsid_cookie = { VIA_DWSID, SESSION_DWSID_CHARS,
+	                                         session_dwsid_key };
 
-	if (q->request->cookie_lines == 0)
-		return KV_OK;
-	found = http_cookie_find(q->request, name, &value);
-	id->cookie_doubled = found > 1;
-	if (found != 1 || value.len != SESSION_ID_CHARS)
+/* The session of a cookie. One that is unknown, dead, or there twice is none: an id from
+ * outside never becomes a session (requirements S03, K06). */
+static enum kv_status find_cookie(const struct identity_question *q, struct identity *id,
+                                  struct slice name, const struct cookie_kind *kind)
+{
+	struct identity_seen *seen;
+	struct slice value;
+	enum kv_status status;
+	uint32_t found = http_cookie_find(q->request, name, &value);
+
+	id->cookie_doubled |= found > 1;
+	if (found != 1 || value.len != kind->len)
 		return KV_OK;
 	seen = seen_place(q->memo, value);
 	if (!recall_key(seen, value, id->session_key)) {
-		session_cookie_key(q->sid_secret, value, id->session_key);
+		kind->key(q->sid_secret, value, id->session_key);
 		seen = keep_key(seen, value, id->session_key);
 	}
 	status = find_record(q, id, seen);
 	if (status != KV_OK || !id->recorded)
 		return status;
-	id->via = VIA_COOKIE;
+	id->via = kind->via;
 	id->kind = id->session.customer_id != 0 ? IDENTITY_CUSTOMER : IDENTITY_GUEST;
 	return KV_OK;
+}
+
+/* Looks for the dwsecuretoken of the dwsid. */
+static void find_secure_token(const struct identity_question *q, struct identity *id)
+{
+	char name_text[32 + SESSION_SITE_HASH_CHARS], text[SESSION_SECURE_TOKEN_CHARS];
+	struct buf name = BUF(name_text), token = BUF(text);
+	struct slice came;
+
+	buf_lit(&name, "dwsecuretoken_");
+	session_put_site_hash(&name, q->config->site);
+	if (http_cookie_find(q->request, buf_slice(&name), &came) != 1)
+		return;
+	session_put_secure_token(&token, q->sid_secret, q->config->site, id->session_key);
+	id->secure_token = slice_eq_secret(came, buf_slice(&token));
+	if (q->config->secure_token_seen == CONFIG_ON && id->secure_token && id->https &&
+	    (id->session.flags & SESSION_SECURE_SEEN) == 0)
+		id->secure_due = id->renewal_due = true;
+}
+
+static enum kv_status find_cookie_session(const struct identity_question *q, struct identity *id)
+{
+	enum kv_status status = KV_OK;
+
+	if (q->request->cookie_lines == 0)
+		return KV_OK;
+	if (!q->ocapi)
+		status = find_cookie(q, id, slice_of(q->config->cookie_name), &own_cookie);
+	if (status != KV_OK || id->recorded)
+		return status;
+	status = find_cookie(q, id, SLICE("dwsid"), &dwsid_cookie);
+	if (id->via == VIA_DWSID && (q->ocapi || q->config->secure_token_seen == CONFIG_ON))
+		find_secure_token(q, id);
+	return status;
+}
+
+/* The one place of a token in the memo; NULL where there can be none. What differs from token
+ * to token is most of all the end, its signature. */
+static struct identity_token *token_place(struct identity_memo *memo, struct slice text)
+{
+	uint64_t end;
+
+	if (memo == NULL || text.len > IDENTITY_TOKEN_BYTES || text.len < sizeof end)
+		return NULL;
+	end = word_at(text.ptr + text.len - sizeof end) * HASH_FACTOR;
+	return &memo->tokens[end >> (64 - IDENTITY_TOKEN_BITS)];
+}
+
+/* Whether the key of a token that is remembered is in the ring still: with a key that was
+ * ended all that it had signed is over. */
+static enum kv_status find_token_key(const struct identity_question *q, struct identity_token *t)
+{
+	struct token_key_record r;
+	enum kv_status status;
+
+	if (t->snapshot != 0 && t->snapshot == kv_snapshot(q->kv))
+		return KV_OK;
+	status = token_find(q->kv, (struct slice){ t->kid, t->kid_len }, q->now_s, &r);
+	t->snapshot = status == KV_OK ? kv_snapshot(q->kv) : 0;
+	return status;
+}
+
+/* What a token says, behind a good signature: JWT_GOOD or JWT_EXPIRED, or no token of ours. */
+static enum jwt_status read_token(const struct identity_question *q, const struct jwt *jwt,
+                                  struct identity_token *t)
+{
+	const struct jwt_expect expect = { .typ = JWT_TYP_JWT, .life_max_s = TOKEN_LIFE_MAX_S,
+	                                   .leeway_s = TOKEN_LEEWAY_S };
+	struct jwt_claims claims;
+	enum jwt_status verdict = jwt_judge(jwt, &expect, q->now_s, &claims);
+
+	if (verdict != JWT_GOOD && verdict != JWT_EXPIRED)
+		return verdict;
+	if (!hex_decode(jwt_string(claims.all, "sid"), t->key, sizeof t->key) ||
+	    !slice_eq(jwt_string(claims.all, "site"), slice_of(q->config->site)) ||
+	    claims.iss.len > sizeof t->client_id)
+		return JWT_BAD_CLAIMS;
+	t->exp_s = claims.exp_s;
+	t->client_id_len = (uint8_t)claims.iss.len;
+	memcpy(t->client_id, claims.iss.ptr, claims.iss.len);
+	t->kid_len = (uint8_t)jwt->kid_len;
+	memcpy(t->kid, jwt->kid, jwt->kid_len);
+	return verdict;
+}
+
+/* Takes a token apart and judges it. */
+static enum kv_status judge_token(const struct identity_question *q, struct slice text,
+                                  struct identity_token *t, enum jwt_status *verdict)
+{
+	struct jwt jwt;
+	struct jwt_key key;
+	enum kv_status status;
+
+	*verdict = jwt_open(&jwt, text);
+	if (*verdict == JWT_GOOD && jwt.typ != JWT_TYP_JWT)     /* requirement J08 */
+		*verdict = JWT_WRONG_TYP;
+	if (*verdict != JWT_GOOD)
+		return KV_OK;
+	status = token_check(q->kv, q->sid_secret, &jwt, q->now_s, verdict, &key);
+	if (status != KV_OK)
+		return status;
+	if (*verdict == JWT_GOOD || (*verdict == JWT_UNPROVEN && q->proven))
+		*verdict = read_token(q, &jwt, t);
+	return KV_OK;
+}
+
+/* Takes the place, unless who has it is used more often than others come by. */
+static void keep_token(struct identity_token *place, struct slice text,
+                       const struct identity_token *t)
+{
+	if (place == NULL || t->kid_len == 0)
+		return;
+	if (place->worth > 0) {
+		place->worth--;
+		return;
+	}
+	memcpy(place, t, offsetof(struct identity_token, text));
+	place->snapshot = 0;
+	place->worth = 0;
+	place->len = (uint16_t)text.len;
+	memcpy(place->text, text.ptr, text.len);
+}
+
+/* Fills in `*t`, or says in id->refusal what is wrong with the token. */
+static enum kv_status prove_token(const struct identity_question *q, struct identity *id,
+                                  struct slice text, struct identity_token *t)
+{
+	struct identity_token *place = token_place(q->memo, text);
+	enum jwt_status verdict = JWT_GOOD;
+	enum kv_status status;
+
+	if (place != NULL && slice_eq_secret(text, (struct slice){ place->text, place->len })) {
+		if (place->worth < IDENTITY_WORTH_MAX)
+			place->worth++;
+		status = find_token_key(q, place);
+		if (status == KV_NOT_FOUND)
+			verdict = JWT_NO_KEY;
+		memcpy(t, place, offsetof(struct identity_token, text));
+	} else {
+		status = judge_token(q, text, t, &verdict);
+		if (status == KV_OK && verdict == JWT_GOOD)
+			keep_token(place, text, t);
+	}
+	if (status != KV_OK && status != KV_NOT_FOUND)
+		return status;
+	if (verdict == JWT_GOOD && q->now_s >= t->exp_s)        /* its session knows no leeway */
+		verdict = JWT_EXPIRED;
+	if (verdict != JWT_GOOD)
+		id->refusal = verdict == JWT_EXPIRED ? IDENTITY_TOKEN_EXPIRED :
+		              verdict == JWT_UNPROVEN ? IDENTITY_TOKEN_UNPROVEN :
+		                                        IDENTITY_TOKEN_DEAD;
+	return KV_OK;
+}
+
+/* The key whose text is id->client_id is the client where no API key is. */
+static enum kv_status use_client_id(const struct identity_question *q, struct identity *id,
+                                    enum identity_refusal refusal)
+{
+	struct slice text = { id->client_id, id->client_id_len };
+	const struct client_record *found;
+	struct client_record beside;
+	uint8_t digest[RECORD_DIGEST_LEN];
+	enum kv_status status;
+
+	if (id->client != NULL) {       /* which may stand in the memo: that is left alone */
+		client_digest(text, digest);
+		status = client_find(q->kv, digest, &beside);
+		found = &beside;
+	} else {
+		status = look_up(q, text, id, &found);
+	}
+	if (status != KV_OK && status != KV_NOT_FOUND)
+		return status;
+	if (status == KV_NOT_FOUND || found->scopes != SCOPE_SHOP ||
+	    !client_usable(found, &id->address, q->now_s)) {
+		id->refusal = refusal;
+	} else if (id->client == NULL) {
+		id->client = found;
+		id->renewal_due |= client_use_due(found, q->now_s);
+	}
+	return KV_OK;
+}
+
+/* The parameter client_id, still encoded; absent where there is none. False: two that differ. */
+static bool find_client_parameter(struct slice query, struct slice *found)
+{
+	struct slice name, value;
+
+	*found = (struct slice){ 0 };
+	while (slice_given(query) && http_form_next(&query, &name, &value)) {
+		if (!slice_eq(name, SLICE("client_id")))
+			continue;
+		if (slice_given(*found) && !slice_eq(*found, value))
+			return false;
+		*found = value;
+	}
+	return true;
+}
+
+/* Who asks on OCAPI's paths without a token: the parameter client_id, else the header. */
+static enum kv_status find_ocapi_client(const struct identity_question *q, struct identity *id)
+{
+	struct buf out = BUF(id->client_id);
+	struct slice parameter;
+
+	if (!find_client_parameter(q->request->query, &parameter))
+		id->refusal = IDENTITY_KEYS_DISAGREE;
+	else if (slice_given(parameter))
+		http_form_decode(parameter, &out);
+	else
+		buf_put(&out, q->request->field[HTTP_X_DW_CLIENT_ID]);
+	if (id->refusal != IDENTITY_ADMITTED)
+		return KV_OK;
+	id->client_id_len = out.len;
+	if (out.len > 0 && !out.full)
+		return use_client_id(q, id, IDENTITY_CLIENT_UNKNOWN);
+	id->refusal = out.full ? IDENTITY_CLIENT_UNKNOWN : IDENTITY_CLIENT_MISSING;
+	return KV_OK;
+}
+
+/* The session of a good token; a token without one is dead. */
+static enum kv_status find_token_session(const struct identity_question *q, struct identity *id,
+                                         const struct identity_token *t)
+{
+	char text[2 * RECORD_SESSION_KEY_LEN];
+	struct buf hex = BUF(text);
+	struct identity_seen *seen;
+	enum kv_status status;
+
+	buf_hex(&hex, slice_bytes(t->key, sizeof t->key));
+	seen = seen_place(q->memo, buf_slice(&hex));
+	if (!recall_key(seen, buf_slice(&hex), id->session_key)) {
+		memcpy(id->session_key, t->key, sizeof t->key);
+		seen = keep_key(seen, buf_slice(&hex), t->key);
+	}
+	status = find_record(q, id, seen);
+	if (status != KV_OK)
+		return status;
+	if (!id->recorded || id->session.via != VIA_TOKEN) {
+		id->refusal = IDENTITY_TOKEN_DEAD;
+		return KV_OK;
+	}
+	id->via = VIA_TOKEN;
+	id->kind = id->session.customer_id != 0 ? IDENTITY_CUSTOMER : IDENTITY_GUEST;
+	return KV_OK;
+}
+
+/* Who sends both a Session-Id and a token is one customer; the session is the former's. */
+static enum kv_status compare_proofs(const struct identity_question *q, struct identity *id,
+                                     const struct identity_token *t)
+{
+	struct identity other = { .refusal = IDENTITY_ADMITTED };
+	enum kv_status status = find_token_session(q, &other, t);
+
+	if (status != KV_OK)
+		return status;
+	if (other.refusal != IDENTITY_ADMITTED)
+		id->refusal = other.refusal;
+	else if (id->kind != IDENTITY_CUSTOMER ||
+	         id->session.customer_id != other.session.customer_id)
+		id->refusal = IDENTITY_PROOFS_DISAGREE;
+	return KV_OK;
+}
+
+static enum kv_status find_bearer(const struct identity_question *q, struct identity *id)
+{
+	struct identity_token t = { .len = 0 };
+	enum kv_status status = prove_token(q, id, identity_bearer(q->request), &t);
+
+	if (status != KV_OK || id->refusal != IDENTITY_ADMITTED)
+		return status;
+	id->client_id_len = t.client_id_len;
+	memcpy(id->client_id, t.client_id, t.client_id_len);
+	status = use_client_id(q, id, q->ocapi ? IDENTITY_CLIENT_UNKNOWN : IDENTITY_TOKEN_DEAD);
+	if (status != KV_OK || id->refusal != IDENTITY_ADMITTED)
+		return status;
+	return id->has_sid ? compare_proofs(q, id, &t) : find_token_session(q, id, &t);
 }
 
 /* Nothing of a refused or failed look-up may be taken for somebody. */
@@ -399,21 +717,40 @@ static void forget(struct identity *id)
 {
 	id->kind = IDENTITY_NONE;
 	id->via = VIA_NONE;
-	id->recorded = id->renewal_due = false;
+	id->recorded = id->renewal_due = id->secure_due = false;
 	id->session = (struct session_record){ 0 };
 }
 
 void identity_clear(struct identity *id)
 {
 	forget(id);
-	id->has_sid = id->cookie_doubled = false;
+	id->has_sid = id->cookie_doubled = id->bearer = id->secure_token = false;
+	id->key_scopes = 0;
+	id->client_id_len = 0;
 	id->original = (struct identity_original){ 0 };
+}
+
+/* The session, by what shows it. */
+static enum kv_status find_shopper(const struct identity_question *q, struct identity *id)
+{
+	enum kv_status status = find_session(q, id);
+
+	id->key_scopes = id->client != NULL ? id->client->scopes : 0;
+	if (q->ocapi)
+		id->client = NULL;
+	if (status != KV_OK || id->refusal != IDENTITY_ADMITTED)
+		return status;
+	if (id->bearer)
+		return find_bearer(q, id);
+	if (q->ocapi)
+		status = find_ocapi_client(q, id);
+	if (status == KV_OK && id->refusal == IDENTITY_ADMITTED && !id->has_sid)
+		status = find_cookie_session(q, id);
+	return status;
 }
 
 enum kv_status identify(const struct identity_question *q, struct identity *id)
 {
-	struct slice key = q->request->field[HTTP_AUTHORIZATION];
-	bool bearer = false;
 	enum kv_status status;
 
 	id->refusal = IDENTITY_ADMITTED;
@@ -421,21 +758,25 @@ enum kv_status identify(const struct identity_question *q, struct identity *id)
 	id->client = NULL;
 	id->trusted = identity_peer_trusted(q->config, q->peer);
 	identity_clear(id);
-	if (slice_given(key))
-		key = authorization_key(key, &bearer);
+	id->bearer = slice_given(identity_bearer(q->request));
 	find_address(q, id);
 	find_authority(q, id);
 	find_original(q, id);
-	status = find_client(q, key, id);
+	status = find_client(q, id);
 	if (status == KV_OK && id->refusal == IDENTITY_ADMITTED)
-		status = find_session(q, id);
-	if (status == KV_OK && id->refusal == IDENTITY_ADMITTED && bearer)
-		id->refusal = IDENTITY_TOKEN_DEAD;
-	if (status == KV_OK && id->refusal == IDENTITY_ADMITTED && !id->has_sid)
-		status = find_cookie_session(q, id);
+		status = find_shopper(q, id);
 	if (status != KV_OK || id->refusal != IDENTITY_ADMITTED)
 		forget(id);
 	return status;
+}
+
+void identity_owner_key(const struct identity *id, struct slice sid_secret,
+                        uint8_t key[RECORD_SESSION_KEY_LEN])
+{
+	if (id->session.guest_id.len > 0)
+		session_guest_key(sid_secret, id->session.guest_id, key);
+	else
+		memcpy(key, id->session_key, RECORD_SESSION_KEY_LEN);
 }
 
 static bool origin_listed(const struct config_origins *origins, struct slice origin)
@@ -491,7 +832,7 @@ void identity_judge_csrf(const struct identity_question *q, struct identity *id)
 	char text[SESSION_ID_CHARS];
 	struct buf token = BUF(text);
 
-	if (id->via == VIA_HEADER)
+	if (id->via == VIA_HEADER || id->via == VIA_TOKEN)
 		return;
 	if (!origin_accepted(q->config, q->request, id)) {
 		id->refusal = IDENTITY_CSRF_ORIGIN;
@@ -531,5 +872,7 @@ enum kv_status identity_renew(const struct identity_question *q, const struct id
 	if (status == KV_OK && id->recorded &&
 	    session_renewal_due(q->config, &id->session, q->now_s))
 		status = session_renew(q->kv, q->config, id->session_key, q->now_s);
+	if (status == KV_OK && id->secure_due)
+		status = session_set_secure_seen(q->kv, id->session_key);
 	return status == KV_NOT_FOUND ? KV_OK : status;
 }

@@ -1,8 +1,10 @@
-/* identity.h -- who is calling: API key, Session-Id, cookie; one answer for all surfaces.
+/* identity.h -- who is calling: API key, Session-Id, token, cookie; one answer for all surfaces.
  *
- * Resolved once per request, before its handler: the client's key, the Session-Id, Bearer
- * tokens (none is made yet: every Bearer is dead), and only where neither Session-Id nor
- * Bearer came, the session's cookie.
+ * Resolved once per request, before its handler: the client's key, the Session-Id, the Bearer
+ * token, and only where neither Session-Id nor Bearer came, the session's cookie, that of the
+ * setting cookie_name before `dwsid`. On OCAPI's paths the client is who the token was made
+ * for, else the client id of the request, and of cookies `dwsid` alone counts.
+ * Of a token that is refused nobody learns why, but that it has expired, on OCAPI's paths.
  */
 #ifndef IDENTITY_H
 #define IDENTITY_H
@@ -13,6 +15,7 @@
 #include "http.h"
 #include "session.h"
 #include "sid.h"
+#include "token.h"
 
 enum identity_kind { IDENTITY_NONE, IDENTITY_GUEST, IDENTITY_CUSTOMER };
 
@@ -27,6 +30,13 @@ enum identity_refusal {
 	IDENTITY_SID_REALM,     /* 403 */
 	IDENTITY_SESSION_DEAD,  /* 401: AUTH without a live record */
 	IDENTITY_TOKEN_DEAD,    /* 401 */
+	IDENTITY_TOKEN_EXPIRED, /* 401: a token that nothing else is wrong with */
+	IDENTITY_TOKEN_UNPROVEN,        /* 401; but a hasher may prove its signature: then ask
+	                                 * again, with question.proven */
+	IDENTITY_PROOFS_DISAGREE,       /* 400, on /resolve 401: Session-Id and Bearer are of two */
+	IDENTITY_CLIENT_MISSING,        /* 400, OCAPI: no client id */
+	IDENTITY_CLIENT_UNKNOWN,        /* 401, OCAPI: one that is no usable key of scope `shop`
+	                                 * alone: client ids stand in URLs and tokens */
 	IDENTITY_CSRF_ORIGIN,   /* 403: another site's page sent it */
 	IDENTITY_CSRF_COOKIE,   /* 403: no CSRF cookie beside the session's */
 	IDENTITY_CSRF_TOKEN,    /* 403: the token is missing or another session's */
@@ -34,12 +44,13 @@ enum identity_refusal {
 };
 
 #define IDENTITY_SEEN_BITS  16  /* places: one for each hash of a text, so cut */
-#define IDENTITY_SEEN_BYTES 154 /* where text and login are longer, they are looked up each time */
+#define IDENTITY_SEEN_BYTES 138 /* where text and names are longer, they are looked up each time */
 #define IDENTITY_WORTH_MAX  15
 
 /* A Session-Id or cookie seen before. The key follows from its text for ever; the record is
  * good while the snapshot is the same one. Its cost are misses of the cache: it is whole
- * lines, and the record's login is copied into it, since the store's own would be one more. */
+ * lines, and the record's names are copied into it, since the store's own would be one more.
+ * The session of a token stands under its key in hexadecimal, as no header or cookie can. */
 struct identity_seen {
 	_Alignas(64) uint64_t snapshot; /* 0: the record is to be looked up */
 	struct session_record session;
@@ -47,12 +58,31 @@ struct identity_seen {
 	uint8_t len;                    /* of the text; 0: empty */
 	uint8_t worth;                  /* uses less attempts of others on the place */
 	char bytes[IDENTITY_SEEN_BYTES];        /* the text, `SID:` to the end of the identifier
-	                                         * or a cookie's id; then the login */
+	                                         * or a cookie's id; then login and guest_id */
 };
 static_assert(sizeof(struct identity_seen) == 256, "four lines of the cache");
 
+#define IDENTITY_CLIENT_ID_MAX 128      /* bytes; a longer key is no client id */
+#define IDENTITY_TOKEN_BITS    12
+#define IDENTITY_TOKEN_BYTES   784      /* a longer token is checked each time */
+
+/* A token whose signature was found good, which it stays; whether its key is still in the ring
+ * and its session alive is looked at each time. */
+struct identity_token {
+	_Alignas(64) uint64_t snapshot; /* its key is in the ring there; 0: to be looked up */
+	uint64_t exp_s;
+	uint16_t len;                   /* of the text; 0: empty */
+	uint8_t worth;                  /* as identity_seen's */
+	uint8_t client_id_len, kid_len;
+	uint8_t key[RECORD_SESSION_KEY_LEN];
+	char client_id[IDENTITY_CLIENT_ID_MAX];
+	char kid[JWT_KID_MAX];
+	char text[IDENTITY_TOKEN_BYTES];        /* compared whole */
+};
+static_assert(sizeof(struct identity_token) == 1024, "whole lines of the cache");
+
 /* A front's memory of the last key seen, good while the snapshot is the same one, and of
- * Session-Ids: real traffic repeats itself. */
+ * Session-Ids and tokens: real traffic repeats itself. */
 struct identity_memo {
 	char text[64];
 	size_t len;                     /* 0: empty */
@@ -60,6 +90,7 @@ struct identity_memo {
 	uint64_t snapshot;              /* 0: the record is to be looked up again */
 	struct client_record client;
 	struct identity_seen seen[1 << IDENTITY_SEEN_BITS];
+	struct identity_token tokens[1 << IDENTITY_TOKEN_BITS];
 };
 
 /* What the client asked the proxy for, as far as one that is trusted tells of it (requirement
@@ -77,6 +108,12 @@ struct identity {
 	const struct client_record *client;             /* NULL: no usable key came */
 	struct client_record client_found;              /* where `client` points without a memo */
 	uint8_t client_digest[RECORD_DIGEST_LEN];
+	uint32_t key_scopes;            /* of the API key that came: OCAPI's `client` is another */
+	size_t client_id_len;           /* OCAPI's client id, or whom the token was made for */
+	char client_id[IDENTITY_CLIENT_ID_MAX];
+	bool bearer;                    /* a Bearer token came */
+	bool secure_token;              /* OCAPI: the dwsid came with its dwsecuretoken, */
+	bool secure_due;                /* which is to be noted: session_record.flags */
 	bool has_sid;                   /* a valid Session-Id came: it is echoed */
 	bool cookie_doubled;            /* the session's cookie came twice: it is none (K06) */
 	enum sid_error sid_error;
@@ -89,6 +126,7 @@ struct identity {
 	uint8_t session_key[RECORD_SESSION_KEY_LEN];    /* kind guest and customer */
 	bool recorded;                  /* the session has a record: */
 	struct session_record session;  /* zeroed where it has none; login: as of kv_get() */
+	                                /* basket_id: of a guest of OCAPI, his root's */
 	bool renewal_due;               /* of the session's expiry or the key's used_s */
 };
 
@@ -100,7 +138,16 @@ struct identity_question {
 	struct kv *kv;
 	uint64_t now_s;
 	struct identity_memo *memo;     /* or NULL */
+	bool ocapi;                     /* the path is one of OCAPI's */
+	bool proven;                    /* the signature of the Bearer token is good */
 };
+
+/* The session that owns what who is calling has: the root of a guest of OCAPI, else his own. */
+void identity_owner_key(const struct identity *id, struct slice sid_secret,
+                        uint8_t key[RECORD_SESSION_KEY_LEN]);
+
+/* The token behind `Bearer` in an Authorization field; absent where it holds none. */
+struct slice identity_bearer(const struct http_request *r);
 
 /* Before identify(), or in its place: nobody. */
 void identity_clear(struct identity *id);
@@ -117,7 +164,8 @@ void identity_expect(struct identity_memo *memo, struct slice text);
 bool identity_peer_trusted(const struct config *config, const struct address *peer);
 
 /* Judges a request that may change something (requirement K09), and sets id->refusal: one
- * without Session-Id needs an origin of ours, and with a customer's cookie the CSRF token. */
+ * without Session-Id or token needs an origin of ours, and with a customer's cookie the CSRF
+ * token. */
 void identity_judge_csrf(const struct identity_question *q, struct identity *id);
 
 /* True for the origins whose pages may read answers (setting cors_origins). */
@@ -131,7 +179,8 @@ bool identity_page_is_known(const struct config *config, const struct http_reque
 /* Writes what identify() found due: the session's renewal, the key's last use. */
 enum kv_status identity_renew(const struct identity_question *q, const struct identity *id);
 
-/* "none", "guest", "customer"; "none", "header", "cookie", "retired". */
+/* "none", "guest", "customer"; "none", "header", "cookie" (a dwsid too), "token", "retired",
+ * "guest". */
 const char *identity_kind_text(enum identity_kind k);
 const char *identity_via_text(enum record_via v);
 

@@ -67,11 +67,11 @@ static const struct command commands[] = {
 	  "sidecart serve --data=./var --listen=127.0.0.1:8080",
 	  0, 0, 0, serve },
 	{ "key add", "NAME [--scope LIST] [--value KEY | --value-stdin] [--expires DURATION]\n"
-	  "       [--owner TEXT] [--source CIDR ...] [--json]",
+	  "       [--owner TEXT] [--source CIDR ...] [--origin URL ...] [--json]",
 	  "Adds an API key and prints it, this once",
 	  "sidecart key add gateway --scope shop,trusted --expires 90d --source 10.0.0.0/8",
 	  O(JSON) | O(SCOPE) | O(VALUE) | O(VALUE_STDIN) |
-	  O(EXPIRES) | O(OWNER) | O(SOURCE), 1, 1, command_key_add },
+	  O(EXPIRES) | O(OWNER) | O(SOURCE) | O(ORIGIN), 1, 1, command_key_add },
 	{ "key list", "[--json]",
 	  "Lists the API keys by name, never the keys themselves",
 	  "sidecart key list --json",

@@ -287,14 +287,19 @@ enum call_result ocapi_refuse(struct call *c)
 {
 	switch (c->identity.refusal) {
 	case IDENTITY_KEY_MISSING:
+	case IDENTITY_CLIENT_MISSING:
 		return ocapi_fault(c, HTTP_BAD_REQUEST, "MissingClientId",
 		                   "No client id: send it as x-dw-client-id or client_id.", NULL);
 	case IDENTITY_KEY_BAD:
 	case IDENTITY_KEYS_DISAGREE:
+	case IDENTITY_CLIENT_UNKNOWN:
 		return ocapi_fault(c, HTTP_UNAUTHORIZED, "UnknownClientId",
 		                   "The client id is unknown, or not enabled here.", NULL);
 	case IDENTITY_TOKEN_DEAD:
+	case IDENTITY_TOKEN_EXPIRED:
+	case IDENTITY_TOKEN_UNPROVEN:
 		return refuse_token(c);
+	case IDENTITY_PROOFS_DISAGREE:
 	case IDENTITY_SID_MALFORMED:
 	case IDENTITY_SID_UNTRUSTED:
 	case IDENTITY_SID_REALM:

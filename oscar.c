@@ -194,7 +194,14 @@ enum call_result oscar_refuse(struct call *c)
 		oscar_begin_bare(c, HTTP_UNAUTHORIZED);
 		buf_lit(&c->response->body, NOT_PROVIDED);
 		return CALL_DONE;
+	case IDENTITY_PROOFS_DISAGREE:
+	case IDENTITY_CLIENT_MISSING:
+		return oscar_error(c, HTTP_BAD_REQUEST,
+		                   "Session-Id and Bearer token are not one customer's.");
 	case IDENTITY_TOKEN_DEAD:
+	case IDENTITY_TOKEN_EXPIRED:
+	case IDENTITY_TOKEN_UNPROVEN:
+	case IDENTITY_CLIENT_UNKNOWN:
 		http_field_lit(c->response, "WWW-Authenticate: Bearer error=\"invalid_token\"");
 		return oscar_error(c, HTTP_UNAUTHORIZED, "This token is not accepted.");
 	case IDENTITY_CSRF_ORIGIN:

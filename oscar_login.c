@@ -174,6 +174,9 @@ enum call_result oscar_login_post(struct call *c)
 	struct oscar_form form;
 	enum call_result result;
 
+	if (c->identity.via == VIA_TOKEN)       /* beside a token no cookie is set (S04) */
+		return oscar_error(c, HTTP_BAD_REQUEST, "A login starts from a Session-Id or a "
+		                   "cookie: send no token.");
 	if (!oscar_form_read(c, &form))
 		return CALL_DONE;
 	if (form.error != NULL) {

@@ -296,6 +296,8 @@ bool record_session_write(struct buf *out, const struct session_record *r)
 	put_uint(out, r->created_s, 8);
 	put_uint(out, r->due_s, 8);
 	put_uint(out, r->used_s, 8);
+	put_uint(out, r->flags, 1);
+	put_string(out, r->guest_id);
 	return !out->full;
 }
 
@@ -311,6 +313,8 @@ bool record_session_read(struct slice in, struct session_record *r)
 	r->created_s   = get_uint(&from, 8);
 	r->due_s       = get_uint(&from, 8);
 	r->used_s      = get_uint(&from, 8);
+	r->flags       = (uint8_t)get_uint(&from, 1);
+	r->guest_id    = get_string(&from);
 	return !from.bad;
 }
 
@@ -366,6 +370,7 @@ bool record_client_write(struct buf *out, const struct client_record *r)
 		buf_put(out, slice_bytes(n->base.bytes, sizeof n->base.bytes));
 		put_uint(out, n->prefix, 1);
 	}
+	put_string(out, r->origins);
 	return !out->full;
 }
 
@@ -394,6 +399,7 @@ bool record_client_read(struct slice in, struct client_record *r)
 		return false;
 	for (uint32_t i = 0; i < r->source_count; i++)
 		get_network(&from, &r->sources[i]);
+	r->origins = get_string(&from);
 	return !from.bad;
 }
 

@@ -80,6 +80,10 @@ enum record_via {
 	VIA_HEADER,
 	VIA_COOKIE,
 	VIA_RETIRED,    /* a guest's cookie whose login went on to a new one: never renewed */
+	VIA_TOKEN,      /* a Bearer token, whose claim `sid` is the session's key */
+	VIA_DWSID,      /* OCAPI's session cookie */
+	VIA_GUEST,      /* nobody shows it: what a guest of OCAPI has. His tokens and dwsids refer
+	                 * to it by his guest_id (session.h) */
 };
 
 /* A session: a customer's, made at login, or a guest's, made when there is something to keep
@@ -95,7 +99,14 @@ struct session_record {
 	uint64_t due_s;                 /* where its sweep entry stands; RECORD_NEVER: nowhere */
 	uint64_t used_s;                /* last renewal: when it was last seen, roughly */
 	uint8_t via;                    /* enum record_via */
+	uint8_t flags;                  /* enum session_flag, ORed */
+	struct slice guest_id;          /* of a guest of OCAPI, else empty */
 };
+
+/* SECURE_SEEN: a dwsid came over HTTPS together with its dwsecuretoken. */
+enum session_flag { SESSION_SECURE_SEEN = 1 };
+
+#define RECORD_GUEST_ID_LEN 26          /* characters of a guest's id */
 
 #define RECORD_NEVER UINT64_MAX
 #define RECORD_DATA_MAX 4096            /* bytes of a session's JSON */
@@ -120,10 +131,13 @@ enum client_scope {
 	SCOPE_SHOP    = 1 << 0,
 	SCOPE_TRUSTED = 1 << 1,
 	SCOPE_LOGIN   = 1 << 2,
+	SCOPE_RESOLVE = 1 << 3,
 };
 enum client_flag { CLIENT_DISABLED = 1, CLIENT_REVOKED = 2 };
 
 #define RECORD_SOURCES_MAX 8
+#define RECORD_ORIGINS_MAX 8
+#define RECORD_ORIGINS_BYTES 1024       /* of all origins together, with a comma between two */
 
 /* An API key. Its text is never stored, only the digest that is its key here. */
 struct client_record {
@@ -135,6 +149,7 @@ struct client_record {
 	struct network sources[RECORD_SOURCES_MAX];
 	uint32_t source_count;          /* 0: from anywhere */
 	struct slice name, owner;
+	struct slice origins;           /* whose pages may use it on OCAPI: a comma list */
 };
 
 #define RECORD_VALUE_MAX 2048           /* bytes; no record but a basket is longer */

@@ -23,6 +23,8 @@ static const char *const require_names[] = {
 	[REQUIRE_ANY] = "any", [REQUIRE_SESSION] = "session", [REQUIRE_CUSTOMER] = "customer",
 };
 
+#define TOKEN_DEAD "This token is not accepted."
+
 /* How a refused identity is answered: on /resolve, and elsewhere on the native surface. */
 static const struct {
 	enum http_status forward_auth, status;
@@ -43,7 +45,14 @@ static const struct {
 	                             "sid_realms)." },
 	[IDENTITY_SESSION_DEAD]  = { 401, 401, "session_dead",
 	                             "No live session: log in to start one." },
-	[IDENTITY_TOKEN_DEAD]    = { 401, 401, "token_dead", "This token is not accepted." },
+	[IDENTITY_TOKEN_DEAD]    = { 401, 401, "token_dead", TOKEN_DEAD },
+	[IDENTITY_TOKEN_EXPIRED] = { 401, 401, "token_dead", TOKEN_DEAD },
+	[IDENTITY_TOKEN_UNPROVEN] = { 401, 401, "token_dead", TOKEN_DEAD },
+	[IDENTITY_PROOFS_DISAGREE] = { 401, 400, "proofs_disagree",
+	                             "Session-Id and Bearer token are not one customer's." },
+	[IDENTITY_CLIENT_MISSING] = { 400, 400, "client_missing", "A client id is required." },
+	[IDENTITY_CLIENT_UNKNOWN] = { 401, 401, "client_unknown",
+	                             "This client id is not accepted." },
 	[IDENTITY_CSRF_ORIGIN]   = { 403, 403, "csrf_origin",
 	                             "Another site's page sent this (setting csrf_origins)." },
 	[IDENTITY_CSRF_COOKIE]   = { 403, 403, "csrf_cookie", "The CSRF cookie did not come." },
@@ -51,10 +60,10 @@ static const struct {
 	                             "X-CSRFToken is not the CSRF cookie of this session." },
 };
 
-/* 401 names a scheme (RFC 9110, section 15.5.2; RFC 6750, section 3, where a Bearer came). */
+/* 401 names a scheme (RFC 9110, section 15.5.2; RFC 6750, section 3, where a Bearer came: J17). */
 static void put_challenge(struct call *c)
 {
-	if (c->identity.refusal == IDENTITY_TOKEN_DEAD)
+	if (c->identity.bearer)
 		http_field_lit(c->response, "WWW-Authenticate: Bearer error=\"invalid_token\"");
 	else
 		http_field_lit(c->response, "WWW-Authenticate: Session-Id");
@@ -319,10 +328,26 @@ enum call_result resolve_session_get(struct call *c)
 	return CALL_DONE;
 }
 
+/* All sessions of who asks: a guest of OCAPI's rest on one root. */
+static enum kv_status end_all(struct call *c)
+{
+	const struct identity *id = &c->identity;
+	uint8_t root[RECORD_SESSION_KEY_LEN];
+	uint32_t ended;
+	enum kv_status status = KV_OK;
+
+	if (id->kind == IDENTITY_CUSTOMER)
+		return session_delete_some(c->kv, id->session.customer_id, UINT32_MAX, &ended);
+	if (id->session.guest_id.len > 0) {
+		identity_owner_key(id, c->sid_secret, root);
+		status = session_end(c->kv, root);
+	}
+	return status == KV_NOT_FOUND ? KV_OK : status;
+}
+
 enum call_result resolve_session_delete(struct call *c)
 {
 	struct slice query = c->request->query, name, value;
-	uint32_t ended;
 	bool all = false;
 	enum kv_status status;
 
@@ -331,9 +356,8 @@ enum call_result resolve_session_delete(struct call *c)
 	c->response->status = HTTP_NO_CONTENT;
 	http_field_lit(c->response, "Cache-Control: no-store");
 	status = call_log_out(c);
-	if (status == KV_OK && all && c->identity.kind == IDENTITY_CUSTOMER)
-		status = session_delete_some(c->kv, c->identity.session.customer_id, UINT32_MAX,
-		                             &ended);
+	if (status == KV_OK && all)
+		status = end_all(c);
 	return status == KV_OK ? CALL_DONE : call_store(c, status);
 }
 
@@ -372,6 +396,9 @@ static bool may_log_in(struct call *c)
 	else if (id->has_sid && id->sid.type != SID_ANON)
 		call_problem(c, HTTP_BAD_REQUEST, "sid_type",
 		             "Send a Session-Id of type ANON: it becomes AUTH.");
+	else if (id->via == VIA_TOKEN)          /* beside a token no cookie is set (S04) */
+		call_problem(c, HTTP_BAD_REQUEST, "token_sent",
+		             "A login starts from a Session-Id or a cookie: send no token.");
 	else if (id->kind == IDENTITY_CUSTOMER)
 		call_problem(c, HTTP_CONFLICT, "session_in_use", "Log out first.");
 	else
@@ -448,10 +475,12 @@ static void put_data(struct call *c, struct slice json)
 /* What is kept with the session; nothing kept is an empty object. */
 static enum kv_status find_data(struct call *c, struct slice *json)
 {
+	uint8_t key[RECORD_SESSION_KEY_LEN];
 	enum kv_status status = KV_NOT_FOUND;
 
+	identity_owner_key(&c->identity, c->sid_secret, key);
 	if (c->identity.kind != IDENTITY_NONE)
-		status = session_data(c->kv, c->identity.session_key, call_now_s(c), json);
+		status = session_data(c->kv, key, call_now_s(c), json);
 	if (status == KV_NOT_FOUND) {
 		*json = SLICE("{}");
 		return KV_OK;

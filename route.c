@@ -313,24 +313,25 @@ void route_fail(struct call *c, const struct route_match *m, enum http_status st
 	answer_error(c, m, status, detail);
 }
 
-static struct identity_question question(const struct call *c)
+static struct identity_question question(const struct call *c, const struct route_match *m)
 {
 	return (struct identity_question){
 		.config = c->config, .sid_secret = c->sid_secret, .request = c->request,
 		.peer = &c->peer, .kv = c->kv, .now_s = call_now_s(c), .memo = c->memo,
+		.ocapi = m->surface == OCAPI,
 	};
 }
 
-static enum kv_status resolve_identity(struct call *c)
+static enum kv_status resolve_identity(struct call *c, const struct route_match *m)
 {
-	const struct identity_question q = question(c);
+	const struct identity_question q = question(c, m);
 
 	return identify(&q, &c->identity);
 }
 
-static enum kv_status renew_identity(struct call *c)
+static enum kv_status renew_identity(struct call *c, const struct route_match *m)
 {
-	const struct identity_question q = question(c);
+	const struct identity_question q = question(c, m);
 
 	return identity_renew(&q, &c->identity);
 }
@@ -339,7 +340,7 @@ static enum kv_status renew_identity(struct call *c)
  * are judged, and a cookie alone opens nothing but a token that no foreign page can read. */
 static void judge_csrf(struct call *c, const struct route_match *m)
 {
-	const struct identity_question q = question(c);
+	const struct identity_question q = question(c, m);
 	uint32_t safe = READS | HTTP_OPTIONS;
 
 	if (m->route != NULL && m->surface != FORWARD_AUTH && m->surface != OCAPI &&
@@ -580,7 +581,7 @@ static enum call_result begin(struct call *c, const struct route_match *m)
 	if (answer_preflight(c, m) || answer_ocapi(c, m))
 		return CALL_DONE;
 	if (needs_identity(m)) {
-		if ((status = resolve_identity(c)) != KV_OK)
+		if ((status = resolve_identity(c, m)) != KV_OK)
 			return call_store(c, status);
 		if (c->identity.refusal == IDENTITY_ADMITTED && refuse_media(c, m))
 			return CALL_DONE;
@@ -682,7 +683,7 @@ static enum call_result run_handler(struct call *c, const struct route_match *m,
 	call_put_basket_cookie(c);
 	if (front)
 		return CALL_DONE;
-	status = renew_identity(c);
+	status = renew_identity(c, m);
 	return status == KV_OK ? CALL_DONE : call_store(c, status);
 }
 
@@ -704,11 +705,11 @@ enum call_result route_call(struct call *c, const struct route_match *m)
 	return result;
 }
 
-enum kv_status route_touch(struct call *c)
+enum kv_status route_touch(struct call *c, const struct route_match *m)
 {
-	enum kv_status status = resolve_identity(c);
+	enum kv_status status = resolve_identity(c, m);
 
 	if (status != KV_OK || c->identity.refusal != IDENTITY_ADMITTED)
 		return status;
-	return renew_identity(c);
+	return renew_identity(c, m);
 }

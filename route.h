@@ -44,7 +44,7 @@ bool route_judge(struct call *c, const struct route_match *m);
 enum call_result route_call(struct call *c, const struct route_match *m);
 
 /* TOUCH: resolves identity and writes the renewal that is due, nothing else. */
-enum kv_status route_touch(struct call *c);
+enum kv_status route_touch(struct call *c, const struct route_match *m);
 
 /* True where the answer needs random bytes in a front, too: c->random is to be drawn. */
 bool route_draws(const struct route_match *m);

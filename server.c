@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "json.h"
 #include "life.h"
 #include "link.h"
 #include "log.h"
@@ -1569,6 +1570,7 @@ static void set_up(struct server *s, const int *listeners)
 	const struct config *c = s->config;
 	struct epoll_event e = { .events = EPOLLIN, .data.u64 = SLOT_CONTROL };
 	uint8_t seed[16];
+	uint32_t number;
 
 	/* A body's limit is the path's: begin_body(), feed_body(). */
 	s->limits = (struct http_limits){ c->max_head, c->max_target, c->max_headers, UINT64_MAX };
@@ -1580,6 +1582,8 @@ static void set_up(struct server *s, const int *listeners)
 	s->output = BUF(s->output_bytes);
 	secret_random(seed, sizeof seed);
 	throttle_init(&s->throttle, s->throttle_entries, THROTTLE_ENTRIES, seed);
+	secret_random(&number, sizeof number);
+	json_seed(number | 1);          /* of tokens; see writer.c */
 	s->call.throttle = &s->throttle;
 	s->call.response = &s->response;
 	s->call.question = BUF(s->question);

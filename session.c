@@ -9,8 +9,14 @@
 #define EVICTED_MAX 16          /* sessions that one login may push out */
 
 /* Labels that keep the uses of the secret apart. */
-#define COOKIE_LABEL "sidecart cookie session"
-#define CSRF_LABEL   "sidecart csrf token"
+#define COOKIE_LABEL   "sidecart cookie session"
+#define CSRF_LABEL     "sidecart csrf token"
+#define DWSID_LABEL    "sidecart dwsid session"
+#define GUEST_LABEL    "sidecart ocapi guest"
+#define CUSTOMER_LABEL "sidecart ocapi customer"
+#define SECURE_LABEL   "sidecart dwsecuretoken"
+
+#define SECURE_BYTES   25
 
 static void derive(struct slice secret, struct slice label, struct slice from,
                    uint8_t out[br_sha256_SIZE])
@@ -25,13 +31,76 @@ static void derive(struct slice secret, struct slice label, struct slice from,
 	br_hmac_out(&hmac, out);
 }
 
-void session_cookie_key(struct slice secret, struct slice id,
-                        uint8_t key[RECORD_SESSION_KEY_LEN])
+/* The same, cut to a session's key. */
+static void derive_key(struct slice secret, struct slice label, struct slice from,
+                       uint8_t key[RECORD_SESSION_KEY_LEN])
 {
 	uint8_t digest[br_sha256_SIZE];
 
-	derive(secret, SLICE(COOKIE_LABEL), id, digest);
+	derive(secret, label, from, digest);
 	memcpy(key, digest, RECORD_SESSION_KEY_LEN);
+}
+
+void session_cookie_key(struct slice secret, struct slice id,
+                        uint8_t key[RECORD_SESSION_KEY_LEN])
+{
+	derive_key(secret, SLICE(COOKIE_LABEL), id, key);
+}
+
+void session_dwsid_key(struct slice secret, struct slice dwsid,
+                       uint8_t key[RECORD_SESSION_KEY_LEN])
+{
+	derive_key(secret, SLICE(DWSID_LABEL), dwsid, key);
+}
+
+void session_guest_key(struct slice secret, struct slice guest_id,
+                       uint8_t key[RECORD_SESSION_KEY_LEN])
+{
+	derive_key(secret, SLICE(GUEST_LABEL), guest_id, key);
+}
+
+/* Five bits of each byte are one digit of base32 (RFC 4648, section 6), in lower case. */
+void session_put_guest_id(struct buf *out, const uint8_t random[RECORD_GUEST_ID_LEN])
+{
+	for (size_t i = 0; i < RECORD_GUEST_ID_LEN; i++)
+		buf_char(out, "abcdefghijklmnopqrstuvwxyz234567"[random[i] & 31]);
+}
+
+void session_put_customer_id(struct buf *out, struct slice secret, uint64_t customer_id)
+{
+	uint8_t number[8], digest[br_sha256_SIZE];
+
+	for (size_t i = 0; i < sizeof number; i++)
+		number[i] = (uint8_t)(customer_id >> 8 * i);
+	derive(secret, SLICE(CUSTOMER_LABEL), slice_bytes(number, sizeof number), digest);
+	session_put_guest_id(out, digest);
+}
+
+void session_put_site_hash(struct buf *out, const char *site)
+{
+	uint8_t digest[br_md5_SIZE];
+	br_md5_context md5;
+
+	br_md5_init(&md5);
+	br_md5_update(&md5, "Sites-", 6);
+	br_md5_update(&md5, site, strlen(site));
+	br_md5_update(&md5, "-Site", 5);
+	br_md5_out(&md5, digest);
+	buf_hex(out, slice_bytes(digest, sizeof digest));
+}
+
+void session_put_secure_token(struct buf *out, struct slice secret, const char *site,
+                              const uint8_t key[RECORD_SESSION_KEY_LEN])
+{
+	char bytes[RECORD_SESSION_KEY_LEN + CONFIG_SITE_MAX];
+	struct buf from = BUF(bytes);
+	uint8_t digest[br_sha256_SIZE];
+
+	buf_put(&from, slice_bytes(key, RECORD_SESSION_KEY_LEN));
+	buf_str(&from, site);
+	derive(secret, SLICE(SECURE_LABEL), buf_slice(&from), digest);
+	buf_base64url(out, digest, SECURE_BYTES, SESSION_SECURE_TOKEN_CHARS - 2);
+	buf_lit(out, "==");
 }
 
 void session_put_csrf_token(struct buf *out, struct slice secret,
@@ -48,7 +117,15 @@ static uint64_t idle_life(const struct config *config, const struct session_reco
 {
 	bool header_guest = s->customer_id == 0 && s->via == VIA_HEADER;
 
+	if (s->via == VIA_DWSID)
+		return SESSION_DWSID_TTL_S;
 	return header_guest ? config->anon_ttl_s : config->session_ttl_s;
+}
+
+/* Nothing that is done with such a session moves its end. */
+static bool has_fixed_end(const struct session_record *s)
+{
+	return s->via == VIA_RETIRED || s->via == VIA_TOKEN || s->via == VIA_GUEST;
 }
 
 /* The expiry that a use at `now_s` gives: idle or absolute end, whichever comes first. A guest
@@ -56,9 +133,11 @@ static uint64_t idle_life(const struct config *config, const struct session_reco
 static uint64_t expiry(const struct config *config, const struct session_record *s,
                        uint64_t now_s)
 {
-	uint64_t life = idle_life(config, s), absolute = s->created_s + config->session_max_s;
+	uint64_t life = idle_life(config, s);
+	uint64_t absolute = s->created_s + (s->via == VIA_DWSID ? SESSION_DWSID_MAX_S :
+	                                                          config->session_max_s);
 
-	if (s->via == VIA_RETIRED)
+	if (has_fixed_end(s))
 		return s->expires_s;
 	if (life == 0)
 		return RECORD_NEVER;
@@ -265,27 +344,82 @@ static enum kv_status put_copying(struct kv *kv, const uint8_t key[RECORD_SESSIO
 	return put_session(kv, key, s);
 }
 
+/* Starts `*s`, of which customer, via and, where it is fixed, the end are set. */
+static enum kv_status start(struct kv *kv, const struct config *config,
+                            const uint8_t key[RECORD_SESSION_KEY_LEN], struct session_record *s,
+                            uint64_t now_s)
+{
+	struct record_key k;
+	enum kv_status status = session_end(kv, key);
+
+	s->created_s = s->used_s = now_s;
+	s->expires_s = s->due_s = expiry(config, s, now_s);
+	if (status == KV_OK || status == KV_NOT_FOUND)
+		status = evict(kv, s->customer_id, config->max_sessions_per_customer);
+	if (status == KV_OK)
+		status = put_due(kv, key, s->due_s);
+	if (status == KV_OK)
+		status = kv_put(kv, record_owner_key(&k, s->customer_id, now_s, key), SLICE(""));
+	return status == KV_OK ? put_copying(kv, key, s) : status;
+}
+
 enum kv_status session_start(struct kv *kv, const struct config *config,
                              const uint8_t key[RECORD_SESSION_KEY_LEN], uint64_t customer_id,
                              uint8_t via, uint64_t now_s)
 {
-	struct session_record s = {
-		.customer_id = customer_id,
-		.created_s   = now_s,
-		.used_s      = now_s,
-		.via         = via,
-	};
-	struct record_key k;
-	enum kv_status status = session_end(kv, key);
+	struct session_record s = { .customer_id = customer_id, .via = via };
 
-	s.expires_s = s.due_s = expiry(config, &s, now_s);
-	if (status == KV_OK || status == KV_NOT_FOUND)
-		status = evict(kv, customer_id, config->max_sessions_per_customer);
-	if (status == KV_OK)
-		status = put_due(kv, key, s.due_s);
-	if (status == KV_OK)
-		status = kv_put(kv, record_owner_key(&k, customer_id, s.created_s, key), SLICE(""));
-	return status == KV_OK ? put_copying(kv, key, &s) : status;
+	return start(kv, config, key, &s, now_s);
+}
+
+/* Has the guest's root live until `end_s` at least. */
+static enum kv_status keep_root(struct kv *kv, const struct config *config, struct slice secret,
+                                struct slice guest_id, uint64_t end_s, uint64_t now_s)
+{
+	struct session_record made = { .via = VIA_GUEST, .guest_id = guest_id, .expires_s = end_s };
+	struct session_record s;
+	uint8_t key[RECORD_SESSION_KEY_LEN];
+	enum kv_status status;
+
+	session_guest_key(secret, guest_id, key);
+	status = session_find(kv, key, now_s, &s);
+	if (status == KV_NOT_FOUND)
+		return start(kv, config, key, &made, now_s);
+	if (status != KV_OK || s.via != VIA_GUEST || s.expires_s >= end_s)
+		return status;
+	s.expires_s = end_s;
+	s.used_s = now_s;
+	return put_session(kv, key, &s);        /* the sweep's entry stays put */
+}
+
+enum kv_status session_start_shown(struct kv *kv, const struct config *config,
+                                   struct slice secret, const struct session_owner *who,
+                                   const uint8_t key[RECORD_SESSION_KEY_LEN], uint8_t via,
+                                   uint64_t now_s)
+{
+	struct session_record s = { .customer_id = who->customer_id, .via = via };
+	uint64_t end_s = now_s + (via == VIA_TOKEN ? config->token_ttl_s : SESSION_DWSID_MAX_S);
+	enum kv_status status = KV_OK;
+
+	assert(via == VIA_TOKEN || via == VIA_DWSID);
+	if (via == VIA_TOKEN)
+		s.expires_s = end_s;
+	if (who->customer_id == 0) {
+		s.guest_id = (struct slice){ who->guest_id, sizeof who->guest_id };
+		status = keep_root(kv, config, secret, s.guest_id, end_s, now_s);
+	}
+	return status == KV_OK ? start(kv, config, key, &s, now_s) : status;
+}
+
+enum kv_status session_set_secure_seen(struct kv *kv, const uint8_t key[RECORD_SESSION_KEY_LEN])
+{
+	struct session_record s;
+	enum kv_status status = get_session(kv, key, &s);
+
+	if (status != KV_OK || (s.flags & SESSION_SECURE_SEEN) != 0)
+		return status;
+	s.flags |= SESSION_SECURE_SEEN;
+	return put_session(kv, key, &s);
 }
 
 enum kv_status session_data(struct kv *kv, const uint8_t key[RECORD_SESSION_KEY_LEN],

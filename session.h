@@ -3,8 +3,11 @@
  * A session has a record once there is something to keep: a customer, or data. It is live
  * while its record stands and has not expired, which is judged at each read. What ends all
  * sessions of a customer deletes their records.
- * Keys of cookie sessions and those of header sessions (sid.h) are made in different ways,
- * so that neither can ever be used as the other.
+ * Keys are made in as many ways as there are proofs -- a Session-Id (sid.h), a cookie, a dwsid;
+ * a token's is drawn -- so that none can ever be used as another.
+ * A token and a dwsid are a session each. Those of a guest of OCAPI have one root between them,
+ * a session that nobody can show: it is there as long as any of them may live, and owns what the
+ * guest has.
  */
 #ifndef SESSION_H
 #define SESSION_H
@@ -28,6 +31,33 @@ void session_cookie_key(struct slice secret, struct slice id,
 void session_put_csrf_token(struct buf *out, struct slice secret,
                             const uint8_t key[RECORD_SESSION_KEY_LEN]);
 
+/* A dwsid: SESSION_DWSID_BYTES drawn, as base64url with its padding. Its session ends after so
+ * long without use, and in all (ocapi.md, section 2.3). */
+#define SESSION_DWSID_BYTES 64
+#define SESSION_DWSID_CHARS 88
+#define SESSION_DWSID_TTL_S 1800
+#define SESSION_DWSID_MAX_S 21600
+
+/* The key of a dwsid's session, and of the root of a guest of OCAPI. */
+void session_dwsid_key(struct slice secret, struct slice dwsid,
+                       uint8_t key[RECORD_SESSION_KEY_LEN]);
+void session_guest_key(struct slice secret, struct slice guest_id,
+                       uint8_t key[RECORD_SESSION_KEY_LEN]);
+
+/* RECORD_GUEST_ID_LEN characters: a new guest's id, from as many random bytes; and what OCAPI
+ * calls a registered customer, which follows from his number and the secret. */
+void session_put_guest_id(struct buf *out, const uint8_t random[RECORD_GUEST_ID_LEN]);
+void session_put_customer_id(struct buf *out, struct slice secret, uint64_t customer_id);
+
+/* What ends the name of a site's cookies: MD5 of `Sites-<site>-Site` in hexadecimal. */
+#define SESSION_SITE_HASH_CHARS 32
+void session_put_site_hash(struct buf *out, const char *site);
+
+/* Writes the dwsecuretoken of a dwsid's session; it is stored nowhere. */
+#define SESSION_SECURE_TOKEN_CHARS 36
+void session_put_secure_token(struct buf *out, struct slice secret, const char *site,
+                              const uint8_t key[RECORD_SESSION_KEY_LEN]);
+
 /* Finds a live session. KV_NOT_FOUND: none, or expired -- one answer for all (requirement
  * S12). s->login points into the store. */
 enum kv_status session_find(struct kv *kv, const uint8_t key[RECORD_SESSION_KEY_LEN],
@@ -47,6 +77,22 @@ enum kv_status session_renew(struct kv *kv, const struct config *config,
 enum kv_status session_start(struct kv *kv, const struct config *config,
                              const uint8_t key[RECORD_SESSION_KEY_LEN], uint64_t customer_id,
                              uint8_t via, uint64_t now_s);
+
+/* Whose a token or a dwsid is. */
+struct session_owner {
+	uint64_t customer_id;           /* 0: a guest of OCAPI: */
+	char guest_id[RECORD_GUEST_ID_LEN];
+};
+
+/* Starts the session of a token (VIA_TOKEN, for token_ttl) or of a dwsid (VIA_DWSID) as
+ * session_start() does. A guest's root is made with his first one, and lives on with others. */
+enum kv_status session_start_shown(struct kv *kv, const struct config *config,
+                                   struct slice secret, const struct session_owner *who,
+                                   const uint8_t key[RECORD_SESSION_KEY_LEN], uint8_t via,
+                                   uint64_t now_s);
+
+/* Notes that the live dwsid session came with its dwsecuretoken over HTTPS. */
+enum kv_status session_set_secure_seen(struct kv *kv, const uint8_t key[RECORD_SESSION_KEY_LEN]);
 
 /* How long a guest's cookie session is still a guest's after its login went to a new one: the
  * requests that were under way with the old cookie. It never becomes the customer's. */

@@ -18,6 +18,7 @@
 
 #define TOKEN_KEYS_MAX   16             /* more of them are not added by hand */
 #define TOKEN_LEEWAY_S   5              /* between the clocks of those who check tokens */
+#define TOKEN_LIFE_MAX_S 86400          /* no token lives longer (setting token_ttl) */
 #define TOKEN_RANDOM_LEN 60             /* drawn for one new key */
 #define TOKEN_RECORD_MAX 256            /* bytes of a record */
 

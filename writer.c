@@ -394,13 +394,13 @@ static enum call_result run_handler(struct writer *w, const struct route_match *
 }
 
 /* A renewal by itself: nobody waits for it. */
-static void run_touch(struct writer *w)
+static void run_touch(struct writer *w, const struct route_match *match)
 {
 	enum kv_status status;
 
 	if (kv_begin_child(w->call.kv) != KV_OK)
 		return;
-	status = route_touch(&w->call);
+	status = route_touch(&w->call, match);
 	kv_end_child(w->call.kv, status == KV_OK);
 }
 
@@ -419,7 +419,7 @@ static bool run(struct writer *w, const struct work *work)
 	}
 	prepare_call(w, work, &request);
 	if ((work->head.flags & LINK_TOUCH) != 0) {
-		run_touch(w);
+		run_touch(w, &match);
 		return true;
 	}
 	switch (run_handler(w, &match)) {

@@ -36,6 +36,7 @@ static void try_session(struct slice in)
 	if (!record_session_read(in, &r))
 		return;
 	require_inside(in, r.login);
+	require_inside(in, r.guest_id);
 	require(record_session_write(&out, &r));
 	require(!record_session_read(require_front(in, &out), &r));
 }
@@ -65,6 +66,7 @@ static void try_client(struct slice in)
 		return;
 	require_inside(in, r.name);
 	require_inside(in, r.owner);
+	require_inside(in, r.origins);
 	require(r.source_count <= RECORD_SOURCES_MAX);
 	for (uint32_t i = 0; i < r.source_count; i++)
 		require(r.sources[i].prefix <= 128);

@@ -181,6 +181,9 @@ static void test_texts(void **state)
 	assert_string_equal(identity_via_text(VIA_HEADER), "header");
 	assert_string_equal(identity_via_text(VIA_COOKIE), "cookie");
 	assert_string_equal(identity_via_text(VIA_RETIRED), "retired");
+	assert_string_equal(identity_via_text(VIA_TOKEN), "token");
+	assert_string_equal(identity_via_text(VIA_DWSID), "cookie");
+	assert_string_equal(identity_via_text(VIA_GUEST), "guest");
 }
 
 #define AUTHORIZATION(value) "Authorization: " value "\r\n"
@@ -731,7 +734,7 @@ static void test_order_of_refusals(void **state)
 		  SESSION_ID(SID_ANON), IDENTITY_TOKEN_DEAD },
 		{ "Bearer and a customer", none, AUTHORIZATION("Bearer abc") X_API_KEY("trusted")
 		  SESSION_ID(SID_ADA), IDENTITY_TOKEN_DEAD },
-		{ "Bearer, no key", gateway, AUTHORIZATION("Bearer abc"), IDENTITY_KEY_MISSING },
+		{ "Bearer, no key", gateway, AUTHORIZATION("Bearer abc"), IDENTITY_TOKEN_DEAD },
 		{ "no key, malformed", gateway, SESSION_ID("x"), IDENTITY_KEY_MISSING },
 		{ "two keys, malformed", none, AUTHORIZATION("a") X_API_KEY("b") SESSION_ID("x"),
 		  IDENTITY_KEYS_DISAGREE },

@@ -21,9 +21,9 @@ static char many[4096];         /* of the letter `m` */
 static const struct session_record sessions[] = {
 	{ 0 },
 	{ 0x1122334455667788, 7, 0x3132333435363738, { "ada", 3 }, 0x0102030405060708,
-	  0x99aabbccddeeff00, 0x1112131415161718, 1 },
+	  0x99aabbccddeeff00, 0x1112131415161718, 1, SESSION_SECURE_SEEN, { "guest", 5 } },
 	{ UINT64_MAX, UINT64_MAX, UINT64_MAX, MANY(RECORD_LOGIN_MAX), UINT64_MAX, UINT64_MAX,
-	  UINT64_MAX, UINT8_MAX },
+	  UINT64_MAX, UINT8_MAX, UINT8_MAX, MANY(RECORD_GUEST_ID_LEN) },
 };
 
 static const struct customer_record customers[] = {
@@ -38,11 +38,12 @@ static const struct client_record clients[] = {
 	{ 0 },
 	{ 1, 2, 3, SCOPE_SHOP | SCOPE_LOGIN, CLIENT_REVOKED,
 	  { { { { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 0, 0, 0 } }, 104 } }, 1,
-	  { "app", 3 }, { "Ada", 3 } },
+	  { "app", 3 }, { "Ada", 3 }, { "https://a.test", 14 } },
 	{ UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT32_MAX, UINT32_MAX,
 	  { { { { 1 } }, 0 }, { { { 2 } }, 1 }, { { { 3 } }, 8 }, { { { 4 } }, 64 },
 	    { { { 5 } }, 96 }, { { { 6 } }, 127 }, { { { 7 } }, 128 }, { { { 8 } }, 128 } },
-	  RECORD_SOURCES_MAX, MANY(RECORD_NAME_MAX), MANY(RECORD_TEXT_MAX) },
+	  RECORD_SOURCES_MAX, MANY(RECORD_NAME_MAX), MANY(RECORD_TEXT_MAX),
+	  MANY(RECORD_ORIGINS_BYTES) },
 };
 
 static const struct product_record products[] = {
@@ -191,6 +192,8 @@ static void test_session_round_trip(void **state)
 		assert_int_equal(got.due_s, want->due_s);
 		assert_int_equal(got.used_s, want->used_s);
 		assert_int_equal(got.via, want->via);
+		assert_int_equal(got.flags, want->flags);
+		assert_string(in, got.guest_id, want->guest_id);
 	}
 }
 
@@ -239,6 +242,7 @@ static void test_client_round_trip(void **state)
 		assert_int_equal(got.flags, want->flags);
 		assert_string(in, got.name, want->name);
 		assert_string(in, got.owner, want->owner);
+		assert_string(in, got.origins, want->origins);
 		assert_int_equal(got.source_count, want->source_count);
 		for (uint32_t n = 0; n < want->source_count; n++) {
 			assert_int_equal(got.sources[n].prefix, want->sources[n].prefix);
@@ -459,7 +463,7 @@ static void test_exact_bytes(void **state)
 		  SLICE("S\1" "\1" "\x88\x77\x66\x55\x44\x33\x22\x11" "\7\0\0\0\0\0\0\0"
 		        "\x38\x37\x36\x35\x34\x33\x32\x31" "\3\0ada"
 		        "\x08\x07\x06\x05\x04\x03\x02\x01" "\x00\xff\xee\xdd\xcc\xbb\xaa\x99"
-		        "\x18\x17\x16\x15\x14\x13\x12\x11") },
+		        "\x18\x17\x16\x15\x14\x13\x12\x11" "\1" "\5\0guest") },
 		{ "customer", RECORD_CUSTOMER,
 		  SLICE("C\1" "\1\0\0\0\0\0\0\0" "\xbc\x78\x4b\x52\x27\x44\6\0" "\1\0\0\0"
 		        "\3\0ada" "\xf\0ada@example.com" "\3\0Ada" "\x8\0Lovelace"
@@ -467,7 +471,8 @@ static void test_exact_bytes(void **state)
 		{ "client", RECORD_CLIENT,
 		  SLICE("K\1" "\1\0\0\0\0\0\0\0" "\2\0\0\0\0\0\0\0" "\3\0\0\0\0\0\0\0"
 		        "\5\0\0\0" "\2\0\0\0" "\3\0app" "\3\0Ada" "\1"
-		        "\0\0\0\0\0\0\0\0\0\0\xff\xff\n\0\0\0\x68") },
+		        "\0\0\0\0\0\0\0\0\0\0\xff\xff\n\0\0\0\x68"
+		        "\x0e\0" "https://a.test") },
 		{ "product", RECORD_PRODUCT,
 		  SLICE("P\1" "\xf8\x9c\6\0\0\0\0\0" "\x88\x77\x66\x55\x44\x33\x22\x11"
 		        "\x50\x34\3\0" "\7\0\0\0" "\x14\0\0\0" "\xd\0" "701642811398M"
