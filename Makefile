@@ -1,15 +1,15 @@
 # sidecart -- one static binary. `make help` lists what you can do.
 
 # Left to right: a file may include only headers of modules to its left (`make tidy`).
-MODULES := bytes date inflate memory log life address proxy throttle config json http sid signing django \
+MODULES := bytes date inflate memory log life address proxy throttle config json print http sid signing django \
            jwt seal password secret money record \
            kv clock client customer product basket \
-           token session identity call idempotency \
+           token session identity view call idempotency \
            oscar oscar_form oscar_login oscar_user oscar_product oscar_basket oscar_line \
            ocapi \
            openapi resolve route \
            link seccomp writer hasher server systemd listener supervisor \
-           print feed sorter probe backup command command_key command_customer command_product \
+           feed sorter probe backup command command_key command_customer command_product \
            command_session command_token command_backup command_store command_ping main
 
 VERSION  := $(shell cat VERSION)
@@ -77,7 +77,7 @@ ifeq ($(MAKELEVEL)$(filter -j%,$(MAKEFLAGS)),0)
 MAKEFLAGS += -j2
 endif
 # What no request runs through is made small instead of fast.
-COLD      = config supervisor listener systemd log print feed sorter command%
+COLD      = config supervisor listener systemd log print view admin% feed sorter command%
 # One short line a file; V=1 shows the whole command.
 say       = $(if $(V),,@echo '  $(1)';)
 comma     = ,

@@ -1,4 +1,5 @@
 /* client.c -- see client.h. */
+#include <assert.h>
 #include <bearssl.h>
 
 #include "client.h"
@@ -9,7 +10,26 @@
 #define CHECKSUM_CHARS 6
 #define USE_STEP_S    3600
 
-const char *const client_scope_names[] = { "shop", "trusted", "login", "resolve", NULL };
+const char *const client_scope_names[] = { "shop", "trusted", "login", "resolve", "admin", NULL };
+
+static const char *const error_text[] = {
+	[CLIENT_ADDED]        = "ok",
+	[CLIENT_NAME_BAD]     = "a key's name is 1 to 64 visible ASCII characters, and not -",
+	[CLIENT_OWNER_BAD]    = "an owner is at most 254 bytes on one line",
+	[CLIENT_KEY_BAD]      = "a key is 1 to 512 characters of ASCII, no blank at an end",
+	[CLIENT_NAME_TAKEN]   = "a key of this name is there already",
+	[CLIENT_KEY_TAKEN]    = "this key is there already, perhaps under another name or revoked",
+	[CLIENT_REVOKED_ONCE] = "this key was revoked, which is final; add a new one",
+	[CLIENT_STORE]        = "the store failed",
+};
+static_assert(COUNT_OF(error_text) == CLIENT_STORE + 1, "one text per client_error");
+static_assert(RECORD_NAME_MAX == 64 && RECORD_TEXT_MAX == 254 && CLIENT_KEY_MAX == 512,
+              "as the texts say");
+
+const char *client_error_text(enum client_error e)
+{
+	return (unsigned)e < COUNT_OF(error_text) ? error_text[e] : "unknown";
+}
 
 bool client_scopes_parse(struct slice text, uint32_t *scopes, struct slice *bad)
 {
@@ -112,6 +132,68 @@ bool client_allows_origin(const struct client_record *r, struct slice origin)
 	return false;
 }
 
+const char *client_state_text(const struct client_record *r, uint64_t now_s)
+{
+	if ((r->flags & CLIENT_REVOKED) != 0)
+		return "revoked";
+	if ((r->flags & CLIENT_DISABLED) != 0)
+		return "disabled";
+	return r->expires_s != 0 && now_s >= r->expires_s ? "expired" : "active";
+}
+
+bool client_sources_parse(struct slice list, struct client_record *r, struct slice *bad)
+{
+	while (slice_given(list)) {
+		*bad = slice_trim(slice_cut(&list, ','));
+		if (r->source_count == RECORD_SOURCES_MAX) {
+			*bad = (struct slice){ 0 };
+			return false;
+		}
+		if (!network_parse(*bad, &r->sources[r->source_count++]))
+			return false;
+	}
+	return true;
+}
+
+void client_sources_write(struct buf *out, const struct client_record *r)
+{
+	for (uint32_t i = 0; i < r->source_count; i++) {
+		const struct network *n = &r->sources[i];
+		bool four = address_is_ipv4(&n->base) && n->prefix >= 96;
+
+		if (i > 0)
+			buf_char(out, ',');
+		address_write(out, &n->base);
+		if (n->prefix == 128)
+			continue;
+		buf_char(out, '/');
+		buf_uint(out, four ? n->prefix - 96u : n->prefix);
+	}
+}
+
+/* Between `low` and `high`, each of the bytes. */
+static bool made_of(struct slice s, unsigned char low, unsigned char high)
+{
+	for (size_t i = 0; i < s.len; i++)
+		if ((unsigned char)s.ptr[i] < low || (unsigned char)s.ptr[i] > high)
+			return false;
+	return true;
+}
+
+/* `-` is what /resolve says where there is no key (requirement F03). */
+enum client_error client_judge(struct slice key_text, const struct client_record *r)
+{
+	if (r->name.len == 0 || r->name.len > RECORD_NAME_MAX || !made_of(r->name, '!', '~') ||
+	    slice_eq(r->name, SLICE("-")))
+		return CLIENT_NAME_BAD;
+	if (r->owner.len > RECORD_TEXT_MAX || !made_of(r->owner, ' ', 0xff))
+		return CLIENT_OWNER_BAD;
+	if (key_text.len == 0 || key_text.len > CLIENT_KEY_MAX || !made_of(key_text, ' ', '~') ||
+	    slice_trim(key_text).len != key_text.len)
+		return CLIENT_KEY_BAD;
+	return CLIENT_ADDED;
+}
+
 enum kv_status client_put(struct kv *kv, const uint8_t digest[RECORD_DIGEST_LEN],
                           const struct client_record *r)
 {
@@ -146,6 +228,22 @@ enum client_error client_add(struct kv *kv, struct slice key_text,
 	if (*status == KV_OK)
 		*status = kv_put(kv, record_client_name_key(&key, r->name),
 		                 slice_bytes(digest, sizeof digest));
+	return *status == KV_OK ? CLIENT_ADDED : CLIENT_STORE;
+}
+
+enum client_error client_change(struct kv *kv, struct slice name, uint32_t set, uint32_t clear,
+                                enum kv_status *status)
+{
+	uint8_t digest[RECORD_DIGEST_LEN];
+	struct client_record r;
+
+	*status = client_find_name(kv, name, digest, &r);
+	if (*status != KV_OK)
+		return CLIENT_STORE;
+	if ((r.flags & CLIENT_REVOKED) != 0)
+		return set == CLIENT_REVOKED ? CLIENT_ADDED : CLIENT_REVOKED_ONCE;
+	r.flags = (r.flags | set) & ~clear;
+	*status = client_put(kv, digest, &r);
 	return *status == KV_OK ? CLIENT_ADDED : CLIENT_STORE;
 }
 

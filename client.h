@@ -38,7 +38,31 @@ bool client_usable(const struct client_record *r, const struct address *from, ui
 /* True for the origins whose pages may use the key on OCAPI. */
 bool client_allows_origin(const struct client_record *r, struct slice origin);
 
-enum client_error { CLIENT_ADDED, CLIENT_NAME_TAKEN, CLIENT_KEY_TAKEN, CLIENT_STORE };
+/* "active", "disabled", "revoked" or "expired". */
+const char *client_state_text(const struct client_record *r, uint64_t now_s);
+
+/* Adds the networks of a comma list (`10.0.0.0/8,192.0.2.1`) to the record's; false for one that
+ * is none, put into `*bad`, and for one too many, where `*bad` is absent. */
+bool client_sources_parse(struct slice list, struct client_record *r, struct slice *bad);
+/* Writes them so, CLIENT_SOURCES_MAX bytes at most. */
+#define CLIENT_SOURCES_MAX (RECORD_SOURCES_MAX * (ADDRESS_TEXT_MAX + 5))
+void client_sources_write(struct buf *out, const struct client_record *r);
+
+enum client_error {
+	CLIENT_ADDED,
+	CLIENT_NAME_BAD,        /* a new key's name, */
+	CLIENT_OWNER_BAD,       /* its owner, */
+	CLIENT_KEY_BAD,         /* or its text */
+	CLIENT_NAME_TAKEN,
+	CLIENT_KEY_TAKEN,
+	CLIENT_REVOKED_ONCE,    /* which is final */
+	CLIENT_STORE,           /* see `*status` */
+};
+
+const char *client_error_text(enum client_error e);
+
+/* Whether a key may be added as far as its text and record say: CLIENT_ADDED, or what is wrong. */
+enum client_error client_judge(struct slice key_text, const struct client_record *r);
 
 /* Adds a key; `*status` is set for CLIENT_STORE. A revoked key's name may be used again. */
 enum client_error client_add(struct kv *kv, struct slice key_text,
@@ -47,6 +71,12 @@ enum client_error client_add(struct kv *kv, struct slice key_text,
 /* Puts a changed record back under its digest. */
 enum kv_status client_put(struct kv *kv, const uint8_t digest[RECORD_DIGEST_LEN],
                           const struct client_record *r);
+
+/* Sets and clears flags (enum client_flag) of the named key. A revoked one stays as it is: another
+ * change than to revoke it is CLIENT_REVOKED_ONCE. CLIENT_STORE with KV_NOT_FOUND: none has the
+ * name. CLIENT_ADDED: it is so. */
+enum client_error client_change(struct kv *kv, struct slice name, uint32_t set, uint32_t clear,
+                                enum kv_status *status);
 
 /* Steps through all keys; `after` holds the place and starts zeroed. */
 enum kv_status client_next(struct kv *kv, struct record_key *after,

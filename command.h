@@ -175,12 +175,6 @@ int command_customer_set_password(struct command_line *l);
 enum kv_status command_session_end_all(struct command_line *l, uint64_t customer_id,
                                        enum kv_status status, uint32_t *ended);
 
-/* The customer's next session record, oldest first; `after` starts zeroed. */
-enum kv_status command_session_of(struct command_line *l, uint64_t customer_id,
-                                  struct record_key *after,
-                                  uint8_t key[RECORD_SESSION_KEY_LEN],
-                                  struct session_record *s);
-
 /* Prints the session and its data as a JSON object, without the end of the line. */
 enum kv_status command_session_print(struct command_line *l,
                                      const uint8_t key[RECORD_SESSION_KEY_LEN],

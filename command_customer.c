@@ -9,26 +9,9 @@
 #include "print.h"
 #include "secret.h"
 #include "session.h"
+#include "view.h"
 
-#define CUSTOMER_CELLS  8
 #define BASKETS_AT_ONCE 300     /* of one transaction: three puts each at most */
-
-static void fill(struct print_cell cells[CUSTOMER_CELLS], const struct customer_record *r)
-{
-	bool disabled = (r->flags & CUSTOMER_DISABLED) != 0;
-	const struct print_cell all[CUSTOMER_CELLS] = {
-		{ "id", PRINT_NUMBER, { 0 }, r->id },
-		{ "login", PRINT_TEXT, r->login, 0 },
-		{ "email", PRINT_TEXT, r->email, 0 },
-		{ "first_name", PRINT_TEXT, r->first_name, 0 },
-		{ "last_name", PRINT_TEXT, r->last_name, 0 },
-		{ "state", PRINT_TEXT, slice_of(disabled ? "disabled" : "enabled"), 0 },
-		{ "password", PRINT_YES, { 0 }, r->sealed_password.len },
-		{ "joined", PRINT_TIME, { 0 }, r->joined_us / 1000000 },
-	};
-
-	memcpy(cells, all, sizeof all);
-}
 
 int command_customer_find(struct command_line *l, const char *login, struct customer_record *r)
 {
@@ -149,7 +132,7 @@ int command_customer_add(struct command_line *l)
 	char hash_text[PASSWORD_HASH_MAX], sealed_text[PASSWORD_SEALED_MAX];
 	struct buf hash = BUF(hash_text), sealed = BUF(sealed_text);
 	uint8_t key[SEAL_KEY_LEN];
-	struct print_cell cells[CUSTOMER_CELLS];
+	struct print_cell cells[VIEW_CUSTOMER_CELLS];
 	int code;
 
 	if (!one_password(l))
@@ -164,9 +147,9 @@ int command_customer_add(struct command_line *l)
 	explicit_bzero(key, sizeof key);
 	if (code != COMMAND_DONE)
 		return code;
-	fill(cells, &r);
+	view_customer(cells, &r);
 	if (command_has(l, OPTION_JSON)) {
-		print_sheet(cells, CUSTOMER_CELLS);
+		print_sheet(cells, VIEW_CUSTOMER_CELLS);
 	} else {
 		char line[24];
 		struct buf id = BUF(line);
@@ -181,7 +164,7 @@ int command_customer_add(struct command_line *l)
 
 int command_customer_list(struct command_line *l)
 {
-	struct print_cell cells[CUSTOMER_CELLS];
+	struct print_cell cells[VIEW_CUSTOMER_CELLS];
 	struct customer_record r;
 	uint64_t after = 0;
 	enum kv_status status;
@@ -190,8 +173,8 @@ int command_customer_list(struct command_line *l)
 	if (code != COMMAND_DONE)
 		return code;
 	while ((status = customer_next(l->kv, &after, &r)) == KV_OK) {
-		fill(cells, &r);
-		print_row(cells, CUSTOMER_CELLS);
+		view_customer(cells, &r);
+		print_row(cells, VIEW_CUSTOMER_CELLS);
 		status = command_breathe(l);
 		if (status != KV_OK)
 			break;
@@ -209,14 +192,14 @@ static int find(struct command_line *l, struct customer_record *r)
 
 int command_customer_show(struct command_line *l)
 {
-	struct print_cell cells[CUSTOMER_CELLS];
+	struct print_cell cells[VIEW_CUSTOMER_CELLS];
 	struct customer_record r;
 	int code = find(l, &r);
 
 	if (code != COMMAND_DONE)
 		return code;
-	fill(cells, &r);
-	print_sheet(cells, CUSTOMER_CELLS);
+	view_customer(cells, &r);
+	print_sheet(cells, VIEW_CUSTOMER_CELLS);
 	return COMMAND_DONE;
 }
 
@@ -225,10 +208,10 @@ static void print_opened(const struct customer_record *r)
 {
 	char text[PRINT_RECORD_MAX];
 	struct buf object = BUF(text);
-	struct print_cell cells[CUSTOMER_CELLS];
+	struct print_cell cells[VIEW_CUSTOMER_CELLS];
 
-	fill(cells, r);
-	print_object(&object, cells, CUSTOMER_CELLS);
+	view_customer(cells, r);
+	print_object(&object, cells, VIEW_CUSTOMER_CELLS);
 	object.len--;
 	buf_lit(&object, ",\"sessions\":[");
 	print_text(buf_slice(&object));
@@ -326,7 +309,7 @@ static enum kv_status print_sessions(struct command_line *l, uint64_t customer_i
 	enum kv_status status;
 	bool first = true;
 
-	while ((status = command_session_of(l, customer_id, &after, key, &s)) == KV_OK) {
+	while ((status = session_next_of(l->kv, customer_id, &after, key, &s)) == KV_OK) {
 		print_text(first ? SLICE("") : SLICE(","));
 		if ((status = command_session_print(l, key, &s)) != KV_OK)
 			break;

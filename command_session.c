@@ -3,50 +3,17 @@
 
 #include "clock.h"
 #include "command.h"
-#include "identity.h"
 #include "print.h"
 #include "secret.h"
 #include "session.h"
 #include "sid.h"
+#include "view.h"
 
-#define SESSION_CELLS 8
-#define HEADER_MAX    4096      /* bytes of the Session-Id that sidecart sid reads */
+#define HEADER_MAX 4096      /* bytes of the Session-Id that sidecart sid reads */
 
 static uint64_t now_s(const struct command_line *l)
 {
 	return l->now_us / 1000000;
-}
-
-/* A newer version may have stored what this one has no name for. */
-static const char *via_text(uint8_t via)
-{
-	if (via == VIA_DWSID)
-		return "dwsid";
-	return via <= VIA_GUEST ? identity_via_text(via) : "unknown";
-}
-
-static void fill(struct print_cell cells[SESSION_CELLS], const struct command_line *l,
-                 struct buf *hex, const uint8_t key[RECORD_SESSION_KEY_LEN],
-                 const struct session_record *s)
-{
-	uint64_t age = now_s(l) > s->created_s ? now_s(l) - s->created_s : 0;
-	uint64_t expires = s->expires_s == RECORD_NEVER ? 0 : s->expires_s;
-
-	buf_hex(hex, slice_bytes(key, RECORD_SESSION_KEY_LEN));
-	{
-		const struct print_cell all[SESSION_CELLS] = {
-			{ "session_key", PRINT_TEXT, buf_slice(hex), 0 },
-			{ "created", PRINT_TIME, { 0 }, s->created_s },
-			{ "used", PRINT_TIME, { 0 }, s->used_s },
-			{ "expires", PRINT_TIME, { 0 }, expires },
-			{ "age", PRINT_AGE, { 0 }, age },
-			{ "via", PRINT_TEXT, slice_of(via_text(s->via)), 0 },
-			{ "customer_id", PRINT_ID, { 0 }, s->customer_id },
-			{ "login", PRINT_TEXT, s->login, 0 },
-		};
-
-		memcpy(cells, all, sizeof all);
-	}
 }
 
 enum kv_status command_session_end_all(struct command_line *l, uint64_t customer_id,
@@ -67,43 +34,21 @@ enum kv_status command_session_end_all(struct command_line *l, uint64_t customer
 	return status;
 }
 
-enum kv_status command_session_of(struct command_line *l, uint64_t customer_id,
-                                  struct record_key *after,
-                                  uint8_t key[RECORD_SESSION_KEY_LEN],
-                                  struct session_record *s)
-{
-	struct record_key prefix, place;
-	struct slice found, value;
-	uint64_t id, created_s;
-	const uint8_t *session_key;
-	enum kv_status status = kv_scan(l->kv, record_owner_prefix(&prefix, customer_id),
-	                                slice_bytes(after->bytes, after->len), &found, &value);
-
-	if (status != KV_OK)
-		return status;
-	if (!record_owner_key_read(found, &id, &created_s, &session_key))
-		return KV_IO;
-	memcpy(key, session_key, RECORD_SESSION_KEY_LEN);
-	record_owner_key(after, id, created_s, key);
-	status = kv_get(l->kv, record_session_key(&place, key), &value);
-	return status == KV_OK && record_session_read(value, s) ? KV_OK : KV_IO;
-}
-
 enum kv_status command_session_print(struct command_line *l,
                                      const uint8_t key[RECORD_SESSION_KEY_LEN],
                                      const struct session_record *s)
 {
-	char hex_text[2 * RECORD_SESSION_KEY_LEN], text[PRINT_RECORD_MAX];
-	struct buf hex = BUF(hex_text), object = BUF(text);
-	struct print_cell cells[SESSION_CELLS];
+	char room_text[VIEW_TEXT_MAX], text[PRINT_RECORD_MAX];
+	struct buf room = BUF(room_text), object = BUF(text);
+	struct print_cell cells[VIEW_SESSION_CELLS];
 	struct record_key place;
 	struct slice value, json;
 	enum kv_status status = kv_get(l->kv, record_data_key(&place, key), &value);
 
 	if (status != KV_OK && status != KV_NOT_FOUND)
 		return status;
-	fill(cells, l, &hex, key, s);
-	print_object(&object, cells, SESSION_CELLS - 2);
+	view_session(cells, &room, key, s, now_s(l));
+	print_object(&object, cells, VIEW_SESSION_CELLS - 2);
 	object.len--;
 	buf_lit(&object, ",\"data\":");
 	if (status == KV_NOT_FOUND)
@@ -122,16 +67,16 @@ static enum kv_status print_live(struct command_line *l,
                                  const uint8_t key[RECORD_SESSION_KEY_LEN],
                                  void (*print)(const struct print_cell *, size_t))
 {
-	char hex_text[2 * RECORD_SESSION_KEY_LEN];
-	struct buf hex = BUF(hex_text);
-	struct print_cell cells[SESSION_CELLS];
+	char text[VIEW_TEXT_MAX];
+	struct buf room = BUF(text);
+	struct print_cell cells[VIEW_SESSION_CELLS];
 	struct session_record s;
 	enum kv_status status = session_find(l->kv, key, now_s(l), &s);
 
 	if (status != KV_OK)
 		return status;
-	fill(cells, l, &hex, key, &s);
-	print(cells, SESSION_CELLS);
+	view_session(cells, &room, key, &s, now_s(l));
+	print(cells, VIEW_SESSION_CELLS);
 	return KV_OK;
 }
 
@@ -145,7 +90,7 @@ static enum kv_status list(struct command_line *l, const struct customer_record 
 	enum kv_status status = KV_OK;
 
 	while (status == KV_OK) {
-		status = of != NULL ? command_session_of(l, id, &after, key, &s) :
+		status = of != NULL ? session_next_of(l->kv, id, &after, key, &s) :
 		                      session_next(l->kv, &after, key, &s);
 		if (status != KV_OK)
 			return status == KV_NOT_FOUND ? KV_OK : status;

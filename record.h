@@ -132,6 +132,7 @@ enum client_scope {
 	SCOPE_TRUSTED = 1 << 1,
 	SCOPE_LOGIN   = 1 << 2,
 	SCOPE_RESOLVE = 1 << 3,
+	SCOPE_ADMIN   = 1 << 4,
 };
 enum client_flag { CLIENT_DISABLED = 1, CLIENT_REVOKED = 2 };
 

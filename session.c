@@ -744,3 +744,25 @@ enum kv_status session_next(struct kv *kv, struct record_key *after,
 	record_session_key(after, key);
 	return KV_OK;
 }
+
+enum kv_status session_next_of(struct kv *kv, uint64_t customer_id, struct record_key *after,
+                               uint8_t key[RECORD_SESSION_KEY_LEN], struct session_record *s)
+{
+	struct record_key prefix, place;
+	struct slice found, value;
+	uint64_t id, created_s;
+	const uint8_t *session_key;
+	enum kv_status status = kv_scan(kv, record_owner_prefix(&prefix, customer_id),
+	                                slice_bytes(after->bytes, after->len), &found, &value);
+
+	if (status != KV_OK)
+		return status;
+	if (!record_owner_key_read(found, &id, &created_s, &session_key))
+		return KV_IO;
+	memcpy(key, session_key, RECORD_SESSION_KEY_LEN);
+	record_owner_key(after, id, created_s, key);
+	status = kv_get(kv, record_session_key(&place, key), &value);
+	if (status != KV_OK && status != KV_NOT_FOUND)
+		return status;
+	return status == KV_OK && record_session_read(value, s) ? KV_OK : KV_IO;
+}

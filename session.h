@@ -148,4 +148,9 @@ enum kv_status session_sweep(struct kv *kv, const struct config *config, uint64_
 enum kv_status session_next(struct kv *kv, struct record_key *after,
                             uint8_t key[RECORD_SESSION_KEY_LEN], struct session_record *s);
 
+/* The customer's next session record, oldest first; guests are the customer 0. `after` starts
+ * zeroed. */
+enum kv_status session_next_of(struct kv *kv, uint64_t customer_id, struct record_key *after,
+                               uint8_t key[RECORD_SESSION_KEY_LEN], struct session_record *s);
+
 #endif
