@@ -47,6 +47,7 @@ static void test_scopes_parse(void **state)
 	} cases[] = {
 		{ "one",              "shop",               true,  SCOPE_SHOP, "" },
 		{ "another",          "login",              true,  SCOPE_LOGIN, "" },
+		{ "the last",         "admin",              true,  SCOPE_ADMIN, "" },
 		{ "two",              "shop,trusted",       true,  SCOPE_SHOP | SCOPE_TRUSTED, "" },
 		{ "any order",        "login,shop",         true,  SCOPE_SHOP | SCOPE_LOGIN, "" },
 		{ "blanks",           " shop ,\ttrusted ",  true,  SCOPE_SHOP | SCOPE_TRUSTED, "" },
@@ -60,7 +61,7 @@ static void test_scopes_parse(void **state)
 		{ "capitals",         "Shop",               false, 0, "Shop" },
 		{ "cut",              "sho",                false, 0, "sho" },
 		{ "longer",           "shop,shops",         false, 0, "shops" },
-		{ "of a later version", "shop,admin,login", false, 0, "admin" },
+		{ "of a later version", "shop,wizard,login", false, 0, "wizard" },
 		{ "a blank between",  "shop trusted",       false, 0, "shop trusted" },
 		{ "as it is written for none", "-",         false, 0, "-" },
 	};
@@ -80,7 +81,7 @@ static void test_scopes_parse(void **state)
 static void test_scopes_round_trip(void **state)
 {
 	(void)state;
-	for (uint32_t scopes = 0; scopes < 8; scopes++) {
+	for (uint32_t scopes = 0; scopes < 32; scopes++) {
 		char text[32];
 		struct buf out = BUF(text);
 		uint32_t again;
@@ -388,6 +389,95 @@ static void test_last_use(void **state)
 	assert_false(client_use_due(&r, NOW_S));        /* the clock went back */
 }
 
+static void test_judge(void **state)
+{
+	static char long_text[CLIENT_KEY_MAX + 1];
+	static const struct {
+		const char *name, *owner, *key;
+		enum client_error error;
+	} rows[] = {
+		{ "web", "", "k", CLIENT_ADDED },
+		{ "web", "\xc3\x9cn\xc3\xaf Ltd", "a key of words", CLIENT_ADDED },
+		{ "", "", "k", CLIENT_NAME_BAD },
+		{ "-", "", "k", CLIENT_NAME_BAD },
+		{ "two words", "", "k", CLIENT_NAME_BAD },
+		{ "\xc3\xa9", "", "k", CLIENT_NAME_BAD },
+		{ "web", "two\nlines", "k", CLIENT_OWNER_BAD },
+		{ "web", long_text, "k", CLIENT_OWNER_BAD },
+		{ "web", "", "", CLIENT_KEY_BAD },
+		{ "web", "", " k", CLIENT_KEY_BAD },
+		{ "web", "", "k ", CLIENT_KEY_BAD },
+		{ "web", "", "k\xc3\xa9y", CLIENT_KEY_BAD },
+	};
+
+	(void)state;
+	memset(long_text, 'x', sizeof long_text - 1);
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		const struct client_record r = { .name  = slice_of(rows[i].name),
+			                         .owner = slice_of(rows[i].owner) };
+
+		if (client_judge(slice_of(rows[i].key), &r) != rows[i].error)
+			fail_msg("%zu: %s", i, client_error_text(rows[i].error));
+	}
+	assert_string_equal(client_error_text((enum client_error)99), "unknown");
+}
+
+static void test_sources(void **state)
+{
+	struct client_record r = { 0 };
+	char text[CLIENT_SOURCES_MAX];
+	struct buf out = BUF(text);
+	struct slice bad;
+
+	(void)state;
+	assert_true(client_sources_parse(SLICE("10.0.0.0/8, 2001:db8::/32,192.0.2.1"), &r, &bad));
+	client_sources_write(&out, &r);
+	assert_true(slice_eq(buf_slice(&out), SLICE("10.0.0.0/8,2001:db8::/32,192.0.2.1")));
+	assert_false(client_sources_parse(SLICE("::1,10.0.0.0/33"), &r, &bad));
+	assert_true(slice_eq(bad, SLICE("10.0.0.0/33")));
+	r.source_count = 0;
+	assert_false(client_sources_parse(SLICE("::1,::1,::1,::1,::1,::1,::1,::1,::1"), &r, &bad));
+	assert_false(slice_given(bad));
+	assert_int_equal(r.source_count, RECORD_SOURCES_MAX);
+	out.len = 0;
+	client_sources_write(&out, &r);
+	assert_false(out.full);
+}
+
+/* Disabled and enabled again; revoked for good. */
+static void test_change(void **state)
+{
+	static const struct {
+		uint32_t set, clear;
+		enum client_error error;
+		const char *state;
+	} steps[] = {
+		{ CLIENT_DISABLED, 0, CLIENT_ADDED, "disabled" },
+		{ CLIENT_DISABLED, 0, CLIENT_ADDED, "disabled" },
+		{ 0, CLIENT_DISABLED, CLIENT_ADDED, "active" },
+		{ CLIENT_REVOKED, 0, CLIENT_ADDED, "revoked" },
+		{ CLIENT_REVOKED, 0, CLIENT_ADDED, "revoked" },
+		{ 0, CLIENT_DISABLED, CLIENT_REVOKED_ONCE, "revoked" },
+		{ CLIENT_DISABLED, 0, CLIENT_REVOKED_ONCE, "revoked" },
+	};
+	struct client_record r = { .name = SLICE("web"), .expires_s = NOW_S + 10 };
+	uint8_t digest[RECORD_DIGEST_LEN];
+	enum kv_status status;
+
+	(void)state;
+	assert_int_equal(client_change(store, SLICE("web"), CLIENT_DISABLED, 0, &status),
+	                 CLIENT_STORE);
+	assert_int_equal(status, KV_NOT_FOUND);
+	assert_int_equal(client_add(store, SLICE("k"), &r, &status), CLIENT_ADDED);
+	assert_string_equal(client_state_text(&r, NOW_S + 10), "expired");
+	for (size_t i = 0; i < COUNT_OF(steps); i++) {
+		assert_int_equal(client_change(store, SLICE("web"), steps[i].set, steps[i].clear,
+		                               &status), steps[i].error);
+		assert_int_equal(client_find_name(store, SLICE("web"), digest, &r), KV_OK);
+		assert_string_equal(client_state_text(&r, NOW_S), steps[i].state);
+	}
+}
+
 #define IN_A_BATCH(f) cmocka_unit_test_setup_teardown(f, store_set_up, store_tear_down)
 
 int main(void)
@@ -407,6 +497,9 @@ int main(void)
 		IN_A_BATCH(test_damaged_records),
 		IN_A_BATCH(test_record_too_long_to_put),
 		cmocka_unit_test(test_last_use),
+		cmocka_unit_test(test_judge),
+		cmocka_unit_test(test_sources),
+		IN_A_BATCH(test_change),
 	};
 
 	return cmocka_run_group_tests_name("client", tests, NULL, NULL);

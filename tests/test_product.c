@@ -281,6 +281,78 @@ static void test_damage(void **state)
 	assert_int_equal(status, KV_IO);
 }
 
+
+#define DUE "\"id\":\"7\",\"name\":\"n\",\"price\":\"1.50\",\"currency\":\"EUR\""
+
+static void test_read_json(void **state)
+{
+	static const struct {
+		const char *text, *field, *why;
+	} rows[] = {
+		{ "{" DUE "}", NULL, NULL },
+		{ "{" DUE ",\"stock\":3,\"max_quantity\":null,\"tax_rate\":\"0.21\","
+		  "\"options\":[\"a\",\"b\"],\"updated\":\"x\"}", NULL, NULL },
+		{ "", "", "Expecting value" },
+		{ "[]", "", "an object is due" },
+		{ "{}", "id", "missing" },
+		{ "{" DUE ",\"colour\":1}", "colour", "no such field" },
+		{ "{" DUE ",\"stock\":1.5}", "stock", "in quotes" },
+		{ "{" DUE ",\"stock\":-1}", "stock", "a whole number" },
+		{ "{" DUE ",\"stock\":{}}", "stock", "a whole number" },
+		{ "{" DUE ",\"stock\":\"x\"}", "stock", "whole number from 0" },
+		{ "{" DUE ",\"max_quantity\":0}", "max_quantity", "from 1" },
+		{ "{" DUE ",\"tax_rate\":\"2 %\"}", "tax_rate", "fraction" },
+		{ "{" DUE ",\"options\":[1]}", "options", "codes" },
+		{ "{" DUE ",\"options\":[\"a,b\"]}", "options", "codes" },
+		{ "{" DUE ",\"stockrecord\":\"a/b\"}", "stockrecord", "an id" },
+		{ "{\"id\":\"a/b\",\"name\":\"n\",\"price\":\"1\",\"currency\":\"EUR\"}", "id",
+		  "an id" },
+		{ "{\"id\":\"1\",\"name\":\"n\",\"price\":1,\"currency\":\"eur\"}", "currency",
+		  "capital" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		char text[PRODUCT_SCRATCH_MAX];
+		struct buf scratch = BUF(text);
+		struct product_record r;
+		struct product_fault fault = { "", "" };
+		bool good = product_read_json(slice_of(rows[i].text), &scratch, &r, &fault);
+
+		if (good != (rows[i].field == NULL) ||
+		    (!good && (strcmp(fault.field, rows[i].field) != 0 ||
+		               strstr(fault.why, rows[i].why) == NULL)))
+			fail_msg("%s: %s: %s", rows[i].text, fault.field, fault.why);
+	}
+}
+
+static void test_import(void **state)
+{
+	static const char *const texts[] = {
+		"{" DUE ",\"stockrecord\":\"9\"}", "{" DUE "}", "{" DUE ",\"stock\":1}",
+	};
+	static const enum product_change changes[] = { PRODUCT_ADDED, PRODUCT_UNCHANGED,
+		                                       PRODUCT_CHANGED };
+	struct product_record r;
+	uint64_t number;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(texts); i++) {
+		char text[PRODUCT_SCRATCH_MAX];
+		struct buf scratch = BUF(text);
+		struct product_fault fault;
+		enum product_change change;
+
+		assert_true(product_read_json(slice_of(texts[i]), &scratch, &r, &fault));
+		assert_int_equal(product_import(store, &r, &change), KV_OK);
+		assert_int_equal(change, changes[i]);
+	}
+	assert_int_equal(product_get(store, SLICE("7"), &r), KV_OK);
+	assert_int_equal(r.stock, 1);
+	assert_true(slice_eq(r.stockrecord, SLICE("9")));       /* kept */
+	assert_int_equal(product_book(store, &number), KV_OK);
+	assert_int_equal(number, 2);
+}
 static void test_needs_a_batch(void **state)
 {
 	struct product_record r = { .id = SLICE("1"), .currency = SLICE("EUR"), .max_quantity = 1 };
@@ -305,11 +377,13 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_error_texts),
+		cmocka_unit_test(test_read_json),
 		IN_A_BATCH(test_ids),
 		IN_A_BATCH(test_put_and_get),
 		IN_A_BATCH(test_what_is_refused),
 		IN_A_BATCH(test_limits_together),
 		IN_A_BATCH(test_book_counts_every_change),
+		IN_A_BATCH(test_import),
 		IN_A_BATCH(test_walk),
 		cmocka_unit_test(test_available),
 		IN_A_BATCH(test_damage),
