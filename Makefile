@@ -7,7 +7,9 @@ MODULES := bytes date inflate memory log life address proxy throttle config json
            token session identity view call idempotency \
            oscar oscar_form oscar_login oscar_user oscar_product oscar_basket oscar_line \
            ocapi \
-           openapi resolve route \
+           openapi resolve \
+           admin admin_customer admin_key admin_session admin_product \
+           route \
            link seccomp writer hasher server systemd listener supervisor \
            feed sorter probe backup command command_key command_customer command_product \
            command_session command_token command_backup command_store command_ping main

@@ -1,6 +1,8 @@
 /* call.c -- see call.h. */
 #include <assert.h>
 #include <bearssl.h>
+#include <stdarg.h>
+#include <stdio.h>
 
 #include "call.h"
 #include "json.h"
@@ -69,6 +71,23 @@ enum call_result call_problem(struct call *c, enum http_status status, const cha
 	}
 	buf_char(&r->body, '}');
 	return CALL_DONE;
+}
+
+/* A key's name is visible ASCII, but may hold quotes. */
+void call_audit(struct call *c, const char *event, const char *fmt, ...)
+{
+	char name[RECORD_NAME_MAX * 4 + 3];
+	const struct client_record *client = c->identity.client;
+	size_t room = sizeof c->audit, len;
+	va_list fields;
+
+	log_quote(name, sizeof name, client != NULL ? client->name : SLICE("-"));
+	len = (size_t)snprintf(c->audit, room, "%s key=%s ", event, name);
+	if (len >= room)
+		return;
+	va_start(fields, fmt);
+	vsnprintf(c->audit + len, room - len, fmt, fields);
+	va_end(fields);
 }
 
 void call_put_session_id(struct call *c, enum sid_type type)
@@ -863,4 +882,22 @@ bool call_hash_question_read(struct slice in, uint32_t *iterations, uint64_t *cu
 	*customer_id = get_le(in.ptr + 4, 8);
 	*password = slice_skip(in, 12);
 	return true;
+}
+
+bool call_ask_hash(struct call *c, uint32_t iterations, uint64_t id, struct slice password,
+                   struct slice *sealed)
+{
+	uint64_t first = id < CALL_HASHES_MADE ? 1 : id - CALL_HASHES_MADE + 1;
+	struct slice answer;
+
+	for (; first <= id; first++) {
+		call_question_begin(c, ASK_HASH);
+		call_hash_question_write(&c->question, iterations, first, password);
+		if (!call_ask(c, &answer))
+			continue;
+		sealed->len = answer.len / CALL_HASHES_MADE;
+		sealed->ptr = answer.ptr + (id - first) * sealed->len;
+		return true;
+	}
+	return false;
 }

@@ -49,6 +49,8 @@ struct call_answer {
 	struct slice question, answer;
 };
 
+#define CALL_AUDIT_MAX 256      /* bytes of an audit line: event and fields */
+
 struct call {
 	/* Handed in, the same at every run of one request. */
 	const struct config *config;
@@ -76,6 +78,7 @@ struct call {
 	enum kv_status store_status;
 	uint8_t question_kind;
 	struct buf question;            /* over memory of the process's, CALL_QUESTION_MAX */
+	char audit[CALL_AUDIT_MAX];     /* what call_audit() has left; or empty */
 };
 
 typedef enum call_result call_handler(struct call *c);
@@ -101,6 +104,12 @@ bool call_ask(struct call *c, struct slice *answer);
  * `code`, where not NULL, is a member `code` for programs. */
 enum call_result call_problem(struct call *c, enum http_status status, const char *code,
                               const char *detail);
+
+/* What the log is to say of this request (requirement D09): the writer writes it once the puts
+ * are on disk, and not where the answer is 4xx or 5xx. The last of several counts. `fmt` gives
+ * the fields as log_event() has them; `key=NAME`, of the key that asked, stands in front. */
+void call_audit(struct call *c, const char *event, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 
 /* Adds Session-Id, as `type`; for requests whose identity has_sid. */
 void call_put_session_id(struct call *c, enum sid_type type);
@@ -238,14 +247,22 @@ enum call_result call_check_token(struct call *c, const struct jwt *t, enum jwt_
 enum call_result call_verify(struct call *c, const struct jwt *t, const struct jwt_key *key,
                              enum jwt_status *verdict);
 
-/* A new password's question: iterations(4) customer id(8) password. A seal is bound to its
+/* A new password's question: iterations(4) customer id(8) password; CALL_HASH_GIVEN for
+ * iterations: it is a hash already, and only to be sealed. A seal is bound to its
  * customer's id, and others may be added while the hash is made: the answer is
  * CALL_HASHES_MADE seals of equal length, for that id and for those behind it. */
 #define CALL_HASHES_MADE 4
+#define CALL_HASH_GIVEN  0
 
 void call_hash_question_write(struct buf *out, uint32_t iterations, uint64_t customer_id,
                               struct slice password);
 bool call_hash_question_read(struct slice in, uint32_t *iterations, uint64_t *customer_id,
                              struct slice *password);
+
+/* Asks for the seal of a new password, for the customer `id`. What was asked for while other
+ * customers were added counts too, as far as its answer goes. False: return CALL_ASK. `*sealed`
+ * is empty where it could not be made. */
+bool call_ask_hash(struct call *c, uint32_t iterations, uint64_t id, struct slice password,
+                   struct slice *sealed);
 
 #endif

@@ -264,6 +264,22 @@ enum kv_status client_next(struct kv *kv, struct record_key *after,
 	return KV_OK;
 }
 
+enum kv_status client_next_named(struct kv *kv, struct record_key *after,
+                                 struct client_record *r)
+{
+	static const char kind = RECORD_CLIENT_NAME;
+	uint8_t digest[RECORD_DIGEST_LEN];
+	struct slice key, value;
+	enum kv_status status = kv_scan(kv, (struct slice){ &kind, 1 },
+	                                slice_bytes(after->bytes, after->len), &key, &value);
+
+	if (status != KV_OK)
+		return status;
+	record_client_name_key(after, slice_skip(key, 1));
+	status = client_find_name(kv, slice_bytes(after->bytes + 1, after->len - 1), digest, r);
+	return status == KV_NOT_FOUND ? KV_IO : status;
+}
+
 uint64_t client_use_mark(uint64_t now_s)
 {
 	return now_s / USE_STEP_S * USE_STEP_S;

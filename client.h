@@ -82,6 +82,10 @@ enum client_error client_change(struct kv *kv, struct slice name, uint32_t set, 
 enum kv_status client_next(struct kv *kv, struct record_key *after,
                            uint8_t digest[RECORD_DIGEST_LEN], struct client_record *r);
 
+/* Steps through all names in their order, to the key that bears each. */
+enum kv_status client_next_named(struct kv *kv, struct record_key *after,
+                                 struct client_record *r);
+
 /* used_s is written at most once an hour: the mark of `now_s`, and whether it is due. */
 uint64_t client_use_mark(uint64_t now_s);
 bool client_use_due(const struct client_record *r, uint64_t now_s);

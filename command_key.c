@@ -163,24 +163,15 @@ int command_key_add(struct command_line *l)
 /* By name: every key but those whose name was given to another since. */
 static enum kv_status list_named(struct command_line *l)
 {
-	static const char kind = RECORD_CLIENT_NAME;
-	uint8_t digest[RECORD_DIGEST_LEN];
 	struct record_key after = { .len = 0 };
 	struct client_record r;
-	struct slice key, value;
-	enum kv_status status = KV_OK;
+	enum kv_status status;
 
-	while (status == KV_OK) {
-		status = kv_scan(l->kv, (struct slice){ &kind, 1 },
-		                 slice_bytes(after.bytes, after.len), &key, &value);
-		if (status != KV_OK)
-			break;
-		record_client_name_key(&after, slice_skip(key, 1));
-		status = client_find_name(l->kv, slice_skip(key, 1), digest, &r);
-		if (status != KV_OK)
-			break;
+	while ((status = client_next_named(l->kv, &after, &r)) == KV_OK) {
 		print_client(l, &r, (struct slice){ 0 });
 		status = command_breathe(l);
+		if (status != KV_OK)
+			return status;
 	}
 	return status == KV_NOT_FOUND ? KV_OK : status;
 }

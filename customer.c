@@ -46,6 +46,19 @@ enum kv_status customer_find(struct kv *kv, struct slice login, struct customer_
 	return customer_get(kv, id, r);
 }
 
+enum customer_error customer_judge(const struct customer_record *r)
+{
+	const struct slice texts[] = { r->email, r->first_name, r->last_name };
+
+	if (r->login.len == 0 || r->login.len > RECORD_LOGIN_MAX || !slice_is_text(r->login) ||
+	    slice_eq(r->login, SLICE("-")))
+		return CUSTOMER_LOGIN_BAD;
+	for (size_t i = 0; i < COUNT_OF(texts); i++)
+		if (texts[i].len > RECORD_TEXT_MAX || !slice_is_text(texts[i]))
+			return CUSTOMER_TEXT_BAD;
+	return CUSTOMER_OK;
+}
+
 enum kv_status customer_next_id(struct kv *kv, uint64_t *id)
 {
 	struct record_key key;
@@ -61,19 +74,6 @@ enum kv_status customer_next_id(struct kv *kv, uint64_t *id)
 	return record_number_read(value, id) ? KV_OK : KV_IO;
 }
 
-static enum customer_error judge(const struct customer_record *r)
-{
-	const struct slice texts[] = { r->email, r->first_name, r->last_name };
-
-	if (r->login.len == 0 || r->login.len > RECORD_LOGIN_MAX || !slice_is_text(r->login) ||
-	    slice_eq(r->login, SLICE("-")))
-		return CUSTOMER_LOGIN_BAD;
-	for (size_t i = 0; i < COUNT_OF(texts); i++)
-		if (texts[i].len > RECORD_TEXT_MAX || !slice_is_text(texts[i]))
-			return CUSTOMER_TEXT_BAD;
-	return CUSTOMER_OK;
-}
-
 static enum kv_status put_number(struct kv *kv, struct slice key, uint64_t n)
 {
 	char bytes[8];
@@ -86,7 +86,7 @@ static enum kv_status put_number(struct kv *kv, struct slice key, uint64_t n)
 enum customer_error customer_add(struct kv *kv, const struct customer_record *r,
                                  enum kv_status *status)
 {
-	enum customer_error error = judge(r);
+	enum customer_error error = customer_judge(r);
 	struct record_key key;
 	struct slice value;
 

@@ -23,6 +23,9 @@ enum customer_error {
 
 const char *customer_error_text(enum customer_error e);
 
+/* Whether a record may be added as far as its texts say: CUSTOMER_OK, or what is wrong. */
+enum customer_error customer_judge(const struct customer_record *r);
+
 /* The id that the next customer_add() gives: the seal is bound to it. */
 enum kv_status customer_next_id(struct kv *kv, uint64_t *id);
 

@@ -21,6 +21,7 @@ static const struct slice status_text[] = {
 	STATUS(HTTP_CONTINUE,             "100 Continue"),
 	STATUS(HTTP_OK,                   "200 OK"),
 	STATUS(HTTP_CREATED,              "201 Created"),
+	STATUS(HTTP_ACCEPTED,             "202 Accepted"),
 	STATUS(HTTP_NO_CONTENT,           "204 No Content"),
 	STATUS(HTTP_MOVED_PERMANENTLY,    "301 Moved Permanently"),
 	STATUS(HTTP_NOT_MODIFIED,         "304 Not Modified"),

@@ -18,6 +18,7 @@ enum http_status {
 	HTTP_CONTINUE             = 100,
 	HTTP_OK                   = 200,
 	HTTP_CREATED              = 201,
+	HTTP_ACCEPTED             = 202,
 	HTTP_NO_CONTENT           = 204,
 	HTTP_MOVED_PERMANENTLY    = 301,
 	HTTP_NOT_MODIFIED         = 304,

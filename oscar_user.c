@@ -162,26 +162,6 @@ static enum call_result refuse(struct call *c, struct oscar_errors *e, const cha
 	return oscar_errors_end(c, e, HTTP_BAD_REQUEST);
 }
 
-/* Asks for the sealed hash of a new password. What was asked for while other customers were
- * added counts too, as far as its answer goes. False: not answered yet. */
-static bool ask_hash(struct call *c, uint64_t id, struct slice password, struct slice *sealed)
-{
-	uint64_t first = id < CALL_HASHES_MADE ? 1 : id - CALL_HASHES_MADE + 1;
-	struct slice answer;
-
-	for (; first <= id; first++) {
-		call_question_begin(c, ASK_HASH);
-		call_hash_question_write(&c->question, c->config->password_iterations, first,
-		                         password);
-		if (!call_ask(c, &answer))
-			continue;
-		sealed->len = answer.len / CALL_HASHES_MADE;
-		sealed->ptr = answer.ptr + (id - first) * sealed->len;
-		return true;
-	}
-	return false;
-}
-
 /* The address as it is kept: its domain in lower case, as Django's normalize_email() has it. */
 static struct slice normal_email(struct slice email, char *bytes)
 {
@@ -203,7 +183,8 @@ static enum call_result add_customer(struct call *c, struct slice email, struct 
 
 	if (status != KV_OK)
 		return call_store(c, status);
-	if (!ask_hash(c, who.id, password, &who.sealed_password))
+	if (!call_ask_hash(c, c->config->password_iterations, who.id, password,
+	                   &who.sealed_password))
 		return CALL_ASK;
 	if (who.sealed_password.len == 0 || customer_add(c->kv, &who, &status) != CUSTOMER_OK)
 		return call_store(c, status == KV_OK ? KV_IO : status);

@@ -2,6 +2,7 @@
 #include <assert.h>
 #include <stdio.h>
 
+#include "admin.h"
 #include "idempotency.h"
 #include "ocapi.h"
 #include "oscar.h"
@@ -13,7 +14,7 @@
 enum place { READ, WRITE, ONCE, WRITE_LONG };
 
 /* Whose form the errors take. */
-enum surface { NATIVE, FORWARD_AUTH, OSCAR, OCAPI, HEALTH, PUBLIC };
+enum surface { NATIVE, FORWARD_AUTH, OSCAR, OCAPI, HEALTH, PUBLIC, ADMIN };
 
 /* What a path answers to one set of methods. */
 struct route {
@@ -39,6 +40,7 @@ struct route_path {
 
 #define ALLOW_ANY   "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 #define ALLOW_READ  "GET, HEAD, OPTIONS"
+#define ALLOW_CHANGE "GET, HEAD, PATCH, DELETE, OPTIONS"
 #define ALLOW_ONE   "GET, PUT, PATCH, DELETE, HEAD, OPTIONS"
 
 #define PATH(path)          (path), sizeof(path) - 1, 0
@@ -129,6 +131,34 @@ static const struct route_path paths[] = {
 	{ PATTERN("/api/products/*/availability/", 1), OSCAR, ALLOW_READ,
 	  { "Product Availability", "" }, {
 		{ READS,       READ,  oscar_product_availability } } },
+	{ PATH("/admin/customers"), ADMIN, "GET, HEAD, POST, OPTIONS", { 0 }, {
+		{ READS,       READ,  admin_customer_list },
+		{ HTTP_POST,   WRITE, admin_customer_add } } },
+	{ PATTERN("/admin/customers/*", 1), ADMIN, ALLOW_CHANGE, { 0 }, {
+		{ READS,       READ,  admin_customer_show },
+		{ HTTP_PATCH,  WRITE, admin_customer_change },
+		{ HTTP_DELETE, WRITE, admin_customer_delete } } },
+	{ PATTERN("/admin/customers/*/password", 1), ADMIN, "PUT, OPTIONS", { 0 }, {
+		{ HTTP_PUT,    WRITE, admin_customer_password } } },
+	{ PATH("/admin/keys"), ADMIN, "GET, HEAD, POST, OPTIONS", { 0 }, {
+		{ READS,       READ,  admin_key_list },
+		{ HTTP_POST,   WRITE, admin_key_add } } },
+	{ PATTERN("/admin/keys/*", 1), ADMIN, ALLOW_CHANGE, { 0 }, {
+		{ READS,       READ,  admin_key_show },
+		{ HTTP_PATCH,  WRITE, admin_key_change },
+		{ HTTP_DELETE, WRITE, admin_key_revoke } } },
+	{ PATH("/admin/sessions"), ADMIN, "GET, HEAD, DELETE, OPTIONS", { 0 }, {
+		{ READS,       READ,  admin_session_list },
+		{ HTTP_DELETE, WRITE, admin_session_revoke_some } } },
+	{ PATTERN("/admin/sessions/*", 1), ADMIN, "GET, HEAD, DELETE, OPTIONS", { 0 }, {
+		{ READS,       READ,  admin_session_show },
+		{ HTTP_DELETE, WRITE, admin_session_revoke } } },
+	{ PATH("/admin/products"), ADMIN, "GET, HEAD, POST, OPTIONS", { 0 }, {
+		{ READS,       READ,  admin_product_list },
+		{ HTTP_POST,   WRITE_LONG, admin_product_import } } },
+	{ PATTERN("/admin/products/*", 1), ADMIN, "GET, HEAD, DELETE, OPTIONS", { 0 }, {
+		{ READS,       READ,  admin_product_show },
+		{ HTTP_DELETE, WRITE, admin_product_delete } } },
 };
 /* clang-format on */
 
@@ -212,6 +242,12 @@ static enum http_method method_of(const struct http_request *r, const struct rou
 	return m->surface == OCAPI ? ocapi_method(r) : r->method;
 }
 
+/* Health everywhere; what is for operators on an ops listener alone, and all else on others. */
+static bool answered_on(const struct route_path *p, bool ops)
+{
+	return p->surface == HEALTH || (p->surface == ADMIN) == ops;
+}
+
 void route_find(const struct http_request *r, bool ops, struct route_match *m)
 {
 	const struct route_path *p = paths, *end = paths + COUNT_OF(paths);
@@ -221,7 +257,7 @@ void route_find(const struct http_request *r, bool ops, struct route_match *m)
 		p++;
 	if (p == end)
 		p = find_other(r->path, m);
-	if (ops && (p == NULL || p->surface != HEALTH)) {
+	if (p != NULL ? !answered_on(p, ops) : ops) {
 		*m = (struct route_match){ .surface = NATIVE };
 		return;
 	}
@@ -591,6 +627,8 @@ static enum call_result begin(struct call *c, const struct route_match *m)
 			refuse(c, m);
 			return CALL_DONE;
 		}
+		if (m->surface == ADMIN && !admin_judge(c))
+			return CALL_DONE;
 	}
 	return answer_without_handler(c, m) ? CALL_DONE : CALL_ASK;
 }

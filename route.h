@@ -18,8 +18,8 @@ struct route_match {
 	bool bare;                      /* the slash at the end of the path is missing */
 };
 
-/* Finds the path of `r` in the table, and there what its method does. On an ops listener only
- * the health paths are there. */
+/* Finds the path of `r` in the table, and there what its method does. On an ops listener there are
+ * only health and /admin/, which is nowhere else. */
 void route_find(const struct http_request *r, bool ops, struct route_match *m);
 
 /* True where the route answers from the head alone: no body is waited for (F01). */

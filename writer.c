@@ -136,9 +136,11 @@ struct writer {
 	struct answer answers[ANSWERS_MAX];
 	size_t answer_count;
 	struct buf answer_bytes;
+	struct buf audit;               /* lines of the batch, each with a NUL behind it */
 	char sid_secret[SECRET_MAX];
 	char question[CALL_QUESTION_MAX];
 	char response_fields[CALL_FIELDS_MAX];
+	char audit_bytes[BATCH_REQUESTS_MAX * CALL_AUDIT_MAX];
 	struct throttle_entry throttle_entries[THROTTLE_ENTRIES];
 };
 
@@ -323,6 +325,7 @@ static void prepare_call(struct writer *w, const struct work *work, const struct
 	c->answers = work->parked != NULL ? work->parked->answers : NULL;
 	c->answer_count = work->parked != NULL ? work->parked->asked : 0;
 	c->store_status = KV_OK;
+	c->audit[0] = '\0';
 	http_response_reset(&w->response);
 }
 
@@ -404,6 +407,29 @@ static void run_touch(struct writer *w, const struct route_match *match)
 	kv_end_child(w->call.kv, status == KV_OK);
 }
 
+/* Keeps the handler's line for the log until the batch is on disk. */
+static void keep_audit(struct writer *w)
+{
+	const char *line = w->call.audit;
+
+	if (line[0] != '\0' && w->response.status < HTTP_BAD_REQUEST)
+		buf_put(&w->audit, (struct slice){ line, strlen(line) + 1 });
+}
+
+/* Writes the lines of a batch that is on disk, before its answers leave. */
+static void write_audit(struct writer *w, bool durable)
+{
+	struct slice rest = buf_slice(&w->audit);
+
+	while (durable && rest.len > 0) {
+		const char *line = rest.ptr;
+
+		slice_cut(&rest, '\0');
+		log_event(LOG_INFO, line, "%s", "");
+	}
+	w->audit.len = 0;
+}
+
 /* True: the request is done with. False: it is parked. */
 static bool run(struct writer *w, const struct work *work)
 {
@@ -426,6 +452,7 @@ static bool run(struct writer *w, const struct work *work)
 	case CALL_ASK:
 		return !ask(w, work);
 	case CALL_DONE:
+		keep_audit(w);
 		put_answer(w, work);
 		break;
 	case CALL_STORE:
@@ -539,6 +566,7 @@ static void run_batch(struct writer *w)
 	}
 	if (status != KV_OK)
 		fail_answers(w, first, first_byte, status);
+	write_audit(w, status == KV_OK);
 }
 
 /* Requests whose question no hasher lived to answer. */
@@ -908,6 +936,7 @@ static void set_up(struct writer *w)
 	secret_random(seed, sizeof seed);
 	throttle_init(&w->throttle, w->throttle_entries, THROTTLE_ENTRIES, seed);
 	w->response.fields = BUF(w->response_fields);
+	w->audit = BUF(w->audit_bytes);
 	w->call.config = c;
 	w->call.throttle = &w->throttle;
 	w->call.response = &w->response;

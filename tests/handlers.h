@@ -81,6 +81,7 @@ static struct world {
 	unsigned password_checks;
 	uint8_t requests;
 	void (*configure)(void);        /* over the defaults, or NULL */
+	bool ops;                       /* requests come on an ops listener */
 	struct jar {
 		char values[10][SESSION_ID_CHARS + 1];
 		size_t count;
@@ -196,6 +197,7 @@ static void world_open(void)
 	add_key("app", "trusted-key", SCOPE_SHOP | SCOPE_TRUSTED);
 	add_key("sso", "login-key", SCOPE_TRUSTED | SCOPE_LOGIN);
 	add_key("shop", "shop-key", SCOPE_SHOP);
+	add_key("boss", "admin-key", SCOPE_ADMIN);
 	add_products();
 	add_token_key();
 	assert_int_equal(kv_commit(world.kv), KV_OK);
@@ -225,8 +227,12 @@ static struct slice answer_hash(struct slice question, char *out, size_t cap)
 	uint64_t id;
 
 	assert_true(call_hash_question_read(question, &iterations, &id, &password));
-	assert_int_equal(iterations, world.config.password_iterations);
-	password_make(&hash, password, iterations, salt);
+	if (iterations == CALL_HASH_GIVEN) {
+		buf_put(&hash, password);
+	} else {
+		assert_int_equal(iterations, world.config.password_iterations);
+		password_make(&hash, password, iterations, salt);
+	}
 	for (uint64_t i = 0; i < CALL_HASHES_MADE; i++, nonce[1]++)
 		password_seal(&answer, world.seal_key, nonce, id + i, buf_slice(&hash));
 	return buf_slice(&answer);
@@ -252,7 +258,7 @@ static struct slice answer_password(struct slice question, char *out, size_t cap
 
 /* The request in its own child of a batch, run as often as it asks for. */
 static void run_request(const struct http_request *request, struct http_response *response,
-                        bool again)
+                        bool again, char audit[CALL_AUDIT_MAX])
 {
 	static char question[CALL_QUESTION_MAX], asked[CALL_ASKS_MAX][CALL_QUESTION_MAX];
 	static char given[CALL_ASKS_MAX][CALL_ANSWER_MAX];
@@ -270,7 +276,7 @@ static void run_request(const struct http_request *request, struct http_response
 	looks.on = again;
 	looks.count = 0;
 	assert_true(address_parse(SLICE("192.0.2.7"), &c.peer));
-	route_find(request, false, &m);
+	route_find(request, world.ops, &m);
 	assert_int_equal(kv_begin(world.kv), KV_OK);
 	for (int runs = 0;; runs++) {
 		assert_in_range(runs, 0, 100);
@@ -293,6 +299,7 @@ static void run_request(const struct http_request *request, struct http_response
 			assert_int_equal(c.store_status, KV_AGAIN);
 		}
 	}
+	memcpy(audit, c.audit, sizeof c.audit);
 	assert_int_equal(kv_commit(world.kv), KV_OK);
 	looks.on = false;
 }
@@ -346,7 +353,7 @@ static size_t put_head(const char *head, char *raw)
 
 static size_t take_step(const struct step *step, bool again, char *out, size_t cap)
 {
-	static char raw[16384], fields[8192], body[8192], both[16384];
+	static char raw[16384], fields[8192], body[24576], both[40960], audit[CALL_AUDIT_MAX];
 	static const struct http_limits limits = { 8192, 2048, 64, 65536 };
 	struct http_response response = { .fields = BUF(fields), .body = BUF(body) };
 	struct http_request request;
@@ -365,9 +372,9 @@ static size_t take_step(const struct step *step, bool again, char *out, size_t c
 	if (http_parse(&request, (struct slice){ raw, len }, &limits, &refusal) != HTTP_READY)
 		fail_msg("%s: refused: %s", step->what, refusal.why);
 	request.body = (struct slice){ raw + request.head_len, len - request.head_len };
-	run_request(&request, &response, again);
-	snprintf(both, sizeof both, "%.*s\r\n%.*s", (int)response.fields.len, fields,
-	         (int)response.body.len, body);
+	run_request(&request, &response, again, audit);
+	snprintf(both, sizeof both, "%.*s\r\n%.*s\n%s", (int)response.fields.len, fields,
+	         (int)response.body.len, body, audit);
 	if ((unsigned)response.status != step->status)
 		fail_msg("%s: status %d, not %u: %s", step->what, response.status, step->status,
 		         both);
