@@ -23,12 +23,12 @@ bool admin_judge(struct call *c)
 
 enum call_result admin_invalid(struct call *c, const char *detail)
 {
-	return call_problem(c, HTTP_BAD_REQUEST, "invalid", detail);
+	return call_problem(c, HTTP_BAD_REQUEST, "value_bad", detail);
 }
 
 enum call_result admin_unknown(struct call *c, const char *detail)
 {
-	return call_problem(c, HTTP_NOT_FOUND, "unknown", detail);
+	return call_problem(c, HTTP_NOT_FOUND, "not_found", detail);
 }
 
 void admin_begin(struct call *c, enum http_status status)

@@ -43,7 +43,7 @@ enum call_result admin_product_delete(struct call *c);
 
 /* --- What the resources share. --- */
 
-/* 400 with the code `invalid`; 404 with the code `unknown`. */
+/* 400 with the code value_bad; 404 with not_found. */
 enum call_result admin_invalid(struct call *c, const char *detail);
 enum call_result admin_unknown(struct call *c, const char *detail);
 

@@ -173,7 +173,7 @@ enum call_result admin_customer_add(struct call *c)
 		return admin_invalid(c, customer_error_text(error));
 	status = customer_find(c->kv, r.login, &other);
 	if (status == KV_OK)
-		return call_problem(c, HTTP_CONFLICT, "taken",
+		return call_problem(c, HTTP_CONFLICT, "name_taken",
 		                    customer_error_text(CUSTOMER_LOGIN_TAKEN));
 	if (status != KV_NOT_FOUND)
 		return call_store(c, status);

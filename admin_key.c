@@ -143,7 +143,7 @@ enum call_result admin_key_add(struct call *c)
 	if (error == CLIENT_STORE)
 		return call_store(c, status);
 	if (error != CLIENT_ADDED)
-		return call_problem(c, HTTP_CONFLICT, "taken", client_error_text(error));
+		return call_problem(c, HTTP_CONFLICT, "name_taken", client_error_text(error));
 	call_audit(c, "key_added", "name=%.*s", (int)r.name.len, r.name.ptr);
 	show(c, HTTP_CREATED, &r, key);
 	explicit_bzero(text, sizeof text);
@@ -159,7 +159,7 @@ static enum call_result change(struct call *c, uint32_t set, uint32_t clear, con
 	if (error == CLIENT_STORE)
 		return status == KV_NOT_FOUND ? unknown(c) : call_store(c, status);
 	if (error != CLIENT_ADDED)
-		return call_problem(c, HTTP_CONFLICT, "revoked", client_error_text(error));
+		return call_problem(c, HTTP_CONFLICT, "key_revoked", client_error_text(error));
 	call_audit(c, event, "name=%.*s", (int)c->arg[0].len, c->arg[0].ptr);
 	return admin_key_show(c);
 }

@@ -79,7 +79,7 @@ static void test_customers(void **state)
 		  "{\"customers\":[],\"next\":null}", NULL, 0 },
 		{ "one", "GET /admin/customers/3" BOSS, NULL, 200, "{\"id\":3,\"login\":\"gone\"",
 		  NULL, 0 },
-		{ "nobody", "GET /admin/customers/9" BOSS, NULL, 404, "\"code\":\"unknown\"", NULL,
+		{ "nobody", "GET /admin/customers/9" BOSS, NULL, 404, "\"code\":\"not_found\"", NULL,
 		  0 },
 		{ "no number", "GET /admin/customers/ada" BOSS, NULL, 404, "?login=", NULL, 0 },
 		{ "added", "POST /admin/customers" BOSS JSON,
@@ -119,7 +119,7 @@ static void test_customers_refused(void **state)
 	static const struct step steps[] = {
 		ADD("no login", "{\"no_password\":true}", 400, "a login is 1 to 150"),
 		ADD("the dash", "{\"login\":\"-\",\"no_password\":true}", 400, "a login is"),
-		ADD("taken", "{\"login\":\"ada\",\"no_password\":true}", 409, "\"code\":\"taken\""),
+		ADD("taken", "{\"login\":\"ada\",\"no_password\":true}", 409, "\"code\":\"name_taken\""),
 		ADD("an e-mail of two lines", "{\"login\":\"x\",\"email\":\"a\\nb\","
 		    "\"no_password\":true}", 400, "e-mail and names"),
 		ADD("no password at all", "{\"login\":\"x\"}", 400, "One of password, hash"),
@@ -199,7 +199,7 @@ static void test_keys(void **state)
 		  NULL,
 		  0 },
 		{ "for good", "PATCH /admin/keys/app" BOSS JSON, "{\"state\":\"active\"}", 409,
-		  "\"code\":\"revoked\"", "key_enabled", 0 },
+		  "\"code\":\"key_revoked\"", "key_enabled", 0 },
 		{ "its name is free", "POST /admin/keys" BOSS JSON, "{\"name\":\"app\"}", 201, NULL,
 		  NULL, 0 },
 		{ "revoked otherwise", "PATCH /admin/keys/app" BOSS JSON, "{\"state\":\"revoked\"}",
@@ -238,8 +238,8 @@ static void test_keys_refused(void **state)
 		    "\"::1\",\"::1\",\"::1\",\"::1\"]}", 400, "too many"),
 		ADD("no duration", "{\"name\":\"x\",\"expires\":\"soon\"}", 400, "such as 90d"),
 		ADD("no time", "{\"name\":\"x\",\"expires\":\"0s\"}", 400, "such as 90d"),
-		{ "no such key", "GET /admin/keys/nobody" BOSS, NULL, 404, "unknown", NULL, 0 },
-		{ "revoked", "DELETE /admin/keys/nobody" BOSS, NULL, 404, "unknown", "key_", 0 },
+		{ "no such key", "GET /admin/keys/nobody" BOSS, NULL, 404, "not_found", NULL, 0 },
+		{ "revoked", "DELETE /admin/keys/nobody" BOSS, NULL, 404, "not_found", "key_", 0 },
 		{ "a state", "PATCH /admin/keys/app" BOSS JSON, "{\"state\":\"expired\"}", 400,
 		  "active, disabled or revoked", NULL, 0 },
 		{ "after", "GET /admin/keys?after=" BOSS, NULL, 400, "after is", NULL, 0 },
@@ -272,7 +272,7 @@ static void test_products(void **state)
 		  "{\"id\":\"cap\",\"name\":\"Cap\",\"price\":\"1\",\"currency\":\"EUR\"}\n"
 		  "{\"id\":\"hat\",\"name\":\"Hat\",\"price\":1.5,\"currency\":\"EUR\"}\n", 400,
 		  "line 2: price: decimal text is due", "products_imported", 0 },
-		{ "none", "GET /admin/products/cap" BOSS, NULL, 404, "unknown", NULL, 0 },
+		{ "none", "GET /admin/products/cap" BOSS, NULL, 404, "not_found", NULL, 0 },
 		{ "no line", "POST /admin/products" BOSS LINES, "\n\n", 400, "No product came",
 		  NULL,
 		  0 },
@@ -281,7 +281,7 @@ static void test_products(void **state)
 		{ "a form", "POST /admin/products" BOSS, TEE, 415, "x-ndjson", NULL, 0 },
 		{ "deleted", "DELETE /admin/products/tee" BOSS, NULL, 204,
 		  "product_deleted key=\"boss\" product=tee", NULL, 0 },
-		{ "once", "DELETE /admin/products/tee" BOSS, NULL, 404, "unknown", "key=", 0 },
+		{ "once", "DELETE /admin/products/tee" BOSS, NULL, 404, "not_found", "key=", 0 },
 	};
 
 	(void)state;
@@ -356,7 +356,7 @@ static void test_sessions(void **state)
 	expect(head, 400, "after is what another list", NULL);
 	snprintf(head, sizeof head, "DELETE /admin/sessions/%s" BOSS, key);
 	expect(head, 204, "session_revoked key=\"boss\" session=", key);
-	expect(head, 404, "unknown", NULL);
+	expect(head, 404, "not_found", NULL);
 	expect("DELETE /admin/sessions?customer=1" BOSS, 200,
 	       "{\"sessions_ended\":1,\"sessions_left\":false}\nsessions_revoked key=\"boss\" "
 	       "customer=1 sessions_ended=1", NULL);
@@ -407,9 +407,9 @@ static void test_sessions_refused(void **state)
 		{ "customer", "DELETE /admin/sessions?customer=ada" BOSS, NULL, 400, "customer is",
 		  NULL, 0 },
 		{ "after", "GET /admin/sessions?after=00" BOSS, NULL, 400, "after is", NULL, 0 },
-		{ "no key", "GET /admin/sessions/00" BOSS, NULL, 404, "unknown", NULL, 0 },
+		{ "no key", "GET /admin/sessions/00" BOSS, NULL, 404, "not_found", NULL, 0 },
 		{ "none", "DELETE /admin/sessions/0000000000000000000000000000000000000000" BOSS,
-		  NULL, 404, "unknown", NULL, 0 },
+		  NULL, 404, "not_found", NULL, 0 },
 		{ "nobody's", "DELETE /admin/sessions?customer=99" BOSS, NULL, 200,
 		  "\"sessions_ended\":0", NULL, 0 },
 	};

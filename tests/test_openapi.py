@@ -41,6 +41,10 @@ NOT_DRIVEN = {
     *((f"/api/baskets/{below}", "get", "503") for below in
       ("", "{id}/", "{id}/lines/", "{id}/lines/{line}/", ATTRIBUTE)),
     ("/api/baskets/{id}/", "delete", "507"), ("/api/baskets/{id}/lines/{line}/", "delete", "507"),
+    *((f"/admin/{below}", "get", "503") for below in
+      ("customers", "customers/{id}", "keys", "keys/{id}", "sessions", "sessions/{id}", "products",
+       "products/{id}")),
+    ("/admin/customers/{id}", "delete", "202"),  # a thousand sessions: test_admin.py
     ("/readyz", "get", "503"), ("/session", "delete", "507"), ("/api/login/", "delete", "507"),
 }
 
@@ -78,8 +82,9 @@ NATIVE = [o for o in OPERATIONS if o[0].startswith("/session")]
 OSCAR = [o for o in OPERATIONS if o[0].startswith("/api/")]
 CODES = set(DOC["components"]["schemas"]["Code"]["enum"])
 RESOLVE = [o for o in OPERATIONS if o[0] == "/resolve"]
+ADMIN = [o for o in OPERATIONS if o[0].startswith("/admin/")]
 JUDGED = RESOLVE + NATIVE + OSCAR
-WRITES = [o for o in NATIVE + OSCAR if o[1] not in SAFE]
+WRITES = [o for o in NATIVE + OSCAR + ADMIN if o[1] not in SAFE]
 
 
 def named(operation):
@@ -178,7 +183,9 @@ def test_schemas_refuse():
 
 def test_codes():
     """The codes are those of the source, and each is said to come with some response."""
-    source = "".join((ROOT / name).read_text() for name in ("resolve.c", "route.c", "call.c"))
+    source = "".join((ROOT / name).read_text() for name in (
+        "resolve.c", "route.c", "call.c", "admin.c", "admin_customer.c", "admin_key.c",
+        "admin_product.c", "admin_session.c"))
     codes = re.findall(r'(?:HTTP_[A-Z_]+|\b\d{3}),\s+"([a-z_]+)",', source)
     assert sorted(set(codes)) == DOC["components"]["schemas"]["Code"]["enum"]
     told = " ".join(r["description"] for o in OPERATIONS for r in responses(o).values())
@@ -199,7 +206,7 @@ def test_every_route_is_documented():
             table += [(path, methods.split(" | "))]
     names = {re.sub(r"\{\w+\}", "*", path): path for path in DOC["paths"]}
     table = [(names.get(path, path), methods) for path, methods in table]
-    assert len(table) == len(re.findall(r"\b(?:READ|WRITE|ONCE),", source))
+    assert len(table) == len(re.findall(r"\b(?:READ|WRITE|ONCE|WRITE_LONG),", source))
     routes = {(path, method) for path, methods in table for name in methods
               for method in sets.get(name, {name.removeprefix("HTTP_").lower()})}
     assert routes == set(OPERATIONS)
@@ -212,9 +219,11 @@ def shop(module_store):
     """Keys, customers, one server as it comes, and sessions on it."""
     class Shop:
         keys = {name: module_store.key(name, scope) for name, scope in
-                (("trusted", "trusted"), ("shop", "shop"), ("sso", "trusted,login"))}
+                (("trusted", "trusted"), ("shop", "shop"), ("sso", "trusted,login"),
+                 ("admin", "admin"))}
         trusted = {"X-Api-Key": keys["trusted"]}
         sso = {"X-Api-Key": keys["sso"]}
+        admin = {"X-Api-Key": keys["admin"]}
         seen = set()
     for login in ("ada", "eve"):
         module_store.customer(login)
@@ -289,10 +298,19 @@ def fill(path, *parts):
 def ask(shop, operation, status, headers=(), body=None, query="", server=None, parts=()):
     """Sends a request of the operation and checks the answer."""
     path, method = operation
-    path = fill(path, *parts)
-    r = (server or shop.server).request(method.upper(), path + query, headers, body)
+    r = send(server or shop.server, method, fill(path, *parts) + query, headers, body)
     check(shop, operation, r, status)
     return r
+
+
+def send(server, method, path, headers=(), body=None):
+    """Where the path is answered: what is for operators, on ops_listen."""
+    port = server.ops_port if path.startswith("/admin/") else server.port
+    return server.request(method.upper(), path, headers, body, port=port)
+
+
+def key_for(shop, path):
+    return shop.admin if path.startswith("/admin/") else shop.trusted
 
 
 # --- Served. --------------------------------------------------------------------------------------
@@ -323,7 +341,8 @@ def test_head_and_options(shop, path):
         assert shop.server.request("HEAD", path + "?require=any").status == 204
         return
     oscar, path = path.startswith("/api/"), fill(path)
-    r = shop.server.request("OPTIONS", path)
+    key = key_for(shop, path)
+    r = send(shop.server, "OPTIONS", path, key)
     assert r.status == (200 if oscar else 204), r
     if oscar:
         assert set(r.json) == {"name", "description", "renders", "parses"}
@@ -331,7 +350,7 @@ def test_head_and_options(shop, path):
     assert set(r.get("Allow").split(", ")) - {"HEAD"} == documented | {"OPTIONS"}
     assert path == "/api/" or ("HEAD" in r.get("Allow")) == bool(head)
     if head:
-        got, head = (shop.server.request(m, path, shop.trusted) for m in ("GET", "HEAD"))
+        got, head = (send(shop.server, m, path, key) for m in ("GET", "HEAD"))
         assert head.status == got.status and head.body == b""
         assert [f[0] for f in head.fields] == [f[0] for f in got.fields]
 
@@ -341,7 +360,7 @@ def test_other_methods_are_refused(shop, path):
     """What is not documented does not exist."""
     for method in METHODS:
         if (path, method) not in OPERATIONS and method not in ("head", "options"):
-            r = shop.server.request(method.upper(), fill(path))
+            r = send(shop.server, method, fill(path), key_for(shop, path))
             assert r.status == 405 and r.get("Allow"), (method, r)
 
 
@@ -372,6 +391,16 @@ def test_refusals(shop, operation, key, headers, status, resolve):
     ask(shop, operation, resolve if operation in RESOLVE else status, rows)
 
 
+@pytest.mark.parametrize("operation", ADMIN, ids=named)
+def test_refusals_of_operators(shop, operation):
+    """Without a key, or with one of another scope, nothing is said or done (D10)."""
+    for status, headers in (
+            (400, {**shop.admin, "Authorization": "other"}), (400, [*shop.admin.items()] * 2),
+            (403, {}), (403, {"X-Api-Key": "bad"}), (403, shop.trusted),
+            (431, {**shop.admin, "X-Long": "x" * 9000}), (501, {**shop.admin, "Upgrade": "x"})):
+        ask(shop, operation, status, headers)
+
+
 @pytest.mark.parametrize("operation", OSCAR, ids=named)
 def test_no_json(shop, operation):
     """A client that takes no JSON, whose body is not looked at."""
@@ -387,18 +416,18 @@ def test_forged(shop, operation):
 def test_gateway(shop, module_store):
     """gateway=on: no key, no entry."""
     server = module_store.serve(gateway="on")
-    for operation in JUDGED:
+    for operation in JUDGED + ADMIN:
         ask(shop, operation, 403, server=server)
-    for operation in set(OPERATIONS) - set(JUDGED):
+    for operation in set(OPERATIONS) - set(JUDGED + ADMIN):
         ask(shop, operation, 200, server=server)
 
 
 def test_rate_limit(shop, module_store):
     """429 with Retry-After, on /resolve overload_status."""
     server = module_store.serve(rate_limit_address="1/60s")
-    for i, operation in enumerate(JUDGED):
+    for i, operation in enumerate(JUDGED + ADMIN):
         sender = {"X-Forwarded-For": f"192.0.2.{i}"}
-        server.request(operation[1].upper(), fill(operation[0]), sender)
+        send(server, operation[1], fill(operation[0]), sender)
         ask(shop, operation, 503 if operation in RESOLVE else 429, sender, server=server)
 
 
@@ -409,7 +438,8 @@ def test_stopped_writer(shop, module_store):
     os.kill(writer, signal.SIGSTOP)
     try:
         for operation in WRITES:
-            ask(shop, operation, 503, shop.trusted, {}, server=server)
+            nobody = {"parts": [99]} if operation in ADMIN else {}
+            ask(shop, operation, 503, key_for(shop, operation[0]), {}, server=server, **nobody)
         ask(shop, Baskets.basket, 503, {**shop.trusted, "Session-Id": ANON + "stopped"},
             server=server)
     finally:
@@ -422,8 +452,8 @@ def full(server, operation, headers, body, parts=()):
         fields = {name: value.replace("*", str(i)) for name, value in headers.items()}
         content = {k: v.replace("*", str(i)) if isinstance(v, str) else v
                    for k, v in (body or {}).items()}
-        r = server.request(operation[1].upper(), fill(operation[0], *parts), fields,
-                           content if body is not None else None)
+        r = send(server, operation[1], fill(operation[0], *parts), fields,
+                 content if body is not None else None)
         if r.status >= 400:
             return r
     raise AssertionError(operation)
@@ -433,6 +463,7 @@ def full(server, operation, headers, body, parts=()):
 def test_full_store(shop, store):
     """507 for what grows."""
     b, key = Baskets, {"X-Api-Key": store.key("sso", "trusted,login")}
+    admin = store.key("admin", "admin")
     store.customer("ada")
     store.run("product", "import", "-", stdin=PRODUCTS)
     server = store.serve(map_size="32M", durability="unsafe-nosync", allow="full",
@@ -464,6 +495,13 @@ def test_full_store(shop, store):
             (b.one("put", b.attribute), anon, {"value": "red *"}, 1, 1, 1),
             (b.one("patch", b.attribute), anon, {"value": "green *"}, 1, 1, 1)):
         check(shop, operation, full(server, operation, headers, body, parts), 507)
+    admin = {"X-Api-Key": admin}
+    for operation, headers, body in (
+            (("/admin/customers", "post"), admin, {"login": "n*", "no_password": True}),
+            (("/admin/keys", "post"), admin, {"name": "n*"}),
+            (("/admin/products", "post"), admin,
+             {"id": "n*", "name": "n", "price": "1", "currency": "EUR"})):
+        check(shop, operation, full(server, operation, headers, body), 507)
 
 
 # --- Each operation. ------------------------------------------------------------------------------
@@ -609,6 +647,92 @@ def test_oscarapi(shop, module_store):
     ask(shop, delete, 403, {"Cookie": cookies(r)["Cookie"]})
     r = ask(shop, delete, 200, cookies(r))
     assert "Max-Age=0" in r.cookies["sidecart_session"][1]
+
+
+def test_admin_customers(shop):
+    customers, one, password = ("/admin/customers", "/admin/customers/{id}",
+                                "/admin/customers/{id}/password")
+    key = shop.admin
+    text = {**key, "Content-Type": "text/plain"}
+    ask(shop, (customers, "get"), 200, key, query="?limit=1&after=0")
+    assert len(ask(shop, (customers, "get"), 200, key, query="?login=ada").json["customers"]) == 1
+    ask(shop, (customers, "get"), 400, key, query="?limit=0")
+    new = {"login": "zoe", "no_password": True}
+    made = ask(shop, (customers, "post"), 201, key, new)
+    number = made.json["id"]
+    assert made.get("Location") == f"/admin/customers/{number}"
+    ask(shop, (customers, "post"), 409, key, new)
+    ask(shop, (customers, "post"), 400, key, {})
+    ask(shop, (customers, "post"), 415, text, b"{}")
+    here = {"parts": [number]}
+    ask(shop, (one, "get"), 200, key, **here)
+    ask(shop, (one, "get"), 404, key, parts=[99])
+    ask(shop, (password, "put"), 200, key, {"password": "p"}, **here)
+    ask(shop, (password, "put"), 400, key, {}, **here)
+    ask(shop, (password, "put"), 404, key, {"password": "p"}, parts=[99])
+    ask(shop, (password, "put"), 415, text, b"{}", **here)
+    ask(shop, (one, "patch"), 200, key, {"state": "disabled"}, **here)
+    ask(shop, (one, "patch"), 400, key, {"state": "x"}, **here)
+    ask(shop, (one, "patch"), 404, key, {"state": "enabled"}, parts=[99])
+    ask(shop, (one, "patch"), 415, text, b"{}", **here)
+    ask(shop, (one, "delete"), 200, key, **here)
+    ask(shop, (one, "delete"), 404, key, **here)
+
+
+def test_admin_keys(shop):
+    keys, one, key = "/admin/keys", "/admin/keys/{id}", shop.admin
+    text = {**key, "Content-Type": "text/plain"}
+    new = {"name": "web", "scopes": ["shop"], "sources": ["10.0.0.0/8"], "expires": "1d"}
+    ask(shop, (keys, "post"), 201, key, new)
+    ask(shop, (keys, "post"), 409, key, new)
+    ask(shop, (keys, "post"), 400, key, {**new, "name": ""})
+    ask(shop, (keys, "post"), 415, text, b"{}")
+    ask(shop, (keys, "get"), 200, key, query="?limit=2")
+    ask(shop, (keys, "get"), 400, key, query="?colour=1")
+    here = {"parts": ["web"]}
+    ask(shop, (one, "get"), 200, key, **here)
+    ask(shop, (one, "get"), 404, key, parts=["none"])
+    ask(shop, (one, "patch"), 200, key, {"state": "disabled"}, **here)
+    ask(shop, (one, "patch"), 400, key, {"state": "x"}, **here)
+    ask(shop, (one, "patch"), 404, key, {"state": "active"}, parts=["none"])
+    ask(shop, (one, "patch"), 415, text, b"{}", **here)
+    ask(shop, (one, "delete"), 200, key, **here)
+    ask(shop, (one, "delete"), 404, key, parts=["none"])
+    ask(shop, (one, "patch"), 409, key, {"state": "active"}, **here)
+
+
+def test_admin_sessions(shop):
+    sessions, one, key = "/admin/sessions", "/admin/sessions/{id}", shop.admin
+    for name in "abc":
+        shop.server.login(ANON + "admin" + name, "ada", headers=shop.trusted)
+    page = ask(shop, (sessions, "get"), 200, key, query="?customer=1&limit=1").json
+    ask(shop, (sessions, "get"), 200, key, query=f"?customer=1&after={page['next']}")
+    ask(shop, (sessions, "get"), 400, key, query="?after=x")
+    here = {"parts": [page["sessions"][0]["session_key"]]}
+    ask(shop, (one, "get"), 200, key, **here)
+    ask(shop, (one, "delete"), 204, key, **here)
+    ask(shop, (one, "delete"), 404, key, **here)
+    ask(shop, (one, "get"), 404, key, **here)
+    ask(shop, (sessions, "delete"), 400, key)
+    assert ask(shop, (sessions, "delete"), 200, key, query="?customer=1").json["sessions_ended"] > 1
+    ask(shop, (sessions, "delete"), 200, key, query="?all=1")
+    assert shop.server.login(ANON + "live", "ada", headers=shop.trusted).status == 200
+
+
+def test_admin_products(shop):
+    products, one = "/admin/products", "/admin/products/{id}"
+    key, lines = shop.admin, {**shop.admin, "Content-Type": "application/x-ndjson"}
+    new = b'{"id":"tee","name":"Tee","price":"9.99","currency":"EUR"}\n'
+    assert ask(shop, (products, "post"), 200, lines, new).json["added"] == 1
+    ask(shop, (products, "post"), 400, lines, b"{}")
+    ask(shop, (products, "post"), 415, key, new)
+    ask(shop, (products, "get"), 200, key, query="?limit=2")
+    ask(shop, (products, "get"), 400, key, query="?limit=x")
+    here = {"parts": ["tee"]}
+    ask(shop, (one, "get"), 200, key, **here)
+    ask(shop, (one, "delete"), 204, key, **here)
+    ask(shop, (one, "delete"), 404, key, **here)
+    ask(shop, (one, "get"), 404, key, **here)
 
 
 def test_products(shop):
