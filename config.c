@@ -61,7 +61,7 @@ static const struct setting settings[] = {
 	{ "listen", LISTENERS, AT(listeners), 1, CONFIG_LISTENERS_MAX, "127.0.0.1:8080", NULL,
 	  "Where shops and proxies are answered: ADDRESS:PORT, unix:PATH, or one behind proxy:" },
 	{ "ops_listen", OPS_LISTENERS, AT(listeners), 0, CONFIG_LISTENERS_MAX, "127.0.0.1:8081",
-	  NULL, "Where /healthz and /readyz alone are answered; empty: nowhere" },
+	  NULL, "Where /admin/, /healthz and /readyz are answered; empty: nowhere" },
 	{ "surfaces", WORDS, AT(surfaces), SWITCH, "oscar, ocapi, session, resolve",
 	  "oscar, ocapi, session, resolve",
 	  "What is served: /api/, /dw/, /session, /resolve; what is not is 404" },

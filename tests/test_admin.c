@@ -79,7 +79,8 @@ static void test_customers(void **state)
 		  "{\"customers\":[],\"next\":null}", NULL, 0 },
 		{ "one", "GET /admin/customers/3" BOSS, NULL, 200, "{\"id\":3,\"login\":\"gone\"",
 		  NULL, 0 },
-		{ "nobody", "GET /admin/customers/9" BOSS, NULL, 404, "\"code\":\"not_found\"", NULL,
+		{ "nobody", "GET /admin/customers/9" BOSS, NULL, 404, "\"code\":\"not_found\"",
+		  NULL,
 		  0 },
 		{ "no number", "GET /admin/customers/ada" BOSS, NULL, 404, "?login=", NULL, 0 },
 		{ "added", "POST /admin/customers" BOSS JSON,
@@ -119,7 +120,8 @@ static void test_customers_refused(void **state)
 	static const struct step steps[] = {
 		ADD("no login", "{\"no_password\":true}", 400, "a login is 1 to 150"),
 		ADD("the dash", "{\"login\":\"-\",\"no_password\":true}", 400, "a login is"),
-		ADD("taken", "{\"login\":\"ada\",\"no_password\":true}", 409, "\"code\":\"name_taken\""),
+		ADD("taken", "{\"login\":\"ada\",\"no_password\":true}", 409,
+		  "\"code\":\"name_taken\""),
 		ADD("an e-mail of two lines", "{\"login\":\"x\",\"email\":\"a\\nb\","
 		    "\"no_password\":true}", 400, "e-mail and names"),
 		ADD("no password at all", "{\"login\":\"x\"}", 400, "One of password, hash"),
