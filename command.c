@@ -45,7 +45,8 @@ static const struct {
 	const char *name, *value, *sentence;
 } options[OPTIONS] = {
 	[OPTION_JSON]           = { "json", NULL, "one JSON object a line" },
-	[OPTION_SCOPE]          = { "scope", "LIST", "of shop (the default), trusted, login, resolve, admin" },
+	[OPTION_SCOPE]          = { "scope", "LIST",
+	                            "of shop (the default), trusted, login, resolve, admin" },
 	[OPTION_VALUE]          = { "value", "KEY", "take this key instead of a new one" },
 	[OPTION_VALUE_STDIN]    = { "value-stdin", NULL, "the same, one line of standard input" },
 	[OPTION_EXPIRES]        = { "expires", "DURATION", "valid that long; without: for ever" },
