@@ -16,11 +16,13 @@
 #define ARCHITECTURE AUDIT_ARCH_X86_64
 #elif defined(__aarch64__)
 #define ARCHITECTURE AUDIT_ARCH_AARCH64
+#elif defined(__ARM_EABI__)
+#define ARCHITECTURE AUDIT_ARCH_ARM
 #else
 #define ARCHITECTURE 0          /* no list was made and tried for this processor */
 #endif
 
-/* A filter program reads 32 bits at a time; both processors are little-endian. */
+/* A filter program reads 32 bits at a time; all these processors are little-endian. */
 #define OFFSET_NUMBER       offsetof(struct seccomp_data, nr)
 #define OFFSET_ARCHITECTURE offsetof(struct seccomp_data, arch)
 #define OFFSET_PROTECTION   offsetof(struct seccomp_data, args[2])
@@ -64,7 +66,7 @@ static const struct {
 	{ __NR_fcntl,            FRONT|WRITER,   false },
 	{ __NR_statfs,           FRONT|WRITER,   false },
 	/* Memory: the heaps of LMDB and the C library, and LMDB's map when it has grown. */
-#ifdef __NR_mmap        /* else 32 bits, for which no list was made */
+#ifdef __NR_mmap
 	{ __NR_mmap,             ALL,            true  },
 #endif
 	{ __NR_mprotect,         ALL,            true  },
@@ -87,6 +89,17 @@ static const struct {
 	{ __NR_gettid,           ALL,            false },
 	{ __NR_tgkill,           ALL,            false },        /* abort() */
 	{ __NR_exit_group,       ALL,            false },
+#ifdef __ARM_EABI__     /* what 32 bits make of these: places and times of 64 */
+	{ __NR_mmap2,            ALL,            true  },
+	{ __NR__llseek,          WRITER,         false },
+	{ __NR_ftruncate64,      WRITER,         false },
+	{ __NR_fcntl64,          FRONT|WRITER,   false },
+	{ __NR_statfs64,         FRONT|WRITER,   false },
+	{ __NR_futex_time64,     FRONT|WRITER,   false },
+	{ __NR_ppoll_time64,     WRITER|HASHER,  false },
+	{ __NR_clock_gettime64,  ALL,            false },
+	{ __NR_sigreturn,        ALL,            false },
+#endif
 };
 
 #define HEAD_LEN  4     /* instructions in front of the list, and for one line of it */

@@ -3,6 +3,10 @@
 EMULATED names the processor where it is not this one's (make cross).
 """
 
+import re
+
+import pytest
+
 import conftest
 
 ANON, AUTH = "SID:ANON:127.0.0.1:", "SID:AUTH:127.0.0.1:"
@@ -53,3 +57,33 @@ def test_short_map_sizes(store):
         assert "32M to 2G" in store.errors
 
 
+@pytest.mark.skipif(not conftest.EMULATED, reason="here the filter itself is at work")
+def test_short_system_calls(store):
+    """The emulator has no seccomp: what each process calls once it is ready is looked up in its
+    list."""
+    emulator, binary = conftest.BIN.read_text().split()[2:4]
+    trace = store.path.parent / "calls"
+    store.customer("ada")
+    server = store.serve(through=(emulator, "-strace", "-D", trace), binary=binary, sid_trust="any",
+                         map_size="32M")
+    assert server.login(ANON + "a", "ada").status == 200
+    kinds = {pid: name.split(":")[1] for pid, name in server.children().items()}
+    assert set(kinds.values()) == {"front", "writer", "hasher"}
+    for i in range(50):
+        assert server.request("PATCH", "/session/data", {
+            "Session-Id": f"{ANON}b{i}", "Content-Type": "application/merge-patch+json"},
+            b'{"size": "%s"}' % (b"L" * 3000)).status == 200
+    assert server.get("/api/products/").status == 200
+    server.stop()
+    source = (conftest.ROOT / "seccomp.c").read_text()
+    listed = {name: set(roles.lower().split("|")) for name, roles in
+              re.findall(r"\{ __NR_(\w+),\s+([A-Z|]+),", source)}
+    ready, called = set(), 0
+    for pid, name in re.findall(r"\b(\d+) ([a-z_]\w+)\(", trace.read_text(errors="replace")):
+        kind = kinds.get(int(pid))
+        if kind and pid in ready:
+            assert {kind, "all"} & listed.get(name, set()), (kind, name)
+            called += 1
+        if name == "sendmsg":  # the first is the word that it is ready, behind the filter
+            ready.add(pid)
+    assert called > 500 and {int(pid) for pid in ready} >= set(kinds)
