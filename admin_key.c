@@ -79,7 +79,7 @@ static bool read_words(struct call *c, const json_t *body, const char *name, str
 		buf_put(out, text);
 	}
 	if (!good || out->full) {
-		admin_invalid(c, "scopes and sources are lists of text.");
+		admin_invalid(c, "scopes, sources and origins are lists of text.");
 		return false;
 	}
 	if (list != NULL)
@@ -88,15 +88,17 @@ static bool read_words(struct call *c, const json_t *body, const char *name, str
 }
 
 /* What is not text of itself; false: c->response says what is wrong. */
-static bool read_limits(struct call *c, const json_t *body, struct client_record *r)
+static bool read_limits(struct call *c, const json_t *body, struct client_record *r,
+                        struct buf *origins)
 {
-	char text[WORDS_MAX];
+	char text[2 * WORDS_MAX];
 	struct buf room = BUF(text);
-	struct slice scopes, sources, expires, bad;
+	struct slice scopes, sources, from, expires, bad;
 	uint64_t life_ms;
 
 	if (!read_words(c, body, "scopes", &room, &scopes) ||
 	    !read_words(c, body, "sources", &room, &sources) ||
+	    !read_words(c, body, "origins", &room, &from) ||
 	    !admin_text(c, body, "expires", &expires))
 		return false;
 	if (slice_given(scopes) && !client_scopes_parse(scopes, &r->scopes, &bad)) {
@@ -110,6 +112,11 @@ static bool read_limits(struct call *c, const json_t *body, struct client_record
 		}
 		r->expires_s = r->created_s + life_ms / 1000;
 	}
+	if (!client_origins_parse(from, origins, &bad) || origins->full) {
+		admin_invalid(c, "origins: such as https://shop.example; 1024 bytes at most.");
+		return false;
+	}
+	r->origins = buf_slice(origins);
 	if (client_sources_parse(sources, r, &bad))
 		return true;
 	admin_invalid(c, slice_given(bad) ? "sources: networks are due, such as 10.0.0.0/8."
@@ -120,18 +127,18 @@ static bool read_limits(struct call *c, const json_t *body, struct client_record
 enum call_result admin_key_add(struct call *c)
 {
 	static const char *const names[] = { "name", "owner", "value", "scopes", "sources",
-		                             "expires" };
+		                             "origins", "expires" };
 	json_t *body = admin_body(c, names, COUNT_OF(names));
 	struct client_record r = { .created_s = call_now_s(c), .scopes = SCOPE_SHOP };
-	char text[CLIENT_KEY_MAX];
-	struct buf drawn = BUF(text);
+	char text[CLIENT_KEY_MAX], origins_text[RECORD_ORIGINS_BYTES];
+	struct buf drawn = BUF(text), origins = BUF(origins_text);
 	enum client_error error;
 	enum kv_status status;
 	struct slice key;
 
 	if (body == NULL || !admin_text(c, body, names[0], &r.name) ||
 	    !admin_text(c, body, names[1], &r.owner) || !admin_text(c, body, names[2], &key) ||
-	    !read_limits(c, body, &r))
+	    !read_limits(c, body, &r, &origins))
 		return CALL_DONE;
 	client_generate(&drawn, c->random);
 	if (!slice_given(key))

@@ -3,6 +3,7 @@
 #include <bearssl.h>
 
 #include "client.h"
+#include "config.h"
 
 #define KEY_PREFIX    "sck_"
 #define RANDOM_LEN    20
@@ -169,6 +170,21 @@ void client_sources_write(struct buf *out, const struct client_record *r)
 		buf_char(out, '/');
 		buf_uint(out, four ? n->prefix - 96u : n->prefix);
 	}
+}
+
+bool client_origins_parse(struct slice list, struct buf *out, struct slice *bad)
+{
+	char origin[CONFIG_ORIGIN_MAX];
+
+	while (slice_given(list)) {
+		*bad = slice_trim(slice_cut(&list, ','));
+		if (!config_origin(*bad, origin))
+			return false;
+		if (out->len > 0)
+			buf_char(out, ',');
+		buf_str(out, origin);
+	}
+	return true;
 }
 
 /* Between `low` and `high`, each of the bytes. */

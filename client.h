@@ -48,6 +48,10 @@ bool client_sources_parse(struct slice list, struct client_record *r, struct sli
 #define CLIENT_SOURCES_MAX (RECORD_SOURCES_MAX * (ADDRESS_TEXT_MAX + 5))
 void client_sources_write(struct buf *out, const struct client_record *r);
 
+/* Writes the origins of a comma list behind those that `out` has, as config_origin() has them;
+ * false for one that is none, put into `*bad`. */
+bool client_origins_parse(struct slice list, struct buf *out, struct slice *bad);
+
 enum client_error {
 	CLIENT_ADDED,
 	CLIENT_NAME_BAD,        /* a new key's name, */

@@ -36,23 +36,12 @@ static int read_sources(const struct command_line *l, struct client_record *r)
 
 static int read_origins(const struct command_line *l, struct buf *out)
 {
-	char origin[CONFIG_ORIGIN_MAX];
+	struct slice bad;
 
-	for (size_t i = 0; i < l->origin_count; i++) {
-		struct slice list = slice_of(l->origins[i]);
-
-		while (slice_given(list)) {
-			struct slice one = slice_trim(slice_cut(&list, ','));
-
-			if (!config_origin(one, origin))
-				return command_wrong("--origin: \"%.*s\" is no origin (such as "
-				                     "https://shop.example)", (int)one.len,
-				                     one.ptr);
-			if (out->len > 0)
-				buf_char(out, ',');
-			buf_str(out, origin);
-		}
-	}
+	for (size_t i = 0; i < l->origin_count; i++)
+		if (!client_origins_parse(slice_of(l->origins[i]), out, &bad))
+			return command_wrong("--origin: \"%.*s\" is no origin (such as "
+			                     "https://shop.example)", (int)bad.len, bad.ptr);
 	if (out->full)
 		return command_wrong("--origin: %d bytes at most, all together",
 		                     RECORD_ORIGINS_BYTES);

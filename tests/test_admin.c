@@ -186,11 +186,12 @@ static void test_keys(void **state)
 		{ "once", "GET /admin/keys/web2" BOSS, NULL, 200, "\"name\":\"web2\"", "sck_", 0 },
 		{ "with all", "POST /admin/keys" BOSS JSON, "{\"name\":\"all\",\"owner\":\"Ada\","
 		  "\"value\":\"my-own-key\",\"scopes\":[\"shop\",\"admin\"],\"expires\":\"90d\","
-		  "\"sources\":[\"10.0.0.0/8\",\"2001:db8::/32\"]}", 201,
+		  "\"sources\":[\"10.0.0.0/8\",\"2001:db8::/32\"],"
+		  "\"origins\":[\"https://shop.example\"]}", 201,
 		  "\"scopes\":[\"shop\",\"admin\"],\"state\":\"active\","
 		  "\"created\":\"2027-01-15T08:00:00Z\",\"expires\":\"2027-04-15T08:00:00Z\","
 		  "\"used\":null,\"owner\":\"Ada\",\"sources\":[\"10.0.0.0/8\",\"2001:db8::/32\"],"
-		  "\"key\":\"my-own-key\"}\nkey_added key=\"boss\" name=all", NULL, 0 },
+		  "\"origins\":[\"https://shop.example\"],\"key\":\"my-own-key\"}\nkey_added key=\"boss\" name=all", NULL, 0 },
 		{ "disabled", "PATCH /admin/keys/app" BOSS JSON, "{\"state\":\"disabled\"}", 200,
 		  "\"state\":\"disabled\"", NULL, 0 },
 		{ "again", "PATCH /admin/keys/app" BOSS JSON, "{\"state\":\"disabled\"}", 200,
@@ -238,6 +239,8 @@ static void test_keys_refused(void **state)
 		  "networks are"),
 		ADD("nine", "{\"name\":\"x\",\"sources\":[\"::1\",\"::1\",\"::1\",\"::1\",\"::1\","
 		    "\"::1\",\"::1\",\"::1\",\"::1\"]}", 400, "too many"),
+		ADD("an origin", "{\"name\":\"x\",\"origins\":[\"shop.example\"]}", 400,
+		  "such as https"),
 		ADD("no duration", "{\"name\":\"x\",\"expires\":\"soon\"}", 400, "such as 90d"),
 		ADD("no time", "{\"name\":\"x\",\"expires\":\"0s\"}", 400, "such as 90d"),
 		{ "no such key", "GET /admin/keys/nobody" BOSS, NULL, 404, "not_found", NULL, 0 },
