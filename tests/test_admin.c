@@ -191,7 +191,8 @@ static void test_keys(void **state)
 		  "\"scopes\":[\"shop\",\"admin\"],\"state\":\"active\","
 		  "\"created\":\"2027-01-15T08:00:00Z\",\"expires\":\"2027-04-15T08:00:00Z\","
 		  "\"used\":null,\"owner\":\"Ada\",\"sources\":[\"10.0.0.0/8\",\"2001:db8::/32\"],"
-		  "\"origins\":[\"https://shop.example\"],\"key\":\"my-own-key\"}\nkey_added key=\"boss\" name=all", NULL, 0 },
+		  "\"origins\":[\"https://shop.example\"],\"key\":\"my-own-key\"}\nkey_added "
+		  "key=\"boss\" name=all", NULL, 0 },
 		{ "disabled", "PATCH /admin/keys/app" BOSS JSON, "{\"state\":\"disabled\"}", 200,
 		  "\"state\":\"disabled\"", NULL, 0 },
 		{ "again", "PATCH /admin/keys/app" BOSS JSON, "{\"state\":\"disabled\"}", 200,
