@@ -41,6 +41,9 @@ enum command_option {
 	OPTION_UPGRADE,
 	OPTION_ALG,
 	OPTION_KEEP_SESSIONS,
+	OPTION_DRY_RUN,
+	OPTION_STRICT,
+	OPTION_UPDATE,
 	OPTION_CONFIG,          /* from here on: of every command */
 	OPTION_HELP,
 	OPTION_VERSION,
@@ -190,6 +193,9 @@ int command_product_import(struct command_line *l);
 int command_product_list(struct command_line *l);
 int command_product_show(struct command_line *l);
 int command_product_delete(struct command_line *l);
+
+/* command_import.c */
+int command_import_oscar(struct command_line *l);
 
 /* command_token.c */
 int command_token_keys(struct command_line *l);

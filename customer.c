@@ -89,6 +89,7 @@ enum customer_error customer_add(struct kv *kv, const struct customer_record *r,
 	enum customer_error error = customer_judge(r);
 	struct record_key key;
 	struct slice value;
+	uint64_t next;
 
 	*status = KV_OK;
 	if (error != CUSTOMER_OK)
@@ -99,6 +100,8 @@ enum customer_error customer_add(struct kv *kv, const struct customer_record *r,
 	if (*status == KV_NOT_FOUND)
 		*status = put_number(kv, record_login_key(&key, r->login), r->id);
 	if (*status == KV_OK)
+		*status = customer_next_id(kv, &next);
+	if (*status == KV_OK && next <= r->id)
 		*status = put_number(kv, record_meta_key(&key, NEXT_ID), r->id + 1);
 	if (*status == KV_OK)
 		*status = customer_put(kv, r);

@@ -29,7 +29,8 @@ enum customer_error customer_judge(const struct customer_record *r);
 /* The id that the next customer_add() gives: the seal is bound to it. */
 enum kv_status customer_next_id(struct kv *kv, uint64_t *id);
 
-/* Adds `*r` under r->id, which must be customer_next_id() of this transaction. */
+/* Adds `*r` under r->id: customer_next_id() of this transaction, or one that nobody has and that
+ * was given elsewhere, at most INT64_MAX. The next ids are beyond it. */
 enum customer_error customer_add(struct kv *kv, const struct customer_record *r,
                                  enum kv_status *status);
 

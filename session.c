@@ -344,23 +344,33 @@ static enum kv_status put_copying(struct kv *kv, const uint8_t key[RECORD_SESSIO
 	return put_session(kv, key, s);
 }
 
-/* Starts `*s`, of which customer, via and, where it is fixed, the end are set. */
-static enum kv_status start(struct kv *kv, const struct config *config,
-                            const uint8_t key[RECORD_SESSION_KEY_LEN], struct session_record *s,
-                            uint64_t now_s)
+/* Puts a new session, and what leads to it, in the place of what is under its key. */
+static enum kv_status put_new(struct kv *kv, const struct config *config,
+                              const uint8_t key[RECORD_SESSION_KEY_LEN],
+                              struct session_record *s)
 {
 	struct record_key k;
 	enum kv_status status = session_end(kv, key);
 
-	s->created_s = s->used_s = now_s;
-	s->expires_s = s->due_s = expiry(config, s, now_s);
+	s->due_s = s->expires_s;
 	if (status == KV_OK || status == KV_NOT_FOUND)
 		status = evict(kv, s->customer_id, config->max_sessions_per_customer);
 	if (status == KV_OK)
 		status = put_due(kv, key, s->due_s);
 	if (status == KV_OK)
-		status = kv_put(kv, record_owner_key(&k, s->customer_id, now_s, key), SLICE(""));
+		status = kv_put(kv, record_owner_key(&k, s->customer_id, s->created_s, key),
+		                SLICE(""));
 	return status == KV_OK ? put_copying(kv, key, s) : status;
+}
+
+/* Starts `*s`, of which customer, via and, where it is fixed, the end are set. */
+static enum kv_status start(struct kv *kv, const struct config *config,
+                            const uint8_t key[RECORD_SESSION_KEY_LEN], struct session_record *s,
+                            uint64_t now_s)
+{
+	s->created_s = s->used_s = now_s;
+	s->expires_s = expiry(config, s, now_s);
+	return put_new(kv, config, key, s);
 }
 
 enum kv_status session_start(struct kv *kv, const struct config *config,
@@ -420,6 +430,25 @@ enum kv_status session_set_secure_seen(struct kv *kv, const uint8_t key[RECORD_S
 		return status;
 	s.flags |= SESSION_SECURE_SEEN;
 	return put_session(kv, key, &s);
+}
+
+enum kv_status session_import(struct kv *kv, const struct config *config,
+                              const uint8_t key[RECORD_SESSION_KEY_LEN], uint64_t customer_id,
+                              uint64_t ends_s, uint64_t used_s, uint64_t now_s)
+{
+	struct session_record s = {
+		.expires_s   = now_s + config->session_max_s,
+		.customer_id = customer_id,
+		.created_s   = now_s,
+		.used_s      = used_s < now_s ? used_s : now_s,
+		.via         = VIA_HEADER,
+	};
+	enum kv_status status = session_set_basket(kv, key, 0);
+
+	if (ends_s < s.expires_s)
+		s.expires_s = ends_s;
+	return status == KV_OK || status == KV_NOT_FOUND ? put_new(kv, config, key, &s) :
+	                                                   status;
 }
 
 enum kv_status session_data(struct kv *kv, const uint8_t key[RECORD_SESSION_KEY_LEN],

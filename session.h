@@ -94,6 +94,13 @@ enum kv_status session_start_shown(struct kv *kv, const struct config *config,
 /* Notes that the live dwsid session came with its dwsecuretoken over HTTPS. */
 enum kv_status session_set_secure_seen(struct kv *kv, const uint8_t key[RECORD_SESSION_KEY_LEN]);
 
+/* Starts a header session that another shop began, in the same way; but it ends at `ends_s`, or
+ * session_max from now if that is earlier, and was used last at `used_s`. The basket of a guest
+ * whose session stood there before stays. */
+enum kv_status session_import(struct kv *kv, const struct config *config,
+                              const uint8_t key[RECORD_SESSION_KEY_LEN], uint64_t customer_id,
+                              uint64_t ends_s, uint64_t used_s, uint64_t now_s);
+
 /* How long a guest's cookie session is still a guest's after its login went to a new one: the
  * requests that were under way with the old cookie. It never becomes the customer's. */
 #define SESSION_GRACE_S 10

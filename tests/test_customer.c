@@ -128,6 +128,25 @@ static void test_ids_are_never_given_twice(void **state)
 	assert_int_equal(store_entries(), 1);   /* the next id is all that is left */
 }
 
+/* Ids of another shop: those given here go on beyond them. */
+static void test_ids_from_elsewhere(void **state)
+{
+	struct customer_record r = { .id = 7, .login = SLICE("ada") };
+	enum kv_status status;
+	uint64_t id;
+
+	(void)state;
+	assert_int_equal(customer_add(store, &r, &status), CUSTOMER_OK);
+	r.id = 3;
+	r.login = SLICE("bob");
+	assert_int_equal(customer_add(store, &r, &status), CUSTOMER_OK);
+	assert_int_equal(customer_next_id(store, &id), KV_OK);
+	assert_int_equal(id, 8);
+	assert_int_equal(add(SLICE("eve")), CUSTOMER_OK);
+	assert_int_equal(id_of("eve"), 8);
+	assert_int_equal(id_of("bob"), 3);
+}
+
 static void test_put_back(void **state)
 {
 	struct customer_record r, got;
@@ -364,6 +383,7 @@ int main(void)
 		IN_A_BATCH(test_add_and_find),
 		IN_A_BATCH(test_login_taken),
 		IN_A_BATCH(test_ids_are_never_given_twice),
+		IN_A_BATCH(test_ids_from_elsewhere),
 		IN_A_BATCH(test_put_back),
 		IN_A_BATCH(test_text_of_logins),
 		IN_A_BATCH(test_text_of_other_fields),

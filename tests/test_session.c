@@ -216,6 +216,36 @@ static void test_one_session_a_key(void **state)
 	assert_int_equal(store_entries(), empty_entries);
 }
 
+/* A session of another shop keeps its date, within session_max of this one (S06). */
+static void test_import(void **state)
+{
+	static const struct {
+		uint64_t ends_s, used_s, expires_s, seen_s;
+	} cases[] = {
+		{ NOW_S + 7, NOW_S - 9, NOW_S + 7, NOW_S - 9 },
+		{ NOW_S + MAX_S, NOW_S, NOW_S + MAX_S, NOW_S },
+		{ NOW_S + MAX_S + 1, NOW_S + 5, NOW_S + MAX_S, NOW_S },
+		{ UINT64_MAX, 0, NOW_S + MAX_S, 0 },
+	};
+	struct session_record s;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++)
+		for (uint64_t customer = 0; customer <= ada.id; customer += ada.id) {
+			assert_int_equal(session_import(store, &config, key_of(1), customer,
+			                                cases[i].ends_s, cases[i].used_s, NOW_S),
+			                 KV_OK);
+			s = found(1, NOW_S);
+			assert_int_equal(s.expires_s, cases[i].expires_s);
+			assert_int_equal(s.due_s, cases[i].expires_s);
+			assert_int_equal(s.used_s, cases[i].seen_s);
+			assert_int_equal(s.customer_id, customer);
+			assert_int_equal(s.via, VIA_HEADER);
+			assert_int_equal(store_entries(), empty_entries + 3);
+		}
+	assert_int_equal(find(1, NOW_S + MAX_S), KV_NOT_FOUND);
+}
+
 static void test_renew(void **state)
 {
 	struct session_record s;
@@ -1078,6 +1108,7 @@ int main(void)
 		IN_A_BATCH(test_expiry_at_read),
 		IN_A_BATCH(test_what_ends_all_sessions),
 		IN_A_BATCH(test_one_session_a_key),
+		IN_A_BATCH(test_import),
 		IN_A_BATCH(test_renew),
 		IN_A_BATCH(test_renewals_are_few),
 		IN_A_BATCH(test_renewal_due),

@@ -1,0 +1,478 @@
+"""Moving in: `import oscar`, and the old shop's sessions in the new one."""
+
+import json
+import random
+
+import pytest
+
+from conftest import signed_basket
+from dump import (DAY, FAR, PASSWORD, api_key, attribute, auth_hash, basket, catalogue, guest,
+                  line, logged_in, option, product, product_class, record, session, session_key,
+                  stock, user)
+
+ANON, AUTH = "SID:ANON:127.0.0.1:", "SID:AUTH:127.0.0.1:"
+OPEN = {"sid_trust": "any", "sid_grammar": "oscarapi", "expose_user_details": "on"}
+
+
+def shop():
+    return [
+        user(2, "ada", first_name="Ada", last_name="L"), user(7, "bob"),
+        user(9, "eve", is_active=False), user(11, "old", password="md5$salt$0011"),
+        user(12, "none", password="!abc"),
+        api_key(1, "an-api-key-of-the-shop"), api_key(2, "Token abc"),
+        api_key(3, "ApiKey of-our-form"),
+        *catalogue(),
+        basket(10), line(20, 10, 1, 2), line(21, 10, 4, 3), attribute(30, 21, 2, "XL"),
+        attribute(31, 21, 1, "blue"),
+        basket(11), basket(12, owner=2), line(22, 12, 2, 1),
+        basket(13, owner=2, status="Saved"), line(23, 13, 1, 1),
+        basket(14, owner=7, status="Merged"), line(24, 14, 1, 5),
+        basket(15, owner=7, status="Submitted"), basket(16, owner=7, status="Frozen"),
+        line(25, 16, 1, 4), basket(17, owner=7, status="Frozen"),
+        basket(18), line(26, 18, 5, 1),
+        guest(ANON + "g1", 10), guest(ANON + "empty", 11, packed=True),
+        logged_in(AUTH + "ada", 2), logged_in(AUTH + "ada2", 2, packed=True),
+        logged_in(AUTH + "bob", 7), logged_in(AUTH + "old", 11, password="md5$salt$0011"),
+    ]
+
+
+# What a table of counts says: added, changed, unchanged, left_out, bad.
+COUNTS = {
+    "customers": [5, 0, 0, 0, 0], "keys": [3, 0, 0, 0, 0], "products": [5, 0, 0, 0, 0],
+    "stock records": [4, 0, 1, 0, 0], "baskets": [6, 0, 0, 3, 0], "lines": [6, 0, 0, 1, 0],
+    "options of lines": [2, 0, 0, 0, 0], "sessions": [6, 0, 0, 0, 0]}
+
+
+def take(store, records, *options, code=0, text=None):
+    """Imports; gives what became of the records."""
+    out = store.run("import", "oscar", "-", "--json", *options, code=code,
+                    stdin=json.dumps(records) if text is None else text)
+    rows = [json.loads(row) for row in out.splitlines()]
+    return {row["records"]: [row[n] for n in ("added", "changed", "unchanged", "left_out", "bad")]
+            for row in rows}
+
+
+def counts(**changed):
+    return {name: changed.get(name.replace(" ", "_"), [0] * 5) for name in COUNTS}
+
+
+def lines_of(server, session_id, number):
+    lines = server.get(f"/api/baskets/{number}/lines/", {"Session-Id": session_id}).json
+    return [(found["url"].split("/")[-2], found["product"].split("/")[-2], found["quantity"])
+            for found in lines]
+
+
+def sound(store):
+    checked, = store.records("check")
+    assert checked["problems"] == 0
+    return checked
+
+
+def test_the_shop_goes_on(store):
+    """A session of the old shop: the same Session-Id, basket, user; S14."""
+    assert take(store, shop()) == COUNTS
+    assert "passwords: 3 pbkdf2_sha256\n" in store.errors
+    assert "passwords: 1 md5: needs reset\npasswords: 1 none: needs reset\n" in store.errors
+    sound(store)
+    server = store.serve(**OPEN)
+
+    r = server.get("/api/basket/", {"Session-Id": ANON + "g1"})
+    assert (r.json["id"], r.json["owner"], r.json["status"]) == (10, None, "Open")
+    assert (r.json["total_excl_tax"], r.json["currency"]) == ("35.00", "EUR")
+    assert r.get("Session-Id") == ANON + "g1"
+    assert lines_of(server, ANON + "g1", 10) == [("20", "1", 2), ("21", "4", 3)]
+    found = server.get("/api/baskets/10/lines/21/", {"Session-Id": ANON + "g1"}).json
+    assert [(a["url"].split("/")[-2], a["option"].split("/api/")[1], a["value"])
+            for a in found["attributes"]] == [("30", "options/2/", "XL"),
+                                              ("31", "options/1/", "blue")]
+    assert found["stockrecord"].endswith("/products/4/stockrecords/7/")
+    assert found["date_created"] == "2026-01-03T08:00:00Z"
+
+    r = server.get("/api/basket/", {"Session-Id": ANON + "empty"})
+    assert (r.json["id"], r.json["currency"]) == (11, None)
+    for name in ("ada", "ada2"):
+        r = server.get("/api/basket/", {"Session-Id": AUTH + name})
+        assert r.json["id"] == 12 and r.json["owner"].endswith("/api/users/2/")
+        assert server.get("/api/login/", {"Session-Id": AUTH + name}).json == {
+            "username": "ada", "email": "ada@shop.example", "date_joined": "2026-01-01T08:00:00Z"}
+    r = server.get("/api/baskets/", {"Session-Id": AUTH + "ada"})
+    assert [found["id"] for found in r.json] == [12, 13]
+    # Nobody's: the cookie of the web shop leads to it.
+    r = server.get("/api/basket/", {"Cookie": "oscar_open_basket=" + signed_basket(18)})
+    assert r.json["id"] == 18
+    assert server.get("/api/baskets/10/", {"Session-Id": ANON + "other"}).status == 403
+    # Frozen: the order system's.
+    assert server.get("/api/baskets/16/", {"Session-Id": AUTH + "bob"}).status == 404
+    assert server.get("/api/baskets/16/", {"Authorization": "Token abc"}).json["status"] == "Frozen"
+    # Ids go on behind those of the shop: 18 is its highest basket.
+    assert server.get("/api/basket/", {"Session-Id": AUTH + "bob"}).json["id"] == 19
+    assert store.customer("new") == 13
+    assert server.login(ANON + "x", "ada", "secret").status == 200
+    for name in ("eve", "old", "none"):
+        assert server.login(ANON + "y", name, "secret").status == 401
+
+
+def test_api_keys(store):
+    """A06: the field's exact value is the key; its scheme is told apart as identity does."""
+    take(store, shop())
+    server = store.serve(gateway="on", sid_grammar="oscarapi")
+    for value in ("an-api-key-of-the-shop", "Token abc", "ApiKey of-our-form"):
+        r = server.get("/api/basket/", {"Session-Id": ANON + "g1", "Authorization": value})
+        assert (r.status, r.json.get("id")) == (200, 10)
+    for value in ("abc", "Token", "an-api-key"):
+        assert server.get("/api/", {"Authorization": value}).status == 403
+    assert [(k["name"], k["scopes"]) for k in store.records("key", "list")] == [
+        (f"oscarapi-{n}", ["shop", "trusted"]) for n in (1, 2, 3)]
+
+
+def test_products(store):
+    take(store, shop())
+    book = {p["id"]: p for p in store.records("product", "list")}
+    wanted = ("name", "price", "currency", "stock", "options", "stockrecord")
+    assert {i: tuple(p[n] for n in wanted) for i, p in book.items()} == {
+        "1": ("Shirt", "10.00", "EUR", 20, ["colour"], "1"),
+        "2": ("Download", "0.99", "EUR", None, [], "2"),
+        "3": ("Mug", "", "", None, ["colour"], ""),
+        "4": ("Mug", "5.00", "EUR", 7, ["colour", "size"], "7"),
+        "5": ("Old", "7.50", "EUR", 3, ["colour"], "5")}
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_any_order(store, seed):
+    """Models and records may stand in any order."""
+    records = shop()
+    take(store, records, "--dry-run")
+    random.Random(seed).shuffle(records)
+    assert take(store, records) == COUNTS
+    sound(store)
+    server = store.serve(**OPEN)
+    assert lines_of(server, ANON + "g1", 10) == [("20", "1", 2), ("21", "4", 3)]
+    assert server.get("/api/basket/", {"Session-Id": AUTH + "ada"}).json["id"] == 12
+
+
+def test_lines_of_json(store, tmp_path):
+    """dumpdata --format jsonl, and a file with a name."""
+    dump = tmp_path / "dump.json"
+    dump.write_text("".join(json.dumps(r) + "\n" for r in shop()))
+    store.run("import", "oscar", dump)
+    assert store.errors.startswith("passwords: 3")
+    assert take(store, shop())["baskets"] == [0, 0, 6, 3, 0]
+
+
+def test_twice(store):
+    """What is there stays, also under --update where nothing is newer."""
+    take(store, shop())
+    before = sound(store)
+    for options in ([], ["--update"]):
+        again = take(store, shop(), *options)
+        assert all(row[:2] == [0, 0] for row in again.values()), again
+        assert [row[2] for row in again.values()] == [5, 3, 5, 5, 6, 6, 2, 6]
+        assert sound(store) == before
+
+
+def newer():
+    """The shop a week later."""
+    records = shop()
+    for r in records:
+        fields = r["fields"]
+        if r["model"] == "auth.user" and r["pk"] == 2:
+            fields.update(email="countess@shop.example", first_name="Augusta")
+        if r["model"] == "basket.line" and r["pk"] == 20:
+            fields.update(quantity=7, date_updated=DAY % 9)
+        if r["model"] == "partner.stockrecord" and r["pk"] == 1:
+            fields.update(price="12.00", date_updated=DAY % 9)
+    return [*records, guest(ANON + "late", 40), basket(40), line(50, 40),
+            logged_in(AUTH + "ada", 2, written=1767168000 + 86400)][:-1]
+
+
+def test_update(store):
+    take(store, shop())
+    assert take(store, newer())["baskets"] == [1, 0, 6, 3, 0]
+    again = take(store, newer(), "--update")
+    assert (again["customers"], again["products"], again["baskets"]) == (
+        [0, 1, 4, 0, 0], [0, 1, 4, 0, 0], [0, 1, 6, 3, 0])
+    sound(store)
+    server = store.serve(**OPEN)
+    assert lines_of(server, ANON + "g1", 10) == [("20", "1", 7), ("21", "4", 3)]
+    assert server.get("/api/basket/", {"Session-Id": ANON + "g1"}).json["id"] == 10
+    assert server.get("/api/basket/", {"Session-Id": ANON + "late"}).json["id"] == 40
+    assert store.records("customer", "show", "ada")[0]["email"] == "countess@shop.example"
+    assert store.records("product", "show", "1")[0]["price"] == "12.00"
+    # Her session has not ended: nothing that shuts her out has changed.
+    assert server.get("/api/login/", {"Session-Id": AUTH + "ada"}).status == 200
+
+
+def test_update_leaves_what_is_newer_here(store):
+    take(store, shop())
+    server = store.serve(**OPEN)
+    sent = {"Session-Id": ANON + "g1"}
+    assert server.request("PATCH", "/api/baskets/10/lines/20/", sent, {"quantity": 1}).status == 200
+    store.run("product", "import", "-", stdin="id,name,price,currency\n1,Own,1.00,EUR\n")
+    again = take(store, newer(), "--update")
+    assert again["baskets"] == [1, 0, 6, 3, 0] and again["products"] == [0, 0, 5, 0, 0]
+    assert lines_of(server, ANON + "g1", 10)[0] == ("20", "1", 1)
+    sound(store)
+
+
+def test_update_moves_a_basket_to_its_new_owner(store):
+    """A guest logged in over there since; his basket is merged, or is the customer's now."""
+    take(store, shop())
+    records = [r for r in shop() if r["pk"] not in (10, session_key(ANON + "g1"))]
+    take(store, [*records, basket(10, owner=7), logged_in(AUTH + "g1", 7)], "--update")
+    sound(store)
+    server = store.serve(**OPEN)
+    assert server.get("/api/basket/", {"Session-Id": AUTH + "g1"}).json["id"] == 10
+    assert server.get("/api/basket/", {"Session-Id": ANON + "g1"}).json["id"] != 10
+
+
+@pytest.mark.parametrize("change", [{"password": PASSWORD + "x"}, {"is_active": False}],
+                         ids=["password", "disabled"])
+def test_update_ends_sessions(store, change):
+    """S05, S09: who has another password by now, or may not log in, is logged out."""
+    take(store, shop())
+    records = shop()
+    if "password" in change:
+        change = {"password": PASSWORD.replace("saltsaltsalt", "othersalt")}
+    records[0]["fields"].update(change)
+    again = take(store, records, "--update")
+    assert again["customers"] == [0, 1, 4, 0, 0] and again["sessions"] == [0, 0, 4, 2, 0]
+    server = store.serve(**OPEN)
+    assert server.get("/api/login/", {"Session-Id": AUTH + "ada"}).status == 401
+    sound(store)
+
+
+def test_no_old_password_comes_back(store):
+    """S05: a session of before a change of the password here, not even of the same dump."""
+    take(store, shop())
+    store.run("customer", "set-password", "ada", "--password-stdin",
+              "--password-iterations=1000", stdin="new\n")
+    assert take(store, shop())["sessions"] == [0, 0, 4, 2, 0]
+    assert "left out: 2 sessions from before a change of the password\n" in store.errors
+    server = store.serve(**OPEN)
+    assert server.get("/api/login/", {"Session-Id": AUTH + "ada"}).status == 401
+
+
+def test_sessions_that_stay_behind(store):
+    """Their reasons are counted; S06: the date is kept, session_max holds."""
+    more = [
+        guest(ANON + "late", 10, expires="2026-01-01T00:00:00Z"), session("a" * 32, {}),
+        session(ANON + "nothing", {}), guest(ANON + "merged", 14), guest(ANON + "gone", 999),
+        guest(ANON + "owned", 12), logged_in(AUTH + "eve", 9),
+        logged_in(AUTH + "before", 2, password="x"), session(AUTH + "hashless", {
+            "_auth_user_id": "2"}),
+    ]
+    counted = take(store, [*shop(), *more], "--session-max=30d")
+    assert counted["sessions"] == [6, 0, 0, 9, 0]
+    for words in ("1 sessions that have expired", "1 sessions of cookies",
+                  "2 sessions from before a change of the password",
+                  "1 sessions of disabled customers", "4 sessions of guests without a basket",
+                  "2 merged or submitted baskets, with their lines",
+                  "1 frozen baskets without lines"):
+        assert f"left out: {words}\n" in store.errors
+    for s in store.records("session", "list"):
+        assert 29 * 86400 < s["expires"] - s["created"] <= 30 * 86400 if isinstance(
+            s["expires"], int) else True
+
+
+def test_dates_are_kept(store):
+    near = "2026-12-31T12:00:00Z"
+    take(store, [user(2, "ada"), logged_in(AUTH + "ada", 2, expires=near)], "--session-max=3650d")
+    shown, = store.records("session", "list")
+    assert shown["expires"] == near
+
+
+def test_several_open_baskets(store):
+    """Oscar merges them into the oldest, the larger quantity of equal lines; once."""
+    records = [user(2, "ada"), *catalogue(), basket(5, owner=2), line(1, 5, 1, 2),
+               basket(6, owner=2), line(2, 6, 1, 5), line(3, 6, 2, 1), logged_in(AUTH + "a", 2)]
+    take(store, records)
+    assert "1 open baskets went into their owner's oldest\n" in store.errors
+    sound(store)
+    server = store.serve(**OPEN)
+    assert lines_of(server, AUTH + "a", 5) == [("1", "1", 5), ("3", "2", 1)]
+    assert take(store, records, "--update")["baskets"] == [0, 0, 2, 0, 0]
+    assert lines_of(server, AUTH + "a", 5) == [("1", "1", 5), ("3", "2", 1)]
+
+
+def test_a_basket_that_two_sessions_know(store):
+    """Over there a cookie may have led both to it: both see it here, one owns it."""
+    take(store, [*catalogue(), basket(5), line(1, 5), guest(ANON + "a", 5), guest(ANON + "b", 5)])
+    sound(store)
+    server = store.serve(**OPEN)
+    for name in "ab":
+        assert server.get("/api/basket/", {"Session-Id": ANON + name}).json["id"] == 5
+
+
+def test_dry_run(store):
+    """Nothing is made; with a store it is judged by it, and stays as it is."""
+    assert take(store, shop(), "--dry-run") == COUNTS
+    assert store.errors.endswith("nothing was changed (--dry-run)\n")
+    assert [p.name for p in store.path.iterdir()] == ["sid.secret"]
+    take(store, shop())
+    before = (store.path / "data.mdb").read_bytes()
+    assert take(store, newer(), "--dry-run", "--update")["baskets"] == [1, 1, 5, 3, 0]
+    assert (store.path / "data.mdb").read_bytes() == before
+
+
+@pytest.mark.parametrize("options", [[], ["--dry-run"], ["--strict", "--update"]])
+def test_wrong_secret(store, options):
+    """Found at the first session, before anything is put."""
+    (store.path / "sid.secret").write_bytes(b"another")
+    assert take(store, shop(), *options, code=1) == {}
+    assert "signed with another secret than" in store.errors
+    assert "sid.secret holds; put the old shop's SECRET_KEY there" in store.errors
+    assert [p.name for p in store.path.iterdir()] == ["sid.secret"]
+
+
+def test_no_secret(store):
+    """Without sessions the store gets a secret of its own, as at a first start."""
+    (store.path / "sid.secret").unlink()
+    assert take(store, shop(), code=1) == {}
+    assert "no secret to read them with" in store.errors
+    assert list(store.path.iterdir()) == []
+    take(store, [user(1, "ada"), *catalogue()])
+    assert (store.path / "sid.secret").exists()
+    sound(store)
+
+
+BAD = [
+    (user(50, "ada2", is_active="yes"), "auth.user 50: is_active: true or false is due"),
+    (user(7, "ada2"), "auth.user 7: is there twice"),
+    (user(51, "ada"), "auth.user 51: its login is another customer's here"),
+    (user(52, "-"), "auth.user 52: a login is "),
+    (user(53, "x" * 151), "auth.user 53: a login is "),
+    (user(54, "tab\tbed"), "auth.user 54: a login is "),
+    (user(55, "dated", date_joined="yesterday"), "auth.user 55: date_joined: a time is due"),
+    (record("auth.user", None, username="a"), "auth.user 0: pk: a number from 1 is due"),
+    (record("auth.user", 56, username="a"), "auth.user 56: password: is missing"),
+    (record("auth.user", "x", username="a"), "auth.user 0: pk: a number from 1 is due"),
+    (api_key(50, ""), "oscarapi.apikey 50: key: no key can be so here"),
+    (api_key(51, "Bearer abc"), "oscarapi.apikey 51: key: no key can be so here"),
+    (api_key(52, "k\u00e9y"), "oscarapi.apikey 52: key: no key can be so here"),
+    (product(50, "x", parent=999), "catalogue.product 50: its parent is not in the dump"),
+    (stock(50, 999), "partner.stockrecord 50: its product is not in the dump"),
+    (stock(51, 3, "1e3"), "partner.stockrecord 51: price: not 0 to 99999999.9999"),
+    (stock(52, 3, "1.00", price_currency="eur"), "partner.stockrecord 52: price_currency: "),
+    (basket(50, status="Lost"), "basket.basket 50: status: is none of Oscar's"),
+    (basket(51, owner=999), "basket.basket 51: its owner is not here"),
+    (basket(52, owner=["ada"]), "basket.basket 52: owner: a number from 1 is due, as dumpdata "
+                                "writes without --natural-foreign"),
+    (basket(10), "basket.basket 10: is there twice"),
+    (line(50, 999), "basket.line 50: its basket is not in the dump"),
+    (line(51, 10, quantity=1000001), "basket.line 51: quantity: over 1000000 in one basket"),
+    (line(52, 10, quantity="2"), "basket.line 52: quantity: a whole number is due"),
+    (line(20, 10), "basket.line 20: is there twice"),
+    (attribute(50, 999), "basket.lineattribute 50: its line is not in the dump"),
+    (attribute(51, 21, value="x" * 255), "basket.lineattribute 51: value: over 254 bytes"),
+    (logged_in(AUTH + "gone", 999), "sessions.session %.8s: its user is not in the dump" %
+     session_key(AUTH + "gone")),
+    (session("b" * 40, {}, secret=b"other"), "sessions.session bbbbbbbb: session_data: signed "
+                                             "with another secret"),
+    (record("sessions.session", "c" * 40, session_data="YTpiOmM=", expire_date=FAR),
+     "sessions.session cccccccc: session_data: not in the form that Django has since 3.1"),
+    (session("d" * 40, []), "sessions.session dddddddd: session_data: is no object"),
+    (session("e" * 40, {"_auth_user_id": "x"}), "sessions.session eeeeeeee: session_data: "
+                                                "_auth_user_id is no number"),
+    ({"model": "auth.user"}, "line 1: no object of dumpdata: model and fields are due"),
+]
+
+
+@pytest.mark.parametrize("wrong,words", BAD, ids=[words for _, words in BAD])
+def test_bad_records(store, wrong, words):
+    """Named by model and id, and passed over; under --strict the import stops there."""
+    counted = take(store, [*shop(), wrong])
+    assert f"left out: {words}" in store.errors
+    assert sum(row[4] for row in counted.values()) == ("of dumpdata" not in words)
+    assert all(row[0] >= COUNTS[name][0] - 1 for name, row in counted.items()), counted
+    sound(store)
+    assert take(store, [*shop(), wrong], "--strict", code=1) == {}
+    assert f"sidecart: standard input: {words}" in store.errors
+
+
+def test_strict_stops_before_anything_is_put(store):
+    take(store, [*shop(), {"model": "auth.user"}], "--strict", code=1)
+    assert [p.name for p in store.path.iterdir()] == ["sid.secret"]
+
+
+@pytest.mark.parametrize("text,words", [
+    ("", "this is no JSON array"), ("x", "this is no JSON array"), ("[", "the file ends before"),
+    ('[{"model": "a.b", "fields": {}}', "the file ends before its array does"),
+    ('[{"model": ', "the file ends within a record"), ("[1]", "a record is to be an object"),
+    ("[] x", "something stands behind the end of the array")])
+def test_no_dump(store, text, words):
+    assert take(store, None, text=text, code=1) == {}
+    assert words in store.errors and "nothing was changed" in store.errors
+    assert [p.name for p in store.path.iterdir()] == ["sid.secret"]
+
+
+def test_what_is_another_s_here_stays(store):
+    """Ids are never shared: a store that has given them out itself keeps them."""
+    store.run("product", "import", "-", stdin="id,name,price,currency\n1,Own,1.00,EUR\n")
+    for name in ("one", "two"):
+        store.customer(name)
+    server = store.serve(**OPEN)
+    server.request("POST", "/api/basket/add-product/", {"Session-Id": ANON + "own"},
+                   {"url": "/api/products/1/", "quantity": 1})
+    counted = take(store, [user(2, "ada"), user(3, "one"), basket(1), line(1, 1),
+                           product(1), logged_in(AUTH + "ada", 2)])
+    assert "auth.user 2: its id is another customer's here" in store.errors
+    assert "auth.user 3: its login is another customer's here" in store.errors
+    assert "basket.basket 1: its id is another basket's here" in store.errors
+    assert counted == counts(customers=[0, 0, 0, 0, 2], products=[0, 0, 1, 0, 0],
+                             baskets=[0, 0, 0, 0, 1], lines=[0, 0, 0, 0, 1],
+                             sessions=[0, 0, 0, 1, 0])
+    assert [c["login"] for c in store.records("customer", "list")] == ["one", "two"]
+    assert store.records("product", "show", "1")[0]["name"] == "Own"
+    sound(store)
+
+
+def test_beside_a_server(store):
+    """What it changes holds from the server's next request on."""
+    server = store.serve(**OPEN)
+    assert server.get("/api/login/", {"Session-Id": AUTH + "ada"}).status == 401
+    take(store, shop())
+    assert server.get("/api/login/", {"Session-Id": AUTH + "ada"}).status == 200
+    assert server.get("/api/basket/", {"Session-Id": ANON + "g1"}).json["id"] == 10
+
+
+def test_many(store):
+    """More records than one transaction takes."""
+    pad = "x" * 2000
+    records = [*catalogue()]
+    for n in range(1, 3001):
+        records += [user(n, f"user{n}", first_name=pad), basket(n, owner=n), line(n, n, 1, 2),
+                    logged_in(AUTH + str(n), n)]
+    random.Random(1).shuffle(records)
+    counted = take(store, records)
+    assert [counted[k][0] for k in ("customers", "baskets", "lines", "sessions")] == [3000] * 4
+    sound(store)
+    shown, = store.records("customer", "show", "user77")
+    assert shown["id"] == 77 and shown["first_name"] == pad[:254]
+
+
+def test_prices_of_clients(store):
+    """price_source=client: a line keeps its price where the price book has none for it."""
+    records = [basket(1), line(1, 1, 77, 2, price_excl_tax="3.50"), guest(ANON + "g", 1)]
+    take(store, records, "--price-source=client")
+    server = store.serve(**OPEN, price_source="client")
+    assert server.get("/api/basket/", {"Session-Id": ANON + "g"}).json["total_excl_tax"] == "7.00"
+
+
+def test_own_user_model(store):
+    """Another app's user, whose login is the e-mail address, and options of other types."""
+    mine = user(3, "x")
+    mine["model"] = "accounts.user"
+    del mine["fields"]["username"]
+    take(store, [mine, *catalogue(), basket(1, owner=3), line(1, 1), attribute(1, 1, 1, True),
+                 attribute(2, 1, 2, ["a", 1]), logged_in(AUTH + "x", 3)])
+    server = store.serve(**OPEN)
+    assert server.login(ANON + "y", "x@shop.example", "secret").status == 200
+    found = server.get("/api/baskets/1/lines/1/", {"Session-Id": AUTH + "x"}).json
+    assert [a["value"] for a in found["attributes"]] == ["true", '["a",1]']
+
+
+def test_signatures_are_django_s():
+    django = pytest.importorskip("django.utils.crypto")
+    assert auth_hash("x") == django.salted_hmac(
+        "django.contrib.auth.models.AbstractBaseUser.get_session_auth_hash", "x",
+        secret="test-secret", algorithm="sha256").hexdigest()
