@@ -369,7 +369,7 @@ static enum kv_status read_product(struct call *c, const struct oscar_form *form
 	enum kv_status status;
 
 	it->product = (struct oscar_link){ .name = name, .pattern = "/api/products/*/" };
-	it->item.product = (struct slice){ 0 };
+	it->item = (struct basket_item){ 0 };
 	switch (oscar_form_link(form, &it->product, e)) {
 	case OSCAR_ABSENT:
 		oscar_errors_add(e, name, OSCAR_REQUIRED);
