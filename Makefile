@@ -74,6 +74,7 @@ ARCHITECTURE = $(if $(CROSS),$(or $(DEBIAN_$(CROSS)),$(CROSS)),$(shell dpkg --pr
 DEBIAN_aarch64-linux-gnu   = arm64
 DEBIAN_arm-linux-gnueabihf = armhf
 DEB       = sidecart_$(VERSION)_$(ARCHITECTURE).deb
+IMAGE     = sidecart_$(VERSION)_$(ARCHITECTURE).oci.tar
 
 MAKEFLAGS += --no-print-directory
 ifeq ($(MAKELEVEL)$(filter -j%,$(MAKEFLAGS)),0)
@@ -165,15 +166,20 @@ uninstall:                       ## remove what install copied; settings and sto
 	rm -f $(INSTALLED:%=$(DESTDIR)$(PREFIX)/%)
 	-rmdir $(DESTDIR)$(PREFIX)/share/doc/sidecart
 cross: deps-build+test+cross     ## for arm64 and armhf: built, and tested in an emulator
-	@+$(MAKE) cross-aarch64-linux-gnu && $(MAKE) cross-arm-linux-gnueabihf
+	@+MAKE='$(MAKE)' tests/run.sh cross cross-aarch64-linux-gnu cross-arm-linux-gnueabihf
 cross-%:
 	@+$(MAKE) CROSS=$* all run-units
 	@printf '#!/bin/sh\nexec qemu-%s-static %s "$$@"\n' $(QEMU_$*) \
 	  $(CURDIR)/build/$*/sidecart >build/$*/emulated && chmod +x build/$*/emulated
-	@EMULATED=$* SIDECART_BIN=build/$*/emulated /usr/bin/python3 -m pytest -q tests/test_short.py
+	@EMULATED=$* SIDECART_BIN=build/$*/emulated \
+	  /usr/bin/python3 -m pytest -q tests/test_short.py tests/test_image.py
 deb: $(BIN)                      ## a Debian package in build/
 	@rm -rf build/deb && $(MAKE) -s install DESTDIR=build/deb PREFIX=/usr
 	@deploy/debian/build.sh build/deb $(VERSION) $(ARCHITECTURE) build/$(DEB) && echo build/$(DEB)
+image: $(BIN)                    ## an image for containers in build/, from scratch
+	@$(STRIP) -o $(O)/sidecart.stripped $(BIN)
+	@deploy/image.sh $(O)/sidecart.stripped $(VERSION) $(ARCHITECTURE) $(COMMIT) build/$(IMAGE) \
+	  && echo build/$(IMAGE)
 dist: deb                        ## versioned archives and their checksums in build/dist/
 	@+MAKE='$(MAKE)' CROSS='$(CROSS)' deploy/dist.sh $(VERSION) $(ARCHITECTURE) build/$(DEB)
 
@@ -251,7 +257,7 @@ run-fuzzers: $(FUZZERS)
 	@set -e; for f in $^; do mkdir -p build/corpus/$${f##*/fuzz_}; \
 	  $$f -max_total_time=$(FUZZ_S) -timeout=5 build/corpus/$${f##*/fuzz_}; done
 
-.PHONY: all run test check bench alike install uninstall deb dist reproducible cross units \
+.PHONY: all run test check bench alike install uninstall deb image dist reproducible cross units \
         end-to-end end-to-end-san tidy warn-gcc warn-clang \
         clang-tidy cppcheck taint manual service layout size cover fuzz clean help \
         objects run-units run-taint run-fuzzers

@@ -23,6 +23,7 @@ packages() {
 	test  python3-lmdb               : end-to-end tests that look into the store
 	test  strace systemd             : end-to-end tests of deploy/sidecart.service
 	test  debootstrap                : end-to-end tests of the Debian package
+	test  skopeo umoci               : end-to-end tests of the image for containers
 	check systemd                    : judges the systemd units
 	check clang                      : second compiler, other warnings
 	check clang-tidy cppcheck        : static analysis
