@@ -517,6 +517,22 @@ static enum kv_status merge_guest(struct call *c, uint64_t customer_id)
 	return status;
 }
 
+/* Under sid_grammar=migrate a login takes over what the original kept under the cut key, as its
+ * own logins do: else a neighbour, whose key was cut to the same, would find it still. */
+static enum kv_status end_original(struct call *c)
+{
+	const struct identity *id = &c->identity;
+	uint8_t key[RECORD_SESSION_KEY_LEN];
+	enum kv_status status;
+
+	if (!id->has_sid || c->config->sid_grammar != SID_MIGRATE ||
+	    !sid_original_key(c->request->field[HTTP_SESSION_ID], &id->sid, SID_AUTH,
+	                      c->sid_secret, key))
+		return KV_OK;
+	status = session_end(c->kv, key);
+	return status == KV_NOT_FOUND ? KV_OK : status;
+}
+
 enum kv_status call_log_in(struct call *c, const struct call_login *login,
                            uint64_t customer_id)
 {
@@ -524,6 +540,8 @@ enum kv_status call_log_in(struct call *c, const struct call_login *login,
 	uint8_t guest[RECORD_SESSION_KEY_LEN];
 	enum kv_status status = merge_guest(c, customer_id);
 
+	if (status == KV_OK)
+		status = end_original(c);
 	if (status != KV_OK)
 		return status;
 	identity_owner_key(id, c->sid_secret, guest);

@@ -263,14 +263,16 @@ int command_session_revoke(struct command_line *l)
 	return customer ? revoke_of_customer(l) : revoke_one(l);
 }
 
-static void print_sid(const struct sid *s, struct slice secret)
+static void print_sid(const struct sid *s, struct slice secret, struct slice header, bool migrate)
 {
 	uint8_t key[SID_KEY_LEN];
-	char hex_text[2 * SID_KEY_LEN], echo_text[2 * HEADER_MAX];
-	struct buf hex = BUF(hex_text), echo = BUF(echo_text);
+	char hex_text[2 * SID_KEY_LEN], cut_text[2 * SID_KEY_LEN], echo_text[2 * HEADER_MAX];
+	struct buf hex = BUF(hex_text), cut = BUF(cut_text), echo = BUF(echo_text);
 
 	sid_key(s, s->type, secret, key);
 	buf_hex(&hex, slice_bytes(key, sizeof key));
+	if (migrate && sid_original_key(header, s, s->type, secret, key))
+		buf_hex(&cut, slice_bytes(key, sizeof key));
 	sid_write(&echo, s, s->type);
 	{
 		const struct print_cell cells[] = {
@@ -281,9 +283,10 @@ static void print_sid(const struct sid *s, struct slice secret)
 			{ "count", PRINT_TEXT, s->count, 0 },
 			{ "session_key", PRINT_TEXT, buf_slice(&hex), 0 },
 			{ "session_id", PRINT_TEXT, buf_slice(&echo), 0 },
+			{ "original_key", PRINT_TEXT, buf_slice(&cut), 0 },
 		};
 
-		print_sheet(cells, COUNT_OF(cells));
+		print_sheet(cells, COUNT_OF(cells) - !migrate);
 	}
 }
 
@@ -303,7 +306,7 @@ int command_sid(struct command_line *l)
 		return command_refuse("%s", sid_error_text(wrong));
 	if (!secret_read(l->config.sid_secret_file, &secret, error))
 		return command_fail(COMMAND_SYSTEM, "%s", error);
-	print_sid(&s, buf_slice(&secret));
+	print_sid(&s, buf_slice(&secret), header, l->config.sid_grammar == SID_MIGRATE);
 	explicit_bzero(secret_text, sizeof secret_text);
 	return COMMAND_DONE;
 }

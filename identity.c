@@ -220,7 +220,7 @@ static bool realm_accepted(const struct identity_question *q, const struct ident
 {
 	const struct config *config = q->config;
 	bool (*equal)(struct slice, struct slice) =
-		config->sid_grammar == SID_STRICT ? slice_eq_nocase : slice_eq;
+		config->sid_grammar != SID_OSCARAPI ? slice_eq_nocase : slice_eq;
 
 	for (uint32_t i = 0; i < config->sid_realm_count; i++)
 		if (equal(slice_of(config->sid_realms[i]), id->sid.realm))
@@ -232,8 +232,8 @@ static void find_host(const struct identity_question *q, struct identity *id)
 {
 	struct slice authority = id->authority;
 
-	id->host = q->config->sid_grammar == SID_STRICT ? http_host_name(authority)
-	                                                : slice_cut(&authority, ':');
+	id->host = q->config->sid_grammar != SID_OSCARAPI ? http_host_name(authority)
+	                                                  : slice_cut(&authority, ':');
 }
 
 /* What of a Session-Id counts: thread and count behind it differ from request to request. */
@@ -360,6 +360,22 @@ static enum kv_status find_record(const struct identity_question *q, struct iden
 	return status == KV_NOT_FOUND ? KV_OK : status;
 }
 
+/* Looks for what the original kept, where nothing stands under the whole key. */
+static enum kv_status find_cut(const struct identity_question *q, struct identity *id)
+{
+	enum kv_status status;
+
+	if (!sid_original_key(q->request->field[HTTP_SESSION_ID], &id->sid, id->sid.type,
+	                      q->sid_secret, id->cut_key))
+		return KV_OK;
+	status = session_find(q->kv, id->cut_key, q->now_s, &id->session);
+	id->recorded = id->cut = status == KV_OK;
+	id->renewal_due |= id->cut;
+	if (!id->recorded)
+		id->session = (struct session_record){ 0 };
+	return status == KV_NOT_FOUND ? KV_OK : status;
+}
+
 static enum kv_status find_session(const struct identity_question *q, struct identity *id)
 {
 	struct slice header = q->request->field[HTTP_SESSION_ID], text;
@@ -370,7 +386,7 @@ static enum kv_status find_session(const struct identity_question *q, struct ide
 		return KV_OK;
 	id->sid_error = sid_parse(header, q->config->sid_grammar, &id->sid);
 	if (id->sid_error != SID_OK) {
-		if (q->config->sid_grammar == SID_STRICT)
+		if (q->config->sid_grammar != SID_OSCARAPI)
 			id->refusal = IDENTITY_SID_MALFORMED;
 		return KV_OK;
 	}
@@ -392,6 +408,8 @@ static enum kv_status find_session(const struct identity_question *q, struct ide
 	}
 	id->via = VIA_HEADER;
 	status = find_record(q, id, seen);
+	if (status == KV_OK && !id->recorded && q->config->sid_grammar == SID_MIGRATE)
+		status = find_cut(q, id);
 	id->has_sid = id->recorded || id->sid.type == SID_ANON;
 	id->kind = id->sid.type == SID_ANON ? IDENTITY_GUEST : IDENTITY_CUSTOMER;
 	if (status == KV_OK && !id->has_sid)
@@ -717,7 +735,7 @@ static void forget(struct identity *id)
 {
 	id->kind = IDENTITY_NONE;
 	id->via = VIA_NONE;
-	id->recorded = id->renewal_due = id->secure_due = false;
+	id->recorded = id->cut = id->renewal_due = id->secure_due = false;
 	id->session = (struct session_record){ 0 };
 }
 
@@ -860,13 +878,33 @@ static enum kv_status renew_client(const struct identity_question *q, const stru
 	return client_put(q->kv, id->client_digest, &r);
 }
 
-enum kv_status identity_renew(const struct identity_question *q, const struct identity *id)
+enum kv_status identity_settle(const struct identity_question *q, struct identity *id)
+{
+	enum kv_status status;
+
+	if (!id->cut)
+		return KV_OK;
+	status = session_move(q->kv, q->config, id->cut_key, id->session_key, q->now_s * 1000000);
+	if (status == KV_OK)    /* what was read before the puts has moved */
+		status = session_find(q->kv, id->session_key, q->now_s, &id->session);
+	if (status == KV_OK && id->client != NULL) {
+		status = client_find(q->kv, id->client_digest, &id->client_found);
+		id->client = &id->client_found;
+	}
+	id->cut = status != KV_OK;
+	return status;
+}
+
+enum kv_status identity_renew(const struct identity_question *q, struct identity *id)
 {
 	enum kv_status status = KV_OK;
 
 	assert(id->refusal == IDENTITY_ADMITTED);
 	if (!id->renewal_due)
 		return KV_OK;
+	status = identity_settle(q, id);
+	if (status != KV_OK)
+		return status == KV_NOT_FOUND ? KV_OK : status;
 	if (id->client != NULL)
 		status = renew_client(q, id);
 	if (status == KV_OK && id->recorded &&

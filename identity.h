@@ -127,6 +127,8 @@ struct identity {
 	bool recorded;                  /* the session has a record: */
 	struct session_record session;  /* zeroed where it has none; login: as of kv_get() */
 	                                /* basket_id: of a guest of OCAPI, his root's */
+	bool cut;                       /* the session is still kept under cut_key: */
+	uint8_t cut_key[RECORD_SESSION_KEY_LEN];        /* sid_grammar=migrate */
 	bool renewal_due;               /* of the session's expiry or the key's used_s */
 };
 
@@ -176,8 +178,14 @@ bool identity_origin_reads(const struct config *config, struct slice origin);
 bool identity_page_is_known(const struct config *config, const struct http_request *r,
                             const struct identity *id);
 
-/* Writes what identify() found due: the session's renewal, the key's last use. */
-enum kv_status identity_renew(const struct identity_question *q, const struct identity *id);
+/* Under sid_grammar=migrate, moves a session that identify() found under the original's cut key
+ * to the whole one, so that no neighbour, whose key was cut to the same, finds it any more. To
+ * be called before a handler that looks at more than *id, which may be a front's: KV_READONLY
+ * where there is something to move. */
+enum kv_status identity_settle(const struct identity_question *q, struct identity *id);
+
+/* Writes what identify() found due: the session's move, its renewal, the key's last use. */
+enum kv_status identity_renew(const struct identity_question *q, struct identity *id);
 
 /* "none", "guest", "customer"; "none", "header", "cookie" (a dwsid too), "token", "retired",
  * "guest". */

@@ -372,6 +372,15 @@ static enum kv_status renew_identity(struct call *c, const struct route_match *m
 	return identity_renew(&q, &c->identity);
 }
 
+/* What a handler finds is kept under the session's own key. /resolve looks at the session alone,
+ * and waits for no write: the renewal behind its answer moves it. */
+static enum kv_status settle_identity(struct call *c, const struct route_match *m)
+{
+	const struct identity_question q = question(c, m);
+
+	return m->surface == FORWARD_AUTH ? KV_OK : identity_settle(&q, &c->identity);
+}
+
 /* Only a request that may change something can be forged to harm. Below /dw/ a client's origins
  * are judged, and a cookie alone opens nothing but a token that no foreign page can read. */
 static void judge_csrf(struct call *c, const struct route_match *m)
@@ -713,9 +722,12 @@ static enum call_result run_once(struct call *c, const struct route_match *m)
 /* The handler's answer, in the writer together with the renewal that is due. */
 static enum call_result run_handler(struct call *c, const struct route_match *m, bool front)
 {
-	enum call_result result = m->route->place == ONCE ? run_once(c, m) : m->route->handler(c);
-	enum kv_status status;
+	enum kv_status status = settle_identity(c, m);
+	enum call_result result;
 
+	if (status != KV_OK)
+		return call_store(c, status == KV_NOT_FOUND ? KV_IO : status);
+	result = m->route->place == ONCE ? run_once(c, m) : m->route->handler(c);
 	if (result != CALL_DONE || c->response->status >= 400)
 		return result;
 	call_put_basket_cookie(c);

@@ -569,6 +569,55 @@ enum kv_status session_log_in(struct kv *kv, const struct config *config,
 	return status;
 }
 
+/* The basket of a guest is the one of his session's new key. */
+static enum kv_status move_basket(struct kv *kv, const struct config *config, uint64_t basket_id,
+                                  const uint8_t from[RECORD_SESSION_KEY_LEN],
+                                  const uint8_t to[RECORD_SESSION_KEY_LEN], uint64_t now_us)
+{
+	struct basket b;
+	enum kv_status status = basket_get(kv, basket_id, now_us / 1000000, &b);
+
+	if (status != KV_OK)
+		return status == KV_NOT_FOUND ? KV_OK : status;
+	if (!slice_eq(slice_bytes(b.guest, sizeof b.guest), slice_bytes(from, sizeof b.guest)))
+		return KV_OK;
+	memcpy(b.guest, to, sizeof b.guest);
+	return basket_put(kv, config, &b, false, now_us);
+}
+
+enum kv_status session_move(struct kv *kv, const struct config *config,
+                            const uint8_t from[RECORD_SESSION_KEY_LEN],
+                            const uint8_t to[RECORD_SESSION_KEY_LEN], uint64_t now_us)
+{
+	char bytes[RECORD_DATA_MAX];
+	struct buf data = BUF(bytes);
+	struct session_record s;
+	struct record_key k;
+	enum kv_status status = session_find(kv, from, now_us / 1000000, &s);
+
+	if (status != KV_OK)
+		return status;
+	status = session_end(kv, to);
+	if (status == KV_OK || status == KV_NOT_FOUND)
+		status = copy_data(kv, from, now_us / 1000000, &data);
+	if (status == KV_OK)
+		status = get_session(kv, from, &s);     /* its login has moved */
+	if (status == KV_OK)
+		status = put_session(kv, to, &s);
+	if (status == KV_OK)
+		status = put_due(kv, to, s.due_s);
+	if (status == KV_OK)
+		status = kv_put(kv, record_owner_key(&k, s.customer_id, s.created_s, to),
+		                SLICE(""));
+	if (status == KV_OK && data.len > 0)
+		status = session_put_data(kv, to, buf_slice(&data));
+	if (status == KV_OK && s.customer_id == 0 && s.basket_id != 0)
+		status = move_basket(kv, config, s.basket_id, from, to, now_us);
+	if (status == KV_OK)
+		status = session_set_basket(kv, from, 0);       /* it does not go with it */
+	return status == KV_OK ? session_end(kv, from) : status;
+}
+
 enum kv_status session_set_basket(struct kv *kv, const uint8_t key[RECORD_SESSION_KEY_LEN],
                                   uint64_t basket_id)
 {

@@ -114,6 +114,12 @@ enum kv_status session_log_in(struct kv *kv, const struct config *config,
                               const uint8_t key[RECORD_SESSION_KEY_LEN],
                               uint64_t customer_id, uint8_t via, uint64_t now_s);
 
+/* Moves a live session, whoever's, and all that is kept with it to the key `to`, in the place of
+ * what is there. KV_NOT_FOUND: there is none under `from`. */
+enum kv_status session_move(struct kv *kv, const struct config *config,
+                            const uint8_t from[RECORD_SESSION_KEY_LEN],
+                            const uint8_t to[RECORD_SESSION_KEY_LEN], uint64_t now_us);
+
 /* Keeps the open basket (0: none) of a guest with his session. */
 enum kv_status session_set_basket(struct kv *kv, const uint8_t key[RECORD_SESSION_KEY_LEN],
                                   uint64_t basket_id);

@@ -229,3 +229,15 @@ void sid_key(const struct sid *s, enum sid_type type, struct slice secret,
 	br_sha1_update(&sha, secret.ptr, secret.len);
 	br_sha1_out(&sha, key);
 }
+
+bool sid_original_key(struct slice header, const struct sid *s, enum sid_type type,
+                      struct slice secret, uint8_t key[SID_KEY_LEN])
+{
+	struct sid original;
+
+	if (sid_parse(header, SID_OSCARAPI, &original) != SID_OK ||
+	    (slice_eq(original.realm, s->realm) && slice_eq(original.identifier, s->identifier)))
+		return false;
+	sid_key(&original, type, secret, key);
+	return true;
+}

@@ -12,6 +12,7 @@
 enum sid_grammar {
 	SID_STRICT,     /* realm a host name, identifier a UUID or [A-Za-z0-9+/=._~]+ */
 	SID_OSCARAPI,   /* the original's regular expression, with its truncations */
+	SID_MIGRATE,    /* read as SID_STRICT is; see sid_original_key() */
 };
 
 enum sid_type { SID_ANON, SID_AUTH };
@@ -52,5 +53,10 @@ void sid_write(struct buf *out, const struct sid *s, enum sid_type type);
  * count as the UTF-8 form of their Latin-1 character. */
 void sid_key(const struct sid *s, enum sid_type type, struct slice secret,
              uint8_t key[SID_KEY_LEN]);
+
+/* The key that the original would have cut out of `header`, which was read strictly into `*s`:
+ * a UUID loses its last groups, and a realm keeps its capitals. False: it is the same one. */
+bool sid_original_key(struct slice header, const struct sid *s, enum sid_type type,
+                      struct slice secret, uint8_t key[SID_KEY_LEN]);
 
 #endif

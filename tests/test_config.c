@@ -122,7 +122,8 @@ static const struct {
 	{ "gateway", "off, on", NULL },
 	{ "gateway", "", NULL },
 	{ "durability", "none", "here: durability: \"none\" is none of commit, unsafe-nosync" },
-	{ "sid_grammar", "migrate", NULL },
+	{ "sid_grammar", "migrates", "here: sid_grammar: \"migrates\" is none of strict, oscarapi, "
+	  "migrate" },
 	{ "overload_status", "200",
 	  "here: overload_status: \"200\" is none of 429, 500, 502, 503" },
 	{ "login_throttle", "10",

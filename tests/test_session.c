@@ -246,6 +246,52 @@ static void test_import(void **state)
 	assert_int_equal(find(1, NOW_S + MAX_S), KV_NOT_FOUND);
 }
 
+/* All that belongs to a session goes to its new key, and nothing of it is left (S14). */
+static void test_move(void **state)
+{
+	const uint64_t now_us = (uint64_t)NOW_S * 1000000;
+	uint64_t entries;
+	struct session_record s;
+	struct basket b;
+	struct slice json;
+
+	(void)state;
+	assert_int_equal(session_move(store, &config, key_of(1), key_of(2), now_us), KV_NOT_FOUND);
+	start(1, &ada, NOW_S - 9);
+	assert_int_equal(session_put_data(store, key_of(1), SLICE("{\"a\":1}")), KV_OK);
+	entries = store_entries();
+	assert_int_equal(session_move(store, &config, key_of(1), key_of(2), now_us), KV_OK);
+	assert_int_equal(store_entries(), entries);
+	assert_string_equal(live(NOW_S), "2");
+	s = found(2, NOW_S);
+	assert_int_equal(s.customer_id, ada.id);
+	assert_int_equal(s.created_s, NOW_S - 9);
+	assert_int_equal(s.expires_s, NOW_S - 9 + TTL_S);
+	assert_true(slice_eq(s.login, SLICE("ada")));
+	assert_int_equal(session_data(store, key_of(2), NOW_S, &json), KV_OK);
+	assert_true(slice_eq(json, SLICE("{\"a\":1}")));
+	assert_int_equal(sweep(NOW_S + TTL_S, 10), 1);
+	assert_int_equal(store_entries(), empty_entries);
+
+	start(1, &bob, NOW_S - TTL_S + 1);
+	start(2, &ada, NOW_S);                  /* whoever had the new key has lost it */
+	assert_int_equal(session_move(store, &config, key_of(1), key_of(2), now_us), KV_OK);
+	assert_int_equal(found(2, NOW_S).customer_id, bob.id);
+	assert_int_equal(session_move(store, &config, key_of(2), key_of(1), now_us + 1000000),
+	                 KV_NOT_FOUND);         /* it has expired */
+	assert_int_equal(session_end(store, key_of(2)), KV_OK);
+	assert_int_equal(store_entries(), empty_entries);
+
+	assert_int_equal(session_start(store, &config, key_of(3), 0, VIA_HEADER, NOW_S), KV_OK);
+	assert_int_equal(basket_make(store, &b, 0, key_of(3), now_us), KV_OK);
+	assert_int_equal(basket_put(store, &config, &b, true, now_us), KV_OK);
+	assert_int_equal(session_set_basket(store, key_of(3), b.id), KV_OK);
+	assert_int_equal(session_move(store, &config, key_of(3), key_of(4), now_us), KV_OK);
+	assert_int_equal(found(4, NOW_S).basket_id, b.id);
+	assert_int_equal(basket_get(store, b.id, NOW_S, &b), KV_OK);
+	assert_memory_equal(b.guest, key_of(4), sizeof b.guest);
+}
+
 static void test_renew(void **state)
 {
 	struct session_record s;
@@ -1109,6 +1155,7 @@ int main(void)
 		IN_A_BATCH(test_what_ends_all_sessions),
 		IN_A_BATCH(test_one_session_a_key),
 		IN_A_BATCH(test_import),
+		IN_A_BATCH(test_move),
 		IN_A_BATCH(test_renew),
 		IN_A_BATCH(test_renewals_are_few),
 		IN_A_BATCH(test_renewal_due),

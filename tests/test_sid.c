@@ -470,6 +470,47 @@ static void test_corpus_oscarapi(void **state)
 	assert_true(rows > 25);
 }
 
+/* Under which key oscarapi kept what a strict header names; NULL: the same one. Keys are of its
+ * own functions, or sha1sum's. */
+static const struct {
+	const char *header, *anon, *auth;
+} originals[] = {
+	{ "SID:ANON:www.example.com:82d7ac3f-135c-4b12-a296-ff3c4701307d",
+	  "07fca5b9f0c523fbdbf11c35a947619de0bb2ee7", "6fef9bc50e32e4f4b7992d4bb58f2fde00e19428" },
+	/* A count is cut off first, and one group less. */
+	{ "SID:ANON:www.example.com:82d7ac3f-135c-4b12-a296-ff3c4701307d:1",
+	  "a51481ca2835bdae7aecdf4aec689313ae80450a", "12a6ade1926aa70dae07e055cafe5f6ba6e0519d" },
+	{ "SID:ANON:www.example.com:82d7ac3f-135c-4b12-a296-ff3c4701307d-a:1", NULL, NULL },
+	{ "SID:ANON:WWW.example.com:koe",
+	  "dcd231802468701d4e657bda256b7cf49e40bd5e",
+	  "5b580f0d4e2ec592e38eab39e1c61c3fb39fa52d" },
+	{ "SID:ANON:www.example.com:koe", NULL, NULL },
+	{ "SID:AUTH:www.example.com:98717-16EF:100", NULL, NULL },
+};
+
+static void test_original_key(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(originals); i++) {
+		struct slice header = guarded(slice_of(originals[i].header));
+		const char *hex[] = { originals[i].anon, originals[i].auth };
+		uint8_t key[SID_KEY_LEN], expected[SID_KEY_LEN];
+		struct sid s;
+
+		assert_int_equal(sid_parse(header, SID_MIGRATE, &s), SID_OK);
+		for (int type = SID_ANON; type <= SID_AUTH; type++) {
+			bool other = sid_original_key(header, &s, (enum sid_type)type, secret, key);
+
+			assert_int_equal(other, hex[type] != NULL);
+			if (!other)
+				continue;
+			assert_true(hex_decode(slice_of(hex[type]), expected, sizeof expected));
+			if (memcmp(key, expected, sizeof key) != 0)
+				fail_msg("%s: another key", originals[i].header);
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -481,6 +522,7 @@ int main(void)
 		cmocka_unit_test(test_oscarapi),
 		cmocka_unit_test(test_oscarapi_rule),
 		cmocka_unit_test(test_long_identifier),
+		cmocka_unit_test(test_original_key),
 		cmocka_unit_test(test_write),
 		cmocka_unit_test(test_error_text),
 		cmocka_unit_test(test_corpus_strict),
