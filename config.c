@@ -83,7 +83,7 @@ static const struct setting settings[] = {
 	  "Secret of the session keys (oscarapi's SECRET_KEY); empty: sid.secret in `data`" },
 	{ "sid_grammar", WORD, AT(sid_grammar), SWITCH, "strict",
 	  "strict, oscarapi, migrate",
-	  "How a Session-Id is read; oscarapi cuts UUIDs; migrate: strict, and moves what was cut" },
+	  "How a Session-Id is read; oscarapi cuts UUIDs, migrate is strict and moves such" },
 	{ "sid_trust", WORD, AT(sid_trust), SWITCH, "key", "key, any",
 	  "Whose Session-Id counts: that of a key with scope `trusted`, or anybody's" },
 	{ "sid_realms", REALMS, AT(sid_realms), 0, CONFIG_REALMS_MAX, "", NULL,
