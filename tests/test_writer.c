@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <sys/mman.h>
 
 #include "clock.h"
 #include "password.h"
@@ -35,16 +36,35 @@ static char long_byte(size_t at)
 
 enum call_result __wrap_oscar_login_delete(struct call *c);
 
-/* Stands in for a handler whose answers are long: `?N` asks for N bytes. */
+/* Stands in for a handler whose answers are long: `?N` asks for N bytes. Of short ones it
+ * leaves a line for the log, and refuses odd ones. */
 enum call_result __wrap_oscar_login_delete(struct call *c)
 {
 	uint64_t len = 0;
+	bool audited;
 
 	slice_uint(c->request->query, UINT32_MAX, &len);
-	c->response->status = HTTP_OK;
+	audited = len > 1 && len < 10;
+	c->response->status = audited && len % 2 == 1 ? HTTP_CONFLICT : HTTP_OK;
+	if (audited)
+		call_audit(c, "asked", "bytes=%llu", (unsigned long long)len);
 	for (uint64_t i = 0; i < len; i++)
 		buf_char(&c->response->body, long_byte((size_t)i));
 	return CALL_DONE;
+}
+
+enum kv_status __real_kv_commit(struct kv *kv);
+enum kv_status __wrap_kv_commit(struct kv *kv);
+
+static bool *commits_fail;      /* of all processes */
+
+/* As a disk that is full. */
+enum kv_status __wrap_kv_commit(struct kv *kv)
+{
+	if (commits_fail == NULL || !*commits_fail)
+		return __real_kv_commit(kv);
+	kv_abort(kv);
+	return KV_FULL;
 }
 
 /* A front with its link to the writer. */
@@ -734,6 +754,49 @@ static void wait_kept(uint64_t from_s)
 	assert_true(kept(&stands) >= from_s);
 }
 
+/* D09: what was done is one line of the log when it is on disk, with the name of the key; what
+ * was refused, and what a commit has lost, is none. */
+static void test_audit(void **state)
+{
+	static const char *const said[] = { "event=asked key=\"k\" bytes=2\n",
+		                            "event=asked key=\"k\" bytes=6\n" };
+	FILE *log = tmpfile();
+	struct link *link;
+	char text[4096], *at = text;
+	ssize_t len;
+
+	(void)state;
+	process_prepare();
+	config.log_level = LOG_INFO;
+	log_fd = fileno(log);
+	commits_fail = mmap(NULL, sizeof *commits_fail, PROT_READ | PROT_WRITE,
+	                    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	assert_ptr_not_equal(commits_fail, MAP_FAILED);
+	process_start(run);
+	link = front(0);
+	for (uint32_t i = 2; i <= 6; i++) {
+		*commits_fail = i == 4;
+		send_request(link, i, ask_long(i));
+		expect(link, i, i % 2 == 1 ? 409 : i == 4 ? 507 : 200);
+	}
+	link_leave(link);
+	process_end();
+	len = pread(log_fd, text, sizeof text - 1, 0);
+	assert_true(len > 0);
+	text[len] = '\0';
+	for (size_t i = 0; i < COUNT_OF(said); i++) {
+		at = strstr(at, "event=asked");
+		if (at == NULL || strncmp(at, said[i], strlen(said[i])) != 0)
+			fail_msg("%s", text);
+		at++;
+	}
+	assert_null(strstr(at, "event=asked"));
+	munmap(commits_fail, sizeof *commits_fail);
+	commits_fail = NULL;
+	fclose(log);
+	log_fd = -1;
+}
+
 /* Ends it in order: the last that it keeps, what it did with the session, what it logged. */
 static void expect_kept(uint64_t from_s, bool session, const char *logged)
 {
@@ -880,6 +943,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_stuck_fronts_in_the_way, tear_down),
 		cmocka_unit_test(test_drain),
 		SERVING(test_odd_orders),    cmocka_unit_test(test_clock),
+		cmocka_unit_test(test_audit),
 		cmocka_unit_test(test_sweep_keeps_up),
 	};
 
