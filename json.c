@@ -23,7 +23,7 @@ struct scan {
 	struct slice text;
 	size_t at;              /* the next byte */
 	size_t token;           /* where the latest string or number began */
-	unsigned values;
+	size_t values, values_max;
 	unsigned depth;         /* containers open */
 	uint32_t objects;       /* which of them are objects, the innermost in the lowest bit */
 	const char *fault;
@@ -250,8 +250,8 @@ static bool scan_down(struct scan *s)
 	for (;;) {
 		int c = peek(s);
 
-		if (++s->values > JSON_VALUES_MAX)
-			return fail(s, "More than " DIGITS_OF(JSON_VALUES_MAX) " values", s->at);
+		if (++s->values > s->values_max)
+			return fail(s, "Too many values", s->at);
 		if (c != '{' && c != '[')
 			return scan_scalar(s);
 		if (++s->depth > JSON_DEPTH_MAX)
@@ -298,7 +298,8 @@ static bool scan_document(struct scan *s)
  * read ends with the token that it did not take. */
 static void name_refusal(struct scan *s, const json_error_t *refusal)
 {
-	struct scan part = { .text = { s->text.ptr, (size_t)refusal->position } };
+	struct scan part = { .text = { s->text.ptr, (size_t)refusal->position },
+	                     .values_max = s->values_max };
 	enum json_error_code code = json_error_code(refusal);
 
 	scan_document(&part);
@@ -336,10 +337,18 @@ void json_seed(uint32_t random)
 	json_object_seed(random);
 }
 
+/* How many values there is room for, beside the text and what is in the arena already. */
+static size_t values_room(struct slice text)
+{
+	size_t room = sizeof arena - arena_used, taken = text.len * TEXT_COPIES;
+
+	return room > taken ? (room - taken) / VALUE_BYTES : 0;
+}
+
 /* As json_parse(), beside what is in the arena already. */
 static json_t *load(struct slice text, char error[JSON_ERROR_MAX])
 {
-	struct scan s = { .text = text };
+	struct scan s = { .text = text, .values_max = values_room(text) };
 	json_error_t refusal;
 	json_t *root = NULL;
 

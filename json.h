@@ -17,7 +17,7 @@
 
 #define JSON_TEXT_MAX   1048576         /* bytes; the arena is sized for this and VALUES_MAX */
 #define JSON_DEPTH_MAX  32
-#define JSON_VALUES_MAX 4096
+#define JSON_VALUES_MAX 4096            /* of the longest text: a shorter one may have more */
 #define JSON_ERROR_MAX  160
 
 /* Seeds the hash of property names, once a process, with a random number (not 0). Without

@@ -302,6 +302,26 @@ static struct slice members_of(size_t count, size_t width, const char *value)
 	return buf_slice(&out);
 }
 
+/* As OCAPI's clients send one back. */
+static struct slice basket_of(size_t lines)
+{
+	struct buf out = BUF(big);
+
+	buf_lit(&out, "{\"product_items\":[");
+	for (size_t i = 0; i < lines; i++) {
+		buf_str(&out, i > 0 ? ",{" : "{");
+		for (char name = 'a'; name < 's'; name++) {
+			buf_str(&out, name > 'a' ? ",\"" : "\"");
+			buf_char(&out, name);
+			buf_lit(&out, "_price_after_discount\":\"123456789\"");
+		}
+		buf_char(&out, '}');
+	}
+	buf_lit(&out, "]}");
+	assert_false(out.full);
+	return buf_slice(&out);
+}
+
 static struct slice string_of(size_t len, const char *head, const char *tail)
 {
 	struct buf out = BUF(big);
@@ -334,6 +354,11 @@ static void test_limits_fit(void **state)
 	takes("object of objects", members_of(JSON_VALUES_MAX - 1, 1, "{}"));
 	takes("object of objects, just doubled", members_of(2049, 17, "{}"));
 	takes("object of long names", members_of(JSON_VALUES_MAX - 1, 246, "{}"));
+	takes("many objects", list_of("[", "{}", 19500, "]"));
+	takes("many arrays", list_of("[", "[[]]", 9500, "]"));
+	takes("object of many objects", members_of(15000, 8, "{}"));
+	takes("the same, just doubled", members_of(8193, 64, "{}"));
+	takes("a basket of 500 lines", basket_of(500));
 	takes("the longest string", string_of(JSON_TEXT_MAX, "\"", "\""));
 	takes("the longest name", string_of(JSON_TEXT_MAX, "{\"", "\":[[{}]]}"));
 	takes("the longest blank", string_of(JSON_TEXT_MAX, "{\"a\":\"", "\"}"));
@@ -341,11 +366,17 @@ static void test_limits_fit(void **state)
 
 static void test_limits(void **state)
 {
+	char long_text[256];
+
+	memset(long_text, 'x', sizeof long_text);
+	long_text[0] = long_text[253] = '"';
+	long_text[254] = '\0';
 	(void)state;
-	refuses("one value more", list_of("[", "0", JSON_VALUES_MAX, "]"),
-	        "More than 4096 values: line 1 column 8192 (char 8191)");
-	refuses("one object more", members_of(JSON_VALUES_MAX, 8, "{}"),
-	        "More than 4096 values: line 1 column 57343 (char 57342)");
+	takes("as many values as fit beside the text", list_of("[", "0", 19858, "]"));
+	refuses("one value more", list_of("[", "0", 19859, "]"),
+	        "Too many values: line 1 column 39718 (char 39717)");
+	refuses("not so many beside long texts", list_of("[", long_text, 4110, "]"),
+	        "Too many values: line 1 column 1046267 (char 1046266)");
 	refuses("one byte more", string_of(JSON_TEXT_MAX + 1, "\"", "\""),
 	        "More than 1048576 bytes: line 1 column 1048577 (char 1048576)");
 	memset(big, '[', sizeof big);
