@@ -6,7 +6,7 @@ MODULES := bytes date inflate memory log life address proxy throttle config json
            kv clock client customer product basket \
            token session identity view call idempotency \
            oscar oscar_form oscar_login oscar_user oscar_product oscar_basket oscar_line \
-           ocapi \
+           ocapi ocapi_document ocapi_item ocapi_basket \
            openapi resolve \
            admin admin_customer admin_key admin_session admin_product \
            route \
@@ -81,7 +81,7 @@ ifeq ($(MAKELEVEL)$(filter -j%,$(MAKEFLAGS)),0)
 MAKEFLAGS += -j2
 endif
 # What no request runs through is made small instead of fast.
-COLD      = config supervisor listener systemd log print view admin% feed sorter command%
+COLD      = config supervisor listener systemd log print view admin% ocapi_% feed sorter command%
 # One short line a file; V=1 shows the whole command.
 say       = $(if $(V),,@echo '  $(1)';)
 comma     = ,

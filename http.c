@@ -95,6 +95,7 @@ static const struct known_field known_fields[][6] = {
 	[17] = { { "x-forwarded-proto", HTTP_X_FORWARDED_PROTO, REFUSE },
 	         { "transfer-encoding", HTTP_TRANSFER_ENCODING, REFUSE } },
 	[18] = { { "x-forwarded-method", HTTP_X_FORWARDED_METHOD, REFUSE } },
+	[19] = { { "x-dw-resource-state", HTTP_X_DW_RESOURCE_STATE, REFUSE } },
 	[25] = { { "x-dw-http-method-override", HTTP_X_DW_HTTP_METHOD_OVERRIDE, REFUSE } },
 	[29] = { { "access-control-request-method", HTTP_ACCESS_CONTROL_REQUEST_METHOD, FIRST } },
 };
@@ -507,6 +508,7 @@ static enum http_result judge_field(struct http_request *r, enum http_field fiel
 	case HTTP_IDEMPOTENCY_KEY:
 	case HTTP_ACCESS_CONTROL_REQUEST_METHOD:
 	case HTTP_X_DW_HTTP_METHOD_OVERRIDE:
+	case HTTP_X_DW_RESOURCE_STATE:
 	case HTTP_FIELDS:
 		break;
 	}

@@ -189,9 +189,9 @@ static void put_message(struct buf *out, const char *text, const struct ocapi_ar
 		if (!slice_given(rest))
 			break;
 		name = slice_cut(&rest, '}');
-		while (a->name != NULL && !slice_eq(slice_of(a->name), name))
+		while (a != NULL && a->name != NULL && !slice_eq(slice_of(a->name), name))
 			a++;
-		assert(a->name != NULL);
+		assert(a != NULL && a->name != NULL);
 		buf_put(&message, shortened(a->value));
 	}
 	json_put_string(out, buf_slice(&message));
@@ -560,6 +560,20 @@ enum call_result ocapi_missing(struct call *c, const char *document, const char 
 	                   "The property '{path}' of the document '{document}' is required.",
 	                   OCAPI_ARGUMENTS({ "document", slice_of(document) },
 	                                   { "path", buf_slice(&whole) }));
+}
+
+bool ocapi_shopper(struct call *c)
+{
+	if (c->identity.via == VIA_TOKEN)
+		return true;
+	if (slice_given(c->request->field[HTTP_AUTHORIZATION]))
+		ocapi_fault(c, HTTP_UNAUTHORIZED, "InvalidAuthorizationHeader",
+		            "The Authorization header is to be 'Bearer {accessToken}'.",
+		            OCAPI_ARGUMENTS({ "accessToken", SLICE("{access_token}") }));
+	else
+		ocapi_fault(c, HTTP_UNAUTHORIZED, "AuthorizationHeaderMissing",
+		            "An Authorization header with a Bearer token is missing.", NULL);
+	return false;
 }
 
 void ocapi_put_time(struct buf *out, uint64_t us)

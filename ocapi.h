@@ -91,4 +91,64 @@ enum call_result ocapi_missing(struct call *c, const char *document, const char 
 /* `2015-08-20T11:30:36.000Z`, as a JSON string. */
 void ocapi_put_time(struct buf *out, uint64_t us);
 
+/* True where a live Bearer token came; false: c->response is the fault. */
+bool ocapi_shopper(struct call *c);
+
+/* --- Baskets: ocapi_document.c, ocapi_basket.c, ocapi_item.c. --- */
+
+#define OCAPI_ID_DIGITS 26      /* of a basket's or an item's id */
+#define OCAPI_SHIPMENT  "me"    /* the one shipment that there is */
+
+/* The numeric id with leading zeros, and back; false for any other text. */
+void ocapi_put_id(struct buf *out, uint64_t id);
+bool ocapi_read_id(struct slice text, uint64_t *id);
+
+/* The id of an option as it is stored. */
+struct slice ocapi_option_id(struct slice option);
+
+/* The members of a basket behind `_type`, and the closing brace, behind c->response->body. */
+enum kv_status ocapi_put_basket(struct call *c, const struct basket *b);
+
+/* Loads the basket that the path names and judges access to it: of somebody else's InvalidCustomer,
+ * of none BasketNotFound. False: return `*result`. */
+bool ocapi_may(struct call *c, struct basket *b, enum call_result *result);
+
+/* True where the client named no state of the basket, by field or in `body` (or NULL), or the one
+ * that it has. False: return `*result`, a 409. */
+bool ocapi_state_holds(struct call *c, const struct basket *b, const json_t *body,
+                       enum call_result *result);
+
+/* The basket as an answer; the same of one that was changed, and is put first. */
+enum call_result ocapi_basket_show(struct call *c, const struct basket *b);
+enum call_result ocapi_basket_keep(struct call *c, struct basket *b);
+
+/* Adds the items of an array, or of none (NULL), that stands at `path`. False: return
+ * `*result`; nothing is to be put then. */
+bool ocapi_add_items(struct call *c, struct basket *b, const json_t *list, const char *path,
+                     enum call_result *result);
+
+/* True, with the fault, where the member `name` of a document holds something that is kept in
+ * another system: what is not taken here must not look as if it was. */
+bool ocapi_refuse_kept_elsewhere(struct call *c, const json_t *value, const char *document,
+                                 const char *name);
+
+/* 400: a body has to come. */
+enum call_result ocapi_no_body(struct call *c);
+
+static inline struct basket_change ocapi_change(const struct call *c)
+{
+	return (struct basket_change){ .kv = c->kv, .config = c->config, .now_us = c->now_us };
+}
+
+/* Handlers (route.c). */
+enum call_result ocapi_basket_post(struct call *c);
+enum call_result ocapi_basket_get(struct call *c);
+enum call_result ocapi_basket_patch(struct call *c);
+enum call_result ocapi_basket_delete(struct call *c);
+enum call_result ocapi_basket_customer(struct call *c);
+enum call_result ocapi_basket_list(struct call *c);
+enum call_result ocapi_item_post(struct call *c);
+enum call_result ocapi_item_patch(struct call *c);
+enum call_result ocapi_item_delete(struct call *c);
+
 #endif

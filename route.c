@@ -159,6 +159,21 @@ static const struct route_path paths[] = {
 	{ PATTERN("/admin/products/*", 1), ADMIN, "GET, HEAD, DELETE, OPTIONS", { 0 }, {
 		{ READS,       READ,  admin_product_show },
 		{ HTTP_DELETE, WRITE, admin_product_delete } } },
+	{ PATTERN("/dw/shop/*/baskets", 1), OCAPI, "POST, OPTIONS", { 0 }, {
+		{ HTTP_POST,   WRITE_LONG, ocapi_basket_post } } },
+	{ PATTERN("/dw/shop/*/baskets/*", 2), OCAPI, "GET, HEAD, PATCH, DELETE, OPTIONS", { 0 }, {
+		{ READS,       READ,  ocapi_basket_get },
+		{ HTTP_PATCH,  WRITE, ocapi_basket_patch },
+		{ HTTP_DELETE, WRITE, ocapi_basket_delete } } },
+	{ PATTERN("/dw/shop/*/baskets/*/customer", 2), OCAPI, "PUT, OPTIONS", { 0 }, {
+		{ HTTP_PUT,    WRITE, ocapi_basket_customer } } },
+	{ PATTERN("/dw/shop/*/baskets/*/items", 2), OCAPI, "POST, OPTIONS", { 0 }, {
+		{ HTTP_POST,   WRITE, ocapi_item_post } } },
+	{ PATTERN("/dw/shop/*/baskets/*/items/*", 3), OCAPI, "PATCH, DELETE, OPTIONS", { 0 }, {
+		{ HTTP_PATCH,  WRITE, ocapi_item_patch },
+		{ HTTP_DELETE, WRITE, ocapi_item_delete } } },
+	{ PATTERN("/dw/shop/*/customers/*/baskets", 2), OCAPI, ALLOW_READ, { 0 }, {
+		{ READS,       READ,  ocapi_basket_list } } },
 };
 /* clang-format on */
 

@@ -7,7 +7,8 @@
  * this names them.
  *
  * The world's randomness is a counter. In a request `$0` to `$9` stand for the session
- * cookies that were set so far, in their order, and `#0` to `#9` for the CSRF tokens.
+ * cookies that were set so far, in their order, `#0` to `#9` for the CSRF tokens, and `~0` to
+ * `~9` for the tokens that world.prepare made.
  */
 #ifndef HANDLERS_H
 #define HANDLERS_H
@@ -82,10 +83,13 @@ static struct world {
 	uint8_t requests;
 	void (*configure)(void);        /* over the defaults, or NULL */
 	bool ops;                       /* requests come on an ops listener */
+	void (*prepare)(void);          /* what else is in the store, or NULL */
 	struct jar {
 		char values[10][SESSION_ID_CHARS + 1];
 		size_t count;
 	} ids, tokens;
+	char bearers[10][CALL_TOKEN_MAX + 1];
+	size_t bearer_count;
 } world;
 
 static char transcript[2][1 << 17];
@@ -200,6 +204,9 @@ static void world_open(void)
 	add_key("boss", "admin-key", SCOPE_ADMIN);
 	add_products();
 	add_token_key();
+	world.bearer_count = 0;
+	if (world.prepare != NULL)
+		world.prepare();
 	assert_int_equal(kv_commit(world.kv), KV_OK);
 }
 
@@ -336,6 +343,14 @@ static size_t put_head(const char *head, char *raw)
 	for (const char *p = head; *p != '\0'; p++) {
 		const struct jar *jar = *p == '$' ? &world.ids : &world.tokens;
 
+		if (*p == '~') {
+			size_t n = (size_t)(*++p - '0');
+
+			assert_in_range(n, 0, world.bearer_count - 1);
+			memcpy(raw + len, world.bearers[n], strlen(world.bearers[n]));
+			len += strlen(world.bearers[n]);
+			continue;
+		}
 		if (*p == '$' || *p == '#') {
 			size_t n = (size_t)(*++p - '0');
 
