@@ -1,8 +1,8 @@
 # sidecart -- one static binary. `make help` lists what you can do.
 
 # Left to right: a file may include only headers of modules to its left (`make tidy`).
-MODULES := bytes date inflate memory log life address proxy throttle config json print http sid signing django \
-           jwt seal password secret money record \
+MODULES := bytes date inflate memory log life address proxy throttle config json print \
+           http sid signing django jwt seal password secret money record \
            kv clock client customer product basket \
            token session identity view call idempotency \
            oscar oscar_form oscar_login oscar_user oscar_product oscar_basket oscar_line \
@@ -180,8 +180,9 @@ image: $(BIN)                    ## an image for containers in build/, from scra
 	@$(STRIP) -o $(O)/sidecart.stripped $(BIN)
 	@deploy/image.sh $(O)/sidecart.stripped $(VERSION) $(ARCHITECTURE) $(COMMIT) build/$(IMAGE) \
 	  && echo build/$(IMAGE)
-dist: deb                        ## versioned archives and their checksums in build/dist/
-	@+MAKE='$(MAKE)' CROSS='$(CROSS)' deploy/dist.sh $(VERSION) $(ARCHITECTURE) build/$(DEB)
+dist: deb image                  ## versioned archives and their checksums in build/dist/
+	@+MAKE='$(MAKE)' CROSS='$(CROSS)' deploy/dist.sh $(VERSION) $(ARCHITECTURE) \
+	  build/$(DEB) build/$(IMAGE)
 
 cover:                           ## line and branch coverage of the unit tests, a line a file
 	@+$(call sub,cover,-O0 -g --coverage) run-units

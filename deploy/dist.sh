@@ -1,11 +1,11 @@
 #!/bin/sh
 # dist.sh -- what a release consists of, in build/dist/: the source, the binary with all that
-# `make install` copies, the Debian package, and a checksum of each.
-#   deploy/dist.sh VERSION ARCHITECTURE PACKAGE
+# `make install` copies, the Debian package, the image for containers, and a checksum of each.
+#   deploy/dist.sh VERSION ARCHITECTURE PACKAGE IMAGE
 # The same commit gives the same bytes (SOURCE_DATE_EPOCH). Archives of other processors stay.
 set -eu
 
-version=$1 architecture=$2 package=$3
+version=$1 architecture=$2 package=$3 image=$4
 name=sidecart-$version
 out=build/dist
 
@@ -24,9 +24,9 @@ mkdir -p "$root"
 ${MAKE:-make} -s install DESTDIR="$root/$name-$architecture" PREFIX=/usr/local ${CROSS:+CROSS=$CROSS}
 archive "$name-$architecture.tar.gz" -C "$root" "$name-$architecture"
 rm -rf "$root"
-cp "$package" "$out/"
+cp "$package" "$image" "$out/"
 cd "$out"
-for file in *.tar.gz *.deb; do
+for file in *.tar.gz *.deb *.oci.tar; do
 	sha256sum "$file" >"$file.sha256"
 done
 ls
