@@ -228,6 +228,8 @@ static const char *check_customer(struct check *c, struct slice key, struct slic
 	if (!find(c, record_login_key(&k, r.login), &number) || !record_number_read(number, &id) ||
 	    id != r.id)
 		return "its login does not lead to it";
+	if (r.email.len > 0 && !is_there(c, record_email_key(&k, r.email, r.id)))
+		return "its e-mail address does not lead to it";
 	return seal_broken(c, &r) ? "its password is sealed with another seal.key" : NULL;
 }
 
@@ -243,6 +245,21 @@ static const char *check_login(struct check *c, struct slice key, struct slice v
 	if (!find(c, record_customer_key(&k, id), &found) || !record_customer_read(found, &r))
 		return "leads to a customer that is not there";
 	return slice_eq(r.login, slice_skip(key, 1)) ? NULL : "leads to another login's customer";
+}
+
+static const char *check_email(struct check *c, struct slice key, struct slice value)
+{
+	struct customer_record r;
+	struct record_key k;
+	struct slice email, found;
+	uint64_t id;
+
+	if (!record_email_key_read(key, &email, &id) || value.len > 0)
+		return "no entry of the list of e-mail addresses";
+	if (!find(c, record_customer_key(&k, id), &found) || !record_customer_read(found, &r))
+		return "leads to a customer that is not there";
+	return slice_eq(record_email_key(&k, r.email, id), key) ? NULL :
+	       "leads to another address's customer";
 }
 
 static const char *check_client(struct check *c, struct slice key, struct slice value)
@@ -417,6 +434,7 @@ static const struct {
 } kinds[] = {
 	{ RECORD_CUSTOMER,    "customers",      check_customer },
 	{ RECORD_LOGIN,       "logins",         check_login },
+	{ RECORD_EMAIL,       "emails",         check_email },
 	{ RECORD_SESSION,     "sessions",       check_session },
 	{ RECORD_DATA,        "session_data",   check_data },
 	{ RECORD_OWNER,       "session_owners", check_owner },

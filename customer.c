@@ -59,6 +59,46 @@ enum customer_error customer_judge(const struct customer_record *r)
 	return CUSTOMER_OK;
 }
 
+/* The next customer behind `place` (len 0: the first) who has this address; moves it on. */
+static enum kv_status next_of_email(struct kv *kv, struct slice prefix, struct record_key *place,
+                                    uint64_t *id)
+{
+	struct slice key, value, email;
+	enum kv_status status = kv_scan(kv, prefix, slice_bytes(place->bytes, place->len), &key,
+	                                &value);
+
+	if (status != KV_OK)
+		return status;
+	if (!record_email_key_read(key, &email, id))
+		return KV_IO;
+	record_email_key(place, email, *id);
+	return KV_OK;
+}
+
+enum kv_status customer_candidates(struct kv *kv, struct slice name, uint64_t *ids, uint32_t max,
+                                   uint32_t *count)
+{
+	struct record_key prefix, place = { .len = 0 };
+	struct slice address = record_email_prefix(&prefix, name);
+	struct customer_record r;
+	uint64_t id, first = 0;
+	enum kv_status status = customer_find(kv, name, &r);
+
+	*count = 0;
+	if (status == KV_OK)
+		ids[(*count)++] = first = r.id;
+	else if (status != KV_NOT_FOUND)
+		return status;
+	while (slice_given(address) && slice_has(name, '@') && *count < max) {
+		status = next_of_email(kv, address, &place, &id);
+		if (status != KV_OK)
+			return status == KV_NOT_FOUND ? KV_OK : status;
+		if (id != first)
+			ids[(*count)++] = id;
+	}
+	return KV_OK;
+}
+
 enum kv_status customer_next_id(struct kv *kv, uint64_t *id)
 {
 	struct record_key key;
@@ -108,26 +148,44 @@ enum customer_error customer_add(struct kv *kv, const struct customer_record *r,
 	return *status == KV_OK ? CUSTOMER_OK : CUSTOMER_STORE;
 }
 
+/* A trace may be absent already. */
+static enum kv_status del_if_there(struct kv *kv, struct slice key)
+{
+	enum kv_status status = slice_given(key) ? kv_del(kv, key) : KV_OK;
+
+	return status == KV_NOT_FOUND ? KV_OK : status;
+}
+
+/* Whatever it reads is read before the first put: the record's texts may be the store's. */
 enum kv_status customer_put(struct kv *kv, const struct customer_record *r)
 {
 	char bytes[RECORD_VALUE_MAX];
 	struct buf value = BUF(bytes);
-	struct record_key key;
+	struct record_key key, from_key, to_key;
+	struct slice from, to = record_email_key(&to_key, r->email, r->id);
+	struct customer_record old = { .email = SLICE("") };
+	enum kv_status status = customer_get(kv, r->id, &old);
 
-	if (!record_customer_write(&value, r))
-		return KV_IO;
-	return kv_put(kv, record_customer_key(&key, r->id), buf_slice(&value));
+	if (!record_customer_write(&value, r) || (status != KV_OK && status != KV_NOT_FOUND))
+		return status == KV_OK || status == KV_NOT_FOUND ? KV_IO : status;
+	from = record_email_key(&from_key, status == KV_OK ? old.email : SLICE(""), r->id);
+	status = kv_put(kv, record_customer_key(&key, r->id), buf_slice(&value));
+	if (status != KV_OK || slice_eq(from, to))
+		return status;
+	status = del_if_there(kv, from);
+	return status == KV_OK && slice_given(to) ? kv_put(kv, to, SLICE("")) : status;
 }
 
 enum kv_status customer_delete(struct kv *kv, const struct customer_record *r)
 {
 	uint64_t id = r->id;
-	struct record_key key;
+	struct record_key key, email_key;
+	struct slice email = record_email_key(&email_key, r->email, id);
 	enum kv_status status = kv_del(kv, record_login_key(&key, r->login));
 
-	if (status != KV_OK)
-		return status;
-	return kv_del(kv, record_customer_key(&key, id));
+	if (status == KV_OK)
+		status = del_if_there(kv, email);
+	return status == KV_OK ? kv_del(kv, record_customer_key(&key, id)) : status;
 }
 
 enum kv_status customer_next(struct kv *kv, uint64_t *after, struct customer_record *r)

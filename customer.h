@@ -13,6 +13,11 @@
 enum kv_status customer_get(struct kv *kv, uint64_t id, struct customer_record *r);
 enum kv_status customer_find(struct kv *kv, struct slice login, struct customer_record *r);
 
+/* Whom a name at a login may mean, as Oscar's two backends have it: whose login it is, then whose
+ * e-mail address, whatever its case. Writes up to `max` ids, oldest customer first. */
+enum kv_status customer_candidates(struct kv *kv, struct slice name, uint64_t *ids, uint32_t max,
+                                   uint32_t *count);
+
 enum customer_error {
 	CUSTOMER_OK,
 	CUSTOMER_LOGIN_TAKEN,
@@ -37,7 +42,7 @@ enum customer_error customer_add(struct kv *kv, const struct customer_record *r,
 /* Puts a changed record back (never with another id or login). */
 enum kv_status customer_put(struct kv *kv, const struct customer_record *r);
 
-/* Removes the record and its login. His sessions are the caller's to delete before that. */
+/* Removes the record and what leads to it. His sessions are the caller's to delete before that. */
 enum kv_status customer_delete(struct kv *kv, const struct customer_record *r);
 
 /* Steps through all customers by id; start with `*after` 0. */

@@ -45,7 +45,9 @@ static void throttle_names(const struct call *c, struct slice login, struct thro
 		line = (struct address){ { 0 } };
 	buf_put(&name, slice_bytes(line.bytes, sizeof line.bytes));
 	n->address = buf_slice(&name);
-	buf_put(&name, login);
+	/* An address counts whatever its case: else each spelling had tries of its own. */
+	for (size_t i = 0; i < login.len; i++)
+		buf_char(&name, byte_lower(login.ptr[i]));
 	n->login = buf_slice(&name);
 }
 
@@ -139,24 +141,46 @@ static enum call_result invalid_login(struct call *c)
 	return oscar_errors_end(c, &e, HTTP_UNAUTHORIZED);
 }
 
+/* Asks about one candidate after the other, until the password is one's. Nobody is asked about as
+ * if he were one. CALL_ASK: not answered yet; CALL_DONE: `*right` says whether one was found. */
+static enum call_result find_user(struct call *c, struct slice name, struct slice password,
+                                  struct customer_record *who, struct slice *answer, bool *right)
+{
+	uint64_t ids[CALL_ASKS_MAX];
+	uint32_t count;
+	enum kv_status status = customer_candidates(c->kv, name, ids, CALL_ASKS_MAX, &count);
+	bool known = status == KV_OK && count > 0;
+
+	*right = false;
+	for (uint32_t i = 0; status == KV_OK && i < (known ? count : 1) && !*right; i++) {
+		if (known && (status = customer_get(c->kv, ids[i], who)) != KV_OK)
+			break;
+		if (!check_password(c, who, known && (who->flags & CUSTOMER_DISABLED) == 0,
+		                    password, answer))
+			return CALL_ASK;
+		*right = answer->len > 0 && answer->ptr[0] == PASSWORD_RIGHT;
+	}
+	if (status == KV_NOT_FOUND)
+		status = KV_IO;         /* an index leads to nobody */
+	return status == KV_OK ? CALL_DONE : call_store(c, status);
+}
+
 static enum call_result log_in(struct call *c, struct slice username, struct slice password)
 {
-	struct customer_record who;
+	struct customer_record who = { .id = 0 };
 	struct throttle_names names;
 	struct slice answer;
-	enum kv_status status;
+	enum call_result result;
 	uint32_t wait;
+	bool right;
 
 	throttle_names(c, username, &names);
 	if ((wait = throttle_wait(c, &names)) > 0)
 		return oscar_throttled(c, wait);
-	status = customer_find(c->kv, username, &who);
-	if (status != KV_OK && status != KV_NOT_FOUND)
-		return call_store(c, status);
-	if (!check_password(c, &who, status == KV_OK && (who.flags & CUSTOMER_DISABLED) == 0,
-	                    password, &answer))
-		return CALL_ASK;
-	if (answer.len == 0 || answer.ptr[0] != PASSWORD_RIGHT) {
+	result = find_user(c, username, password, &who, &answer, &right);
+	if (result != CALL_DONE)
+		return result;
+	if (!right) {
 		throttle_failed(c, &names);
 		return invalid_login(c);
 	}

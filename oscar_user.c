@@ -201,15 +201,16 @@ static enum call_result judge_form(struct call *c, struct slice email, struct sl
 	char weak[256] = "";
 	struct buf list = { weak, 0, sizeof weak - 1, false };
 	uint32_t wait = oscar_register_wait(c);
-	struct customer_record other;
+	uint64_t other;
+	uint32_t taken;
 	enum kv_status status;
 
 	if (wait > 0)
 		return oscar_throttled(c, wait);
-	status = customer_find(c->kv, email, &other);
-	if (status != KV_OK && status != KV_NOT_FOUND)
+	status = customer_candidates(c->kv, email, &other, 1, &taken);
+	if (status != KV_OK)
 		return call_store(c, status);
-	if (status == KV_OK) {
+	if (taken > 0) {
 		oscar_register_count(c);
 		return refuse(c, &e, "A user with this email already exists");
 	}

@@ -142,6 +142,26 @@ struct slice record_login_key(struct record_key *k, struct slice login)
 	return key_slice(k);
 }
 
+struct slice record_email_prefix(struct record_key *k, struct slice email)
+{
+	char lower[RECORD_TEXT_MAX];
+
+	if (email.len == 0 || email.len > RECORD_TEXT_MAX || slice_has(email, '\0'))
+		return (struct slice){ 0 };
+	key_start(k, RECORD_EMAIL);
+	key_put(k, slice_lower(email, lower).ptr, email.len);
+	key_put(k, "", 1);
+	return key_slice(k);
+}
+
+struct slice record_email_key(struct record_key *k, struct slice email, uint64_t customer_id)
+{
+	if (!slice_given(record_email_prefix(k, email)))
+		return (struct slice){ 0 };
+	key_uint(k, customer_id);
+	return key_slice(k);
+}
+
 struct slice record_client_key(struct record_key *k, const uint8_t digest[RECORD_DIGEST_LEN])
 {
 	key_start(k, RECORD_CLIENT);
@@ -255,6 +275,15 @@ bool record_owner_key_read(struct slice key, uint64_t *customer_id, uint64_t *cr
 	*customer_id = key_uint_read(key.ptr + 1);
 	*created_s = key_uint_read(key.ptr + 9);
 	*session_key = (const uint8_t *)key.ptr + 17;
+	return true;
+}
+
+bool record_email_key_read(struct slice key, struct slice *email, uint64_t *customer_id)
+{
+	if (key.len < 1 + 1 + 1 + 8 || key.ptr[0] != RECORD_EMAIL || key.ptr[key.len - 9] != '\0')
+		return false;
+	*email = (struct slice){ key.ptr + 1, key.len - 10 };
+	*customer_id = key_uint_read(key.ptr + key.len - 8);
 	return true;
 }
 

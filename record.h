@@ -25,6 +25,7 @@ enum record_kind {
 	RECORD_DATA       = 'D',        /* + session key, 20 -> JSON of the session */
 	RECORD_CUSTOMER   = 'C',        /* + customer id, 8 */
 	RECORD_LOGIN      = 'L',        /* + login -> customer id, 8 */
+	RECORD_EMAIL      = 'E',        /* + e-mail address, NUL, customer id, 8 -> empty */
 	RECORD_CLIENT     = 'K',        /* + SHA-256 of the API key, 32 */
 	RECORD_CLIENT_NAME = 'N',       /* + name -> digest, 32 */
 	RECORD_OWNER      = 'O',        /* + customer id, 8, created s, 8, session key -> empty */
@@ -50,6 +51,10 @@ struct slice record_data_key(struct record_key *k, const uint8_t key[RECORD_SESS
 struct slice record_customer_key(struct record_key *k, uint64_t id);
 /* Absent where the login is empty or longer than RECORD_LOGIN_MAX. */
 struct slice record_login_key(struct record_key *k, struct slice login);
+/* What addresses that are equal but for the case of ASCII letters begin with; absent where it is
+ * empty, has a NUL, or is longer than RECORD_TEXT_MAX. */
+struct slice record_email_prefix(struct record_key *k, struct slice email);
+struct slice record_email_key(struct record_key *k, struct slice email, uint64_t customer_id);
 struct slice record_client_key(struct record_key *k, const uint8_t digest[RECORD_DIGEST_LEN]);
 struct slice record_client_name_key(struct record_key *k, struct slice name);
 struct slice record_owner_prefix(struct record_key *k, uint64_t customer_id);
@@ -70,6 +75,7 @@ struct slice record_token_key_key(struct record_key *k, struct slice kid);
 /* Takes a key apart; false where it is none of the kind. */
 bool record_owner_key_read(struct slice key, uint64_t *customer_id, uint64_t *created_s,
                            const uint8_t **session_key);
+bool record_email_key_read(struct slice key, struct slice *email, uint64_t *customer_id);
 bool record_sweep_key_read(struct slice key, uint64_t *due_s, struct slice *of);
 bool record_basket_key_read(struct slice key, uint64_t *id);
 bool record_baskets_of_key_read(struct slice key, uint64_t *customer_id, uint64_t *id);

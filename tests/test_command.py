@@ -489,6 +489,8 @@ def test_commands_adopt_the_map_size(store):
 DAMAGE = {
     "login": (rb"Lada", b"Ladb", {"leads to another login's customer",
                                   "its login does not lead to it"}),
+    "e-mail address": (rb"Eada@example", b"Eadb@example", {
+        "leads to another address's customer", "its e-mail address does not lead to it"}),
     "key name": (rb"Nsso", b"Nssp", {"leads to an API key of another name",
                                      "its name does not lead to it"}),
     "session version": (rb"S\x01\x01(?=....\0\0\0\0\x01\0)", b"S\x09\x01",

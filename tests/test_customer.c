@@ -316,6 +316,84 @@ static void test_refused_adds_leave_nothing(void **state)
 	assert_int_equal(id, 1);
 }
 
+/* The ids that a name may mean, as digits. */
+static const char *candidates(const char *name)
+{
+	static char text[8];
+	uint64_t ids[3];
+	uint32_t count;
+
+	assert_int_equal(customer_candidates(store, slice_of(name), ids, COUNT_OF(ids), &count),
+	                 KV_OK);
+	assert_true(count <= COUNT_OF(ids));
+	for (uint32_t i = 0; i < count; i++)
+		text[i] = (char)('0' + ids[i]);
+	text[count] = '\0';
+	return text;
+}
+
+/* An address leads to all who have it, whatever its case, and moves with them. */
+static void test_candidates(void **state)
+{
+	struct customer_record r = { .login = SLICE("ada"), .email = SLICE("Ada@Shop.example") };
+	uint64_t entries = store_entries();
+
+	(void)state;
+	assert_int_equal(add_record(&r), CUSTOMER_OK);                  /* 1 */
+	r.login = SLICE("ada@shop.example");
+	assert_int_equal(add_record(&r), CUSTOMER_OK);                  /* 2 */
+	r.login = SLICE("ada@shop.exampl");
+	r.email = SLICE("");
+	assert_int_equal(add_record(&r), CUSTOMER_OK);                  /* 3 */
+	r.login = SLICE("eve");
+	r.email = SLICE("nobody");
+	assert_int_equal(add_record(&r), CUSTOMER_OK);                  /* 4 */
+	assert_string_equal(candidates("ada"), "1");
+	assert_string_equal(candidates("Ada"), "");
+	assert_string_equal(candidates("ada@shop.example"), "21");
+	assert_string_equal(candidates("ADA@SHOP.EXAMPLE"), "12");
+	assert_string_equal(candidates("ada@shop.exampl"), "3");
+	assert_string_equal(candidates("ada@shop.examples"), "");
+	assert_string_equal(candidates("nobody"), "");                  /* no address */
+	assert_string_equal(candidates(""), "");
+	assert_string_equal(candidates("@"), "");
+
+	assert_int_equal(customer_get(store, 1, &r), KV_OK);
+	r.email = SLICE("countess@shop.example");
+	assert_int_equal(customer_put(store, &r), KV_OK);
+	assert_string_equal(candidates("ada@shop.example"), "2");
+	assert_string_equal(candidates("Countess@shop.example"), "1");
+	assert_int_equal(customer_get(store, 1, &r), KV_OK);
+	r.email = SLICE("COUNTESS@shop.example");
+	assert_int_equal(customer_put(store, &r), KV_OK);
+	assert_string_equal(candidates("countess@shop.example"), "1");
+	assert_int_equal(customer_get(store, 1, &r), KV_OK);
+	r.email = SLICE("");
+	assert_int_equal(customer_put(store, &r), KV_OK);
+	assert_string_equal(candidates("countess@shop.example"), "");
+	delete("ada");
+	delete("ada@shop.example");
+	delete("ada@shop.exampl");
+	delete("eve");
+	assert_string_equal(candidates("ada@shop.example"), "");
+	assert_int_equal(store_entries(), entries + 1);                 /* the counter of ids */
+}
+
+/* No more than asked for, the oldest. */
+static void test_many_candidates(void **state)
+{
+	struct customer_record r = { .email = SLICE("a@b.example") };
+	char login[8];
+
+	(void)state;
+	for (unsigned i = 1; i <= 9; i++) {
+		snprintf(login, sizeof login, "%u", i);
+		r.login = slice_of(login);
+		assert_int_equal(add_record(&r), CUSTOMER_OK);
+	}
+	assert_string_equal(candidates("a@b.example"), "123");
+}
+
 static void test_next(void **state)
 {
 	struct customer_record r;
@@ -390,6 +468,8 @@ int main(void)
 		IN_A_BATCH(test_rules_of_logins),
 		IN_A_BATCH(test_length_of_other_fields),
 		IN_A_BATCH(test_refused_adds_leave_nothing),
+		IN_A_BATCH(test_candidates),
+		IN_A_BATCH(test_many_candidates),
 		IN_A_BATCH(test_next),
 		IN_A_BATCH(test_damaged_records),
 	};

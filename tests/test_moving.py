@@ -478,6 +478,41 @@ def test_signatures_are_django_s():
         secret="test-secret", algorithm="sha256").hexdigest()
 
 
+def test_login_by_address(store):
+    """Oscar's customers log in by e-mail address, whatever its case; several may have one."""
+    other = PASSWORD.replace("saltsaltsalt", "othersalt")    # of no password that is known
+    take(store, [user(2, "Xk3fJq", email="Ada@Shop.example"),
+                 user(3, "Zt8pWe", email="ada@shop.example", password=other),
+                 user(4, "ada@shop.example", email="", password=other),
+                 user(5, "gone", email="gone@shop.example", is_active=False)])
+    sound(store)
+    server = store.serve(**OPEN, register="on")
+    for number, name in enumerate(("ada@shop.example", "ADA@shop.EXAMPLE", "Xk3fJq")):
+        r = server.login(f"{ANON}{number}", name, "secret")
+        assert (r.status, r.get("Session-Id")) == (200, f"{AUTH}{number}")
+        r = server.get("/api/login/", {"Session-Id": f"{AUTH}{number}"})
+        assert (r.json["username"], r.json["email"]) == ("Xk3fJq", "Ada@Shop.example")
+    for name in ("gone@shop.example", "shop.example", "@", "ada@shop.exampl", "xk3fjq"):
+        assert server.login(ANON + "x", name, "secret").status == 401
+    assert server.login(ANON + "y", "ada@shop.example", "wrong").status == 401
+    form = {"email": "ada@SHOP.example", "password1": "V3rYS3cr3t!", "password2": "V3rYS3cr3t!"}
+    r = server.request("POST", "/api/register/", (), form)
+    assert (r.status, r.json) == (
+        400, {"non_field_errors": ["A user with this email already exists"]})
+    store.run("customer", "delete", "Xk3fJq")
+    assert server.login(ANON + "z", "ada@shop.example", "secret").status == 401
+    sound(store)
+
+
+def test_spellings_share_the_throttle(store):
+    """L09: an address in another case is no new login to try."""
+    take(store, [user(2, "x", email="ada@shop.example")])
+    server = store.serve(**OPEN, login_throttle="3/15m", login_throttle_address="off")
+    statuses = [server.login(ANON + "x", name, "wrong").status for name in (
+        "ada@shop.example", "Ada@shop.example", "aDa@shop.example", "adA@shop.example")]
+    assert statuses == [401, 401, 401, 429]
+
+
 # --- sid_grammar=migrate. ---
 
 MIGRATE = {**OPEN, "sid_grammar": "migrate"}
