@@ -7,7 +7,7 @@ MODULES := bytes date inflate memory log life address proxy throttle config json
            token session identity view call idempotency \
            oscar oscar_form oscar_login oscar_user oscar_product oscar_basket oscar_line \
            ocapi ocapi_document ocapi_item ocapi_basket \
-           openapi resolve \
+           oauth openapi resolve \
            admin admin_customer admin_key admin_session admin_product \
            route \
            link seccomp writer hasher server systemd listener supervisor \

@@ -697,6 +697,8 @@ static enum call_result sign_es256(struct call *c, const struct token_key_record
 	uint8_t digest[JWT_DIGEST_LEN];
 
 	jwt_digest(input, digest);
+	if (c->memo != NULL && identity_signature(c->memo, digest, signature))
+		return CALL_DONE;
 	call_question_begin(c, ASK_SIGNATURE);
 	call_signature_question_write(&c->question, digest, key);
 	if (!call_ask(c, signature))
@@ -881,6 +883,25 @@ enum call_result call_check_token(struct call *c, const struct jwt *t, enum jwt_
 	if (status != KV_OK)
 		return call_store(c, status);
 	return *verdict == JWT_UNPROVEN ? call_verify(c, t, &key, verdict) : CALL_DONE;
+}
+
+enum call_result call_identify(struct call *c, struct identity_question *q, struct identity *id)
+{
+	enum kv_status status = identify(q, id);
+	enum jwt_status verdict;
+	enum call_result result;
+	struct jwt t;
+
+	if (status == KV_OK && id->refusal == IDENTITY_TOKEN_UNPROVEN) {
+		verdict = jwt_open(&t, identity_bearer(q->request));
+		assert(verdict == JWT_GOOD);
+		result = call_check_token(c, &t, &verdict);
+		if (result != CALL_DONE)
+			return result;
+		q->proven = verdict == JWT_GOOD;
+		status = identify(q, id);
+	}
+	return status == KV_OK ? CALL_DONE : call_store(c, status);
 }
 
 void call_hash_question_write(struct buf *out, uint32_t iterations, uint64_t customer_id,

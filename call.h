@@ -37,7 +37,7 @@ enum call_question_kind {
 #define CALL_BODY_MAX   (1048576 - CALL_FIELDS_MAX - HTTP_FRAME_MAX)    /* and of its body; an
                                          * answer that is longer is a bare 500 */
 
-#define CALL_ASKS_MAX      3
+#define CALL_ASKS_MAX      4    /* a token proven, a password, a new key of the ring, a signature */
 #define CALL_ARGS_MAX      3
 #define CALL_PATH_MAX      256  /* bytes of a path, decoded; none that is longer is known */
 #define CALL_QUESTION_MAX  8192
@@ -226,6 +226,10 @@ void call_verdict_question_write(struct buf *out, const struct jwt_key *key,
                                  const uint8_t digest[JWT_DIGEST_LEN], struct slice signature);
 bool call_verdict_question_read(struct slice in, struct jwt_key *key, const uint8_t **digest,
                                 struct slice *signature);
+
+/* identify(), and where a token is yet to be proven, its signature checked by a hasher. CALL_DONE:
+ * `*id` is there. What else comes is the handler's result; the token is unproven then. */
+enum call_result call_identify(struct call *c, struct identity_question *q, struct identity *id);
 
 /* A token to be made. */
 struct call_token {

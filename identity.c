@@ -26,6 +26,37 @@ const char *identity_via_text(enum record_via v)
 	return via_text[v];
 }
 
+/* The place of a digest: any of its bytes are as good as others. */
+static size_t signed_place(const uint8_t digest[JWT_DIGEST_LEN])
+{
+	return ((size_t)digest[0] << 8 | digest[1]) & ((1 << IDENTITY_SIGNED_BITS) - 1);
+}
+
+void identity_keep_signature(struct identity_memo *memo, struct slice token)
+{
+	struct identity_signed made;
+	struct buf signature = { (char *)made.signature, 0, sizeof made.signature, false };
+	size_t len = token.len;
+
+	while (len > 0 && token.ptr[len - 1] != '.')
+		len--;
+	if (len == 0 || !base64url_decode(slice_skip(token, len), &signature) ||
+	    signature.len != sizeof made.signature)
+		return;
+	jwt_digest((struct slice){ token.ptr, len - 1 }, made.digest);
+	memo->signatures[signed_place(made.digest)] = made;
+}
+
+bool identity_signature(const struct identity_memo *memo, const uint8_t digest[JWT_DIGEST_LEN],
+                        struct slice *signature)
+{
+	const struct identity_signed *made = &memo->signatures[signed_place(digest)];
+
+	*signature = slice_bytes(made->signature, sizeof made->signature);
+	return slice_eq(slice_bytes(digest, JWT_DIGEST_LEN),
+	                slice_bytes(made->digest, sizeof made->digest));
+}
+
 bool identity_peer_trusted(const struct config *config, const struct address *peer)
 {
 	for (uint32_t i = 0; i < config->trusted_proxy_count; i++)
@@ -742,7 +773,7 @@ static void forget(struct identity *id)
 void identity_clear(struct identity *id)
 {
 	forget(id);
-	id->has_sid = id->cookie_doubled = id->bearer = id->secure_token = false;
+	id->has_sid = id->cookie_doubled = id->bearer = id->proven = id->secure_token = false;
 	id->key_scopes = 0;
 	id->client_id_len = 0;
 	id->original = (struct identity_original){ 0 };
@@ -777,6 +808,7 @@ enum kv_status identify(const struct identity_question *q, struct identity *id)
 	id->trusted = identity_peer_trusted(q->config, q->peer);
 	identity_clear(id);
 	id->bearer = slice_given(identity_bearer(q->request));
+	id->proven = q->proven;
 	find_address(q, id);
 	find_authority(q, id);
 	find_original(q, id);

@@ -81,6 +81,14 @@ struct identity_token {
 };
 static_assert(sizeof(struct identity_token) == 1024, "whole lines of the cache");
 
+#define IDENTITY_SIGNED_BITS 12
+
+/* A signature of a hasher's, for a token that is made again as long as it is the same. */
+struct identity_signed {
+	uint8_t digest[JWT_DIGEST_LEN]; /* of what was signed */
+	uint8_t signature[JWT_ES256_LEN];
+};
+
 /* A front's memory of the last key seen, good while the snapshot is the same one, and of
  * Session-Ids and tokens: real traffic repeats itself. */
 struct identity_memo {
@@ -91,6 +99,7 @@ struct identity_memo {
 	struct client_record client;
 	struct identity_seen seen[1 << IDENTITY_SEEN_BITS];
 	struct identity_token tokens[1 << IDENTITY_TOKEN_BITS];
+	struct identity_signed signatures[1 << IDENTITY_SIGNED_BITS];
 };
 
 /* What the client asked the proxy for, as far as one that is trusted tells of it (requirement
@@ -111,7 +120,8 @@ struct identity {
 	uint32_t key_scopes;            /* of the API key that came: OCAPI's `client` is another */
 	size_t client_id_len;           /* OCAPI's client id, or whom the token was made for */
 	char client_id[IDENTITY_CLIENT_ID_MAX];
-	bool bearer;                    /* a Bearer token came */
+	bool bearer;                    /* a Bearer token came, */
+	bool proven;                    /* and a hasher has checked its signature */
 	bool secure_token;              /* OCAPI: the dwsid came with its dwsecuretoken, */
 	bool secure_due;                /* which is to be noted: session_record.flags */
 	bool has_sid;                   /* a valid Session-Id came: it is echoed */
@@ -161,6 +171,12 @@ enum kv_status identify(const struct identity_question *q, struct identity *id);
 /* A request with this Session-Id is probably the next: where the memo would know it is brought
  * into the cache meanwhile. A wrong guess costs nothing else. */
 void identity_expect(struct identity_memo *memo, struct slice text);
+
+/* Remembers the signature of an ES256 token that was made here; and finds it again by the digest
+ * of its signing input: in the memo, until the next is remembered. */
+void identity_keep_signature(struct identity_memo *memo, struct slice token);
+bool identity_signature(const struct identity_memo *memo, const uint8_t digest[JWT_DIGEST_LEN],
+                        struct slice *signature);
 
 /* True where the peer's X-Forwarded-* fields are believed. */
 bool identity_peer_trusted(const struct config *config, const struct address *peer);

@@ -71,6 +71,7 @@ enum link_flag {
 	LINK_HTTP10     = 1 << 3,
 	LINK_FAILED     = 1 << 4,       /* of an answer: no handler gave it; of the status and the
 	                                 * bytes, a sentence, the front makes a response */
+	LINK_PROVEN     = 1 << 5,       /* of an answer: the signature of the token is good */
 };
 
 /* A request that goes to the writer, before its head and body. Slot and generation name the
@@ -96,7 +97,7 @@ enum link_result link_receive_request(struct link *l, struct link_request *r,
 struct link_answer {
 	uint32_t slot, generation;
 	uint32_t status;                /* enum http_status */
-	uint32_t flags;                 /* LINK_KEEP_ALIVE, LINK_FAILED */
+	uint32_t flags;                 /* LINK_KEEP_ALIVE, LINK_FAILED, LINK_PROVEN */
 };
 
 /* As of requests. */

@@ -14,6 +14,7 @@
 #include "client.h"
 #include "inflate.h"
 #include "json.h"
+#include "oauth.h"
 #include "openapi.h"
 #include "resolve.h"
 
@@ -50,9 +51,9 @@ static const struct {
 	[IDENTITY_TOKEN_UNPROVEN] = { 401, 401, "token_dead", TOKEN_DEAD },
 	[IDENTITY_PROOFS_DISAGREE] = { 401, 400, "proofs_disagree",
 	                             "Session-Id and Bearer token are not one customer's." },
-	[IDENTITY_CLIENT_MISSING] = { 400, 400, "client_missing", "A client id is required." },
-	[IDENTITY_CLIENT_UNKNOWN] = { 401, 401, "client_unknown",
-	                             "This client id is not accepted." },
+	/* Of OCAPI's paths alone (ocapi.c). */
+	[IDENTITY_CLIENT_MISSING] = { 400, 400, "key_missing", "A client id is required." },
+	[IDENTITY_CLIENT_UNKNOWN] = { 401, 401, "key_bad", "This client id is not accepted." },
 	[IDENTITY_CSRF_ORIGIN]   = { 403, 403, "csrf_origin",
 	                             "Another site's page sent this (setting csrf_origins)." },
 	[IDENTITY_CSRF_COOKIE]   = { 403, 403, "csrf_cookie", "The CSRF cookie did not come." },
@@ -196,24 +197,42 @@ static bool read_require(struct slice value, enum require *require)
 	return false;
 }
 
-/* Reads `require` and `scope`; false for an unknown value or a second one. Other parameters
- * are not ours to judge: a proxy may pass on the client's own. */
-static bool read_query(struct slice query, enum require *require, struct slice *scope)
+/* What a proxy asks for. */
+struct wish {
+	enum require require;
+	struct slice scope;             /* absent: none */
+	bool token;                     /* one for the backend, */
+	struct slice audience;          /* for this one; encoded; absent: the host that was asked */
+};
+
+/* Takes one parameter of each name. */
+static bool take_once(struct slice *into, struct slice value)
 {
-	struct slice name, value;
-	int requires = 0, scopes = 0;
+	bool first = !slice_given(*into);
+
+	*into = slice_given(value) ? value : SLICE("");
+	return first;
+}
+
+/* False for an unknown value or a second one. Other parameters are not ours to judge: a proxy
+ * may pass on the client's own. */
+static bool read_query(struct slice query, struct wish *w)
+{
+	struct slice name, value, require = { 0 }, token = { 0 };
+	bool good = true;
 
 	while (http_form_next(&query, &name, &value)) {
-		if (slice_eq(name, SLICE("require")) &&
-		    (requires++ > 0 || !read_require(value, require)))
-			return false;
-		if (slice_eq(name, SLICE("scope"))) {
-			if (scopes++ > 0)
-				return false;
-			*scope = value;
-		}
+		if (slice_eq(name, SLICE("require")))
+			good &= take_once(&require, value) && read_require(value, &w->require);
+		else if (slice_eq(name, SLICE("scope")))
+			good &= take_once(&w->scope, value);
+		else if (slice_eq(name, SLICE("token")))
+			good &= take_once(&token, value) && slice_eq(value, SLICE("1"));
+		else if (slice_eq(name, SLICE("audience")))
+			good &= take_once(&w->audience, value);
 	}
-	return true;
+	w->token = slice_given(token);
+	return good;
 }
 
 static bool has_scope(const struct identity *id, struct slice scope)
@@ -226,24 +245,71 @@ static bool has_scope(const struct identity *id, struct slice scope)
 	return false;
 }
 
+static enum call_result bad_query(struct call *c)
+{
+	return call_problem(c, HTTP_BAD_REQUEST, "query_bad",
+	                    "require is any, session or customer; scope names one scope; token "
+	                    "is 1; audience has 1 to 255 bytes; each stands once.");
+}
+
+/* A token for the backend, which says what else the fields say, and for which request: a field
+ * can be forged, this cannot (requirement F05). Nobody has none. */
+static enum call_result put_token(struct call *c, const struct wish *w)
+{
+	const struct identity *id = &c->identity;
+	char audience_text[OAUTH_AUDIENCE_MAX], token_text[OAUTH_TOKEN_MAX];
+	struct buf audience = BUF(audience_text), token = BUF(token_text);
+	struct slice uri = id->original.uri;
+	struct oauth_access access = { .who = id };
+	enum call_result result;
+	uint64_t exp_s;
+
+	if (slice_given(w->audience))
+		http_form_decode(w->audience, &audience);
+	else
+		buf_put(&audience, id->original.host.len > 0 ? id->original.host : id->authority);
+	if (audience.full || audience.len == 0 || !slice_is_text(buf_slice(&audience)) ||
+	    id->original.method.len > HTTP_METHOD_MAX)
+		return bad_query(c);
+	if (id->kind == IDENTITY_NONE)
+		return CALL_DONE;
+	access.audience = buf_slice(&audience);
+	if (id->client != NULL)
+		access.client = id->client->name;
+	if (id->original.method.len > 0)
+		access.method = id->original.method;
+	if (uri.len > 0)
+		access.path = slice_cut(&uri, '?');
+	result = oauth_make_access(c, &access, &token, &exp_s);
+	if (result != CALL_DONE)
+		return result;
+	buf_lit(&c->response->fields, "Authorization: Bearer ");
+	buf_put(&c->response->fields, buf_slice(&token));
+	buf_lit(&c->response->fields, "\r\n");
+	return CALL_DONE;
+}
+
 enum call_result resolve_get(struct call *c)
 {
 	const struct identity *id = &c->identity;
-	enum require require = REQUIRE_CUSTOMER;
-	struct slice scope = { 0 };
+	struct wish w = { .require = REQUIRE_CUSTOMER };
+	enum call_result result;
 
-	if (c->request->query.len > 0 && !read_query(c->request->query, &require, &scope))
-		return call_problem(c, HTTP_BAD_REQUEST, "query_bad",
-		                    "require is any, session or customer; scope names one scope; "
-		                    "each stands once.");
-	if (slice_given(scope) && !has_scope(id, scope))
+	if (c->request->query.len > 0 && !read_query(c->request->query, &w))
+		return bad_query(c);
+	if (slice_given(w.scope) && !has_scope(id, w.scope))
 		return deny(c, HTTP_FORBIDDEN, "scope_missing", "The API key lacks the scope.");
-	if (id->kind == IDENTITY_NONE && require != REQUIRE_ANY)
+	if (id->kind == IDENTITY_NONE && w.require != REQUIRE_ANY)
 		return deny(c, HTTP_UNAUTHORIZED, "session_required", "No session came.");
-	if (id->kind == IDENTITY_GUEST && require == REQUIRE_CUSTOMER)
+	if (id->kind == IDENTITY_GUEST && w.require == REQUIRE_CUSTOMER)
 		return deny(c, HTTP_UNAUTHORIZED, "customer_required",
 		            "The session is anonymous: log in first.");
 	c->response->status = HTTP_NO_CONTENT;
+	if (w.token) {
+		result = put_token(c, &w);
+		if (result != CALL_DONE || c->response->status != HTTP_NO_CONTENT)
+			return result;
+	}
 	put_identity_fields(&c->response->fields, id);
 	call_put_echo(c);
 	http_field_lit(c->response, "Cache-Control: no-store");

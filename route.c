@@ -4,6 +4,7 @@
 
 #include "admin.h"
 #include "idempotency.h"
+#include "oauth.h"
 #include "ocapi.h"
 #include "oscar.h"
 #include "resolve.h"
@@ -63,6 +64,12 @@ static const struct route_path paths[] = {
 		{ HTTP_PATCH,  WRITE, resolve_data_patch } } },
 	{ PATH("/session/login"), NATIVE, "POST, OPTIONS", { 0 }, {
 		{ HTTP_POST,   WRITE, resolve_session_login } } },
+	{ PATH("/token/introspect"), NATIVE, "POST, OPTIONS", { 0 }, {
+		{ HTTP_POST,   READ,  oauth_introspect } } },
+	{ PATH("/token/revoke"), NATIVE, "POST, OPTIONS", { 0 }, {
+		{ HTTP_POST,   WRITE, oauth_revoke } } },
+	{ PATH("/token/exchange"), NATIVE, "POST, OPTIONS", { 0 }, {
+		{ HTTP_POST,   READ,  oauth_exchange } } },
 	{ PATH("/healthz"), HEALTH, ALLOW_READ, { 0 }, {
 		{ READS,       READ,  resolve_healthz } } },
 	{ PATH("/readyz"), HEALTH, ALLOW_READ, { 0 }, {
@@ -373,10 +380,24 @@ static struct identity_question question(const struct call *c, const struct rout
 	};
 }
 
-static enum kv_status resolve_identity(struct call *c, const struct route_match *m)
+/* Who is calling, in c->identity. In a front that has not seen a token of a public key before
+ * the question leads to the writer. An answer that is the same for everybody needs no proof. */
+static enum call_result resolve_identity(struct call *c, const struct route_match *m)
 {
-	const struct identity_question q = question(c, m);
+	struct identity_question q = question(c, m);
+	enum call_result result = call_identify(c, &q, &c->identity);
 
+	if (result != CALL_ASK || m->route != NULL)
+		return result;
+	c->identity.refusal = IDENTITY_ADMITTED;
+	return CALL_DONE;
+}
+
+enum kv_status route_remember(struct call *c, const struct route_match *m)
+{
+	struct identity_question q = question(c, m);
+
+	q.proven = true;
 	return identify(&q, &c->identity);
 }
 
@@ -619,11 +640,36 @@ static void find_args(struct call *c, const struct route_match *m)
 	(void)same;
 }
 
-/* Everything in front of the handler. CALL_DONE: c->response is the answer; CALL_ASK: none
- * yet, go on; CALL_STORE: the store failed. */
-static enum call_result begin(struct call *c, const struct route_match *m)
+/* True where it does not matter who is calling, and c->response is the answer. */
+static bool answer_anybody(struct call *c, const struct route_match *m)
 {
-	enum kv_status status;
+	if (answer_broken(c, m))
+		return true;
+	if (!is_served(c, m)) {
+		call_problem(c, HTTP_NOT_FOUND, NULL, "No such path.");
+		return true;
+	}
+	return answer_preflight(c, m) || answer_ocapi(c, m);
+}
+
+/* True where who is calling is refused, or what he wants. */
+static bool answer_refused(struct call *c, const struct route_match *m)
+{
+	if (c->identity.refusal == IDENTITY_ADMITTED && refuse_media(c, m))
+		return true;
+	if (c->identity.refusal == IDENTITY_ADMITTED)
+		judge_csrf(c, m);
+	if (c->identity.refusal == IDENTITY_ADMITTED)
+		return m->surface == ADMIN && !admin_judge(c);
+	refuse(c, m);
+	return true;
+}
+
+/* Everything in front of the handler. CALL_DONE: `*answered` says whether c->response is the
+ * answer already. */
+static enum call_result begin(struct call *c, const struct route_match *m, bool *answered)
+{
+	enum call_result result;
 
 	http_response_reset(c->response);
 	identity_clear(&c->identity);
@@ -632,34 +678,25 @@ static enum call_result begin(struct call *c, const struct route_match *m)
 	c->allow = m->path != NULL ? m->path->allow : NULL;
 	if (m->path != NULL && m->route != NULL && m->path->args > 0)
 		find_args(c, m);
-	if (answer_broken(c, m))
-		return CALL_DONE;
-	if (!is_served(c, m)) {
-		call_problem(c, HTTP_NOT_FOUND, NULL, "No such path.");
-		return CALL_DONE;
-	}
-	if (answer_preflight(c, m) || answer_ocapi(c, m))
+	*answered = answer_anybody(c, m);
+	if (*answered)
 		return CALL_DONE;
 	if (needs_identity(m)) {
-		if ((status = resolve_identity(c, m)) != KV_OK)
-			return call_store(c, status);
-		if (c->identity.refusal == IDENTITY_ADMITTED && refuse_media(c, m))
-			return CALL_DONE;
-		if (c->identity.refusal == IDENTITY_ADMITTED)
-			judge_csrf(c, m);
-		if (c->identity.refusal != IDENTITY_ADMITTED) {
-			refuse(c, m);
-			return CALL_DONE;
-		}
-		if (m->surface == ADMIN && !admin_judge(c))
-			return CALL_DONE;
+		result = resolve_identity(c, m);
+		if (result != CALL_DONE)
+			return result;
+		*answered = answer_refused(c, m);
 	}
-	return answer_without_handler(c, m) ? CALL_DONE : CALL_ASK;
+	if (!*answered)
+		*answered = answer_without_handler(c, m);
+	return CALL_DONE;
 }
 
 bool route_judge(struct call *c, const struct route_match *m)
 {
-	if (begin(c, m) != CALL_DONE)
+	bool answered;
+
+	if (begin(c, m, &answered) != CALL_DONE || !answered)
 		return true;
 	put_cors(c, m);
 	return false;
@@ -754,14 +791,14 @@ static enum call_result run_handler(struct call *c, const struct route_match *m,
 
 enum call_result route_call(struct call *c, const struct route_match *m)
 {
-	bool front = !kv_writing(c->kv);
-	enum call_result result = begin(c, m);
+	bool front = !kv_writing(c->kv), answered;
+	enum call_result result = begin(c, m, &answered);
 
 	if (front && needs_identity(m) && result != CALL_STORE && answer_limited(c, m))
 		result = CALL_DONE;
-	else if (result == CALL_ASK && front && m->route->place != READ)
+	else if (result == CALL_DONE && !answered && front && m->route->place != READ)
 		return call_store(c, KV_READONLY);
-	else if (result == CALL_ASK)
+	else if (result == CALL_DONE && !answered)
 		result = run_handler(c, m, front);
 	if (result == CALL_DONE)
 		put_cors(c, m);
@@ -772,7 +809,7 @@ enum call_result route_call(struct call *c, const struct route_match *m)
 
 enum kv_status route_touch(struct call *c, const struct route_match *m)
 {
-	enum kv_status status = resolve_identity(c, m);
+	enum kv_status status = route_remember(c, m);   /* a front has proven it */
 
 	if (status != KV_OK || c->identity.refusal != IDENTITY_ADMITTED)
 		return status;

@@ -43,6 +43,10 @@ bool route_judge(struct call *c, const struct route_match *m);
  * renewal that is due joins the request's puts. */
 enum call_result route_call(struct call *c, const struct route_match *m);
 
+/* Resolves identity where the writer has found the signature of its token good: a front's memo
+ * keeps that. */
+enum kv_status route_remember(struct call *c, const struct route_match *m);
+
 /* TOUCH: resolves identity and writes the renewal that is due, nothing else. */
 enum kv_status route_touch(struct call *c, const struct route_match *m);
 

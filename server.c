@@ -1305,6 +1305,29 @@ static void put_closing(struct server *s, struct conn *c, struct slice response)
 	s->output.len = 0;
 }
 
+/* What a hasher found or signed for the request need not be asked again. */
+static void remember(struct server *s, const struct conn *c, const struct link_answer *a,
+                     struct slice response)
+{
+	struct slice before = SLICE("\r\nAuthorization: Bearer "), token;
+	struct route_match match;
+	const char *found;
+
+	route_find(&c->input->request, c->ops, &match);
+	if ((a->flags & LINK_PROVEN) != 0 && kv_refresh(s->call.kv) == KV_OK) {
+		prepare_call(s, c);
+		route_remember(&s->call, &match);
+	}
+	if (!route_head_only(&match))
+		return;
+	found = memmem(response.ptr, response.len, before.ptr, before.len);
+	if (found == NULL)
+		return;
+	found += before.len;
+	token = (struct slice){ found, response.len - (size_t)(found - response.ptr) };
+	identity_keep_signature(s->call.memo, slice_cut(&token, '\r'));
+}
+
 /* The writer's answer. */
 static void deliver(struct server *s, const struct link_answer *a, struct slice response)
 {
@@ -1313,6 +1336,8 @@ static void deliver(struct server *s, const struct link_answer *a, struct slice 
 	s->asked -= s->asked > 0;
 	if (c == NULL || c->state != CONN_ASKED)
 		return;
+	if ((a->flags & LINK_FAILED) == 0)
+		remember(s, c, a, response);
 	if ((a->flags & LINK_FAILED) != 0) {
 		deliver_failure(s, c, (enum http_status)a->status, response);
 	} else if (response.len > OUTPUT_CAP && !output_has_room(s, response.len)) {

@@ -47,6 +47,7 @@
 #define KEEP_IDLE_S        60           /* and has one of its own where there was none */
 #define CLOCK_STEP_S       3600         /* of the wall clock: told of */
 #define THROTTLE_ENTRIES   16384
+#define QUICK_IN_A_ROW     64           /* questions of a millisecond, while a password waits */
 #define QUESTION_TRIES     3            /* hashers that may die over one question */
 #define NOBODY             UINT32_MAX
 #define BODY_CAP           65536        /* bytes of a body that is not long */
@@ -119,6 +120,7 @@ struct writer {
 	struct hasher hashers[HASHERS_MAX];
 	uint32_t turn;                  /* the front that is asked first */
 	uint32_t next_ticket, waiting;  /* parked requests that are not free */
+	uint32_t quick_in_a_row;        /* questions sent since the last that was not */
 	bool hasher_wanted;             /* one was asked for and has not come yet */
 	bool draining, sweep_again;
 	uint32_t batch;                 /* requests of the last one */
@@ -172,7 +174,24 @@ static uint32_t parked_index(const struct writer *w, const struct parked *p)
 	return (uint32_t)((size_t)((const char *)p - w->parked) / w->parked_size);
 }
 
-/* Of those in `state` the one with the lowest ticket; NOBODY where there is none. */
+/* A hash of a password takes a hasher a quarter of a second; all else about one millisecond. */
+static bool is_slow(const struct parked *p)
+{
+	uint8_t kind = p->answers[p->asked - 1].kind;
+
+	return kind == ASK_PASSWORD || kind == ASK_HASH;
+}
+
+/* Who came first goes first; but of those who ask what is quick before what is slow, as long
+ * as the slow ones get their turn. */
+static bool goes_before(const struct writer *w, const struct parked *a, const struct parked *b)
+{
+	if (a->state == PARKED_ASKING && is_slow(a) != is_slow(b))
+		return is_slow(a) == (w->quick_in_a_row >= QUICK_IN_A_ROW);
+	return a->ticket < b->ticket;
+}
+
+/* Of those in `state` the one who goes first; NOBODY where there is none. */
 static uint32_t parked_find(const struct writer *w, enum parked_state state)
 {
 	uint32_t found = NOBODY;
@@ -183,7 +202,7 @@ static uint32_t parked_find(const struct writer *w, enum parked_state state)
 		const struct parked *p = parked_at(w, i);
 
 		if (p->state == state &&
-		    (found == NOBODY || p->ticket < parked_at(w, found)->ticket))
+		    (found == NOBODY || goes_before(w, p, parked_at(w, found))))
 			found = i;
 		if (p->state == state && state == PARKED_FREE)
 			break;
@@ -271,10 +290,11 @@ static void put_answer(struct writer *w, const struct work *work)
 		.http10     = (work->head.flags & LINK_HTTP10) != 0,
 		.date       = w->date,
 	};
+	uint32_t proven = w->call.identity.proven ? LINK_PROVEN : 0;
 	size_t at = w->answer_bytes.len;
 
 	http_response_write(&w->answer_bytes, &w->response, &framing);
-	add_answer(w, work, at, w->response.status, keep_alive ? LINK_KEEP_ALIVE : 0);
+	add_answer(w, work, at, w->response.status, proven | (keep_alive ? LINK_KEEP_ALIVE : 0));
 }
 
 /* Answers with what no handler says. The front knows the form that it takes. */
@@ -329,6 +349,20 @@ static void prepare_call(struct writer *w, const struct work *work, const struct
 	http_response_reset(&w->response);
 }
 
+/* Tokens to be checked leave half of the places to logins: anybody can make up such tokens. */
+static bool has_place(const struct writer *w)
+{
+	uint32_t verdicts = 0;
+
+	for (uint32_t i = 0; i < w->config->max_waiting_passwords; i++) {
+		const struct parked *p = parked_at(w, i);
+
+		verdicts += p->state != PARKED_FREE && p->answers[p->asked - 1].kind == ASK_VERDICT;
+	}
+	return w->call.question_kind != ASK_VERDICT ||
+	       verdicts < (w->config->max_waiting_passwords + 1) / 2;
+}
+
 /* Copies a request that came just now to a place where it can wait. */
 static struct parked *park(struct writer *w, const struct work *work)
 {
@@ -337,7 +371,7 @@ static struct parked *park(struct writer *w, const struct work *work)
 	size_t len = (size_t)work->head.head_len + work->head.body_len;
 	struct parked *p;
 
-	if (index == NOBODY)
+	if (index == NOBODY || !has_place(w))
 		return NULL;
 	p = parked_at(w, index);
 	p->bytes = len <= w->parked_room ? p->room : take_long_place(w);
@@ -688,6 +722,7 @@ static void send_questions(struct writer *w)
 			return;
 		}
 		p->state = PARKED_ASKED;
+		w->quick_in_a_row = is_slow(p) ? 0 : w->quick_in_a_row + 1;
 		h->busy = parked_index(w, p);
 		if (link_send_question(h->fd, &head, a->question) != LINK_DONE)
 			hasher_drop(w, h);

@@ -8,6 +8,7 @@ import json
 import os
 import re
 import signal
+from urllib.parse import urlencode
 
 import pytest
 from jsonschema import Draft202012Validator, RefResolver
@@ -84,6 +85,7 @@ OPERATIONS = {(path, method): item[method] for path, item in DOC["paths"].items(
 NATIVE = [o for o in OPERATIONS if o[0].startswith("/session")]
 OSCAR = [o for o in OPERATIONS if o[0].startswith("/api/")]
 OCAPI = [o for o in OPERATIONS if o[0].startswith("/dw/")]
+TOKENS = [o for o in OPERATIONS if o[0].startswith("/token/")]
 CODES = set(DOC["components"]["schemas"]["Code"]["enum"])
 RESOLVE = [o for o in OPERATIONS if o[0] == "/resolve"]
 ADMIN = [o for o in OPERATIONS if o[0].startswith("/admin/")]
@@ -224,10 +226,12 @@ def shop(module_store):
     class Shop:
         keys = {name: module_store.key(name, scope) for name, scope in
                 (("trusted", "trusted"), ("shop", "shop"), ("sso", "trusted,login"),
-                 ("admin", "admin"))}
+                 ("admin", "admin"), ("service", "trusted,resolve"))}
         trusted = {"X-Api-Key": keys["trusted"]}
         sso = {"X-Api-Key": keys["sso"]}
         admin = {"X-Api-Key": keys["admin"]}
+        service = {"X-Api-Key": keys["service"],
+                   "Content-Type": "application/x-www-form-urlencoded"}
         seen = set()
     for login in ("ada", "eve"):
         module_store.customer(login)
@@ -423,9 +427,9 @@ def test_forged(shop, operation):
 def test_gateway(shop, module_store):
     """gateway=on: no key, no entry."""
     server = module_store.serve(gateway="on")
-    for operation in JUDGED + ADMIN:
+    for operation in JUDGED + ADMIN + TOKENS:
         ask(shop, operation, 403, server=server)
-    for operation in set(OPERATIONS) - set(JUDGED + ADMIN + OCAPI):
+    for operation in set(OPERATIONS) - set(JUDGED + ADMIN + OCAPI + TOKENS):
         ask(shop, operation, 200, server=server)
 
 
@@ -526,7 +530,7 @@ def test_resolve(shop, operation):
     ask(shop, operation, 401, {**shop.trusted, "Session-Id": ANON + "x"})
     ask(shop, operation, 403, live, query="?scope=login")
     for parameter in DOC["paths"]["/resolve"]["parameters"]:
-        for value in parameter["schema"]["enum"]:
+        for value in parameter["schema"].get("enum", ["orders"]):
             r = shop.server.request(operation[1].upper(),
                                     f"/resolve?{parameter['name']}={value}", live)
             assert r.status in (204, 403), (value, r)
@@ -897,6 +901,30 @@ def test_ocapi_faults(shop):
                 (401, {"Authorization": "Bearer x.y.z"}, "InvalidAccessToken")):
             r = ask(shop, operation, status, headers)
             assert r.json["fault"]["type"] == kind + "Exception", r
+
+
+def test_token_services(shop):
+    """What RFC 7009, 7662 and 8693 say, and OAuth's errors."""
+    form = {"grant_type": "urn:ietf:params:oauth:grant-type:token-exchange",
+            "subject_token": AUTH + "live", "subject_token_type": "urn:x-sidecart:session-id",
+            "audience": "orders"}
+    bodies = {"introspect": "token=x", "revoke": "token=x", "exchange": urlencode(form)}
+    for name, body in bodies.items():
+        operation, body = (f"/token/{name}", "post"), body.encode()
+        ask(shop, operation, 200, shop.service, body)
+        ask(shop, operation, 400, shop.service, b"")
+        ask(shop, operation, 400, {**shop.service, "Content-Type": "text/plain"}, body)
+        ask(shop, operation, 401, {"Content-Type": shop.service["Content-Type"]}, body)
+        ask(shop, operation, 403, {**shop.service, **shop.trusted}, body)
+        assert ask(shop, operation, 403, {**shop.service, "X-Api-Key": "none"},
+                   body).json["code"] == "key_bad"
+        assert ask(shop, operation, 400, {**shop.service, "Session-Id": "x"},
+                   body).json["code"] == "sid_malformed"
+        ask(shop, operation, 413, shop.service, body * 10000)
+    made = ask(shop, ("/token/exchange", "post"), 200, shop.service, bodies["exchange"].encode())
+    r = ask(shop, ("/token/introspect", "post"), 200, shop.service,
+            urlencode({"token": made.json["access_token"]}).encode())
+    assert (r.json["active"], r.json["username"], r.json["aud"]) == (True, "ada", "orders")
 
 
 def test_health(shop):

@@ -403,6 +403,35 @@ static void test_waiting_passwords(void **state)
 	close(hasher);
 }
 
+/* What takes a millisecond does not wait for what takes a quarter of a second. */
+static void test_quick_questions(void **state)
+{
+	struct link *link = front(0);
+	char text[CALL_QUESTION_MAX];
+	struct buf question = BUF(text);
+	struct link_question q;
+	int hasher;
+
+	(void)state;
+	send_request(link, 1, log_in(1));
+	send_request(link, 2, "GET /resolve?token=1&require=any HTTP/1.1\r\n" HOST
+	             "Session-Id: SID:ANON:shop.example.com:q\r\n\r\n");
+	send_request(link, 3, look(1));         /* both wait when this is answered */
+	expect(link, 3, 401);
+	process_hear(ORDER_NEED_HASHER);
+	hasher = process_link(ORDER_HASHER_LINK, 0);
+	assert_true(readable(hasher, PROCESS_WAIT_MS));
+	assert_int_equal(link_receive_question(hasher, &q, &question), LINK_DONE);
+	assert_int_equal(q.kind, ASK_TOKEN_KEY);
+	assert_int_equal(link_send_question(hasher, &q, SLICE("no key")), LINK_DONE);
+	expect(link, 2, 503);
+	take_question(hasher, &q);
+	reply(hasher, &q, PASSWORD_RIGHT);
+	expect(link, 1, 200);
+	link_leave(link);
+	close(hasher);
+}
+
 /* A question that kills is not asked for ever. */
 static void test_dying_hashers(void **state)
 {
@@ -935,7 +964,8 @@ int main(void)
 		SERVING(test_answers),       SERVING(test_refusal),
 		SERVING(test_group_commit),  SERVING(test_touch),
 		SERVING(test_maimed_requests), SERVING(test_login),
-		SERVING(test_waiting_passwords), SERVING(test_dying_hashers),
+		SERVING(test_waiting_passwords), SERVING(test_quick_questions),
+		SERVING(test_dying_hashers),
 		SERVING(test_mad_hasher),    SERVING(test_dead_front),
 		SERVING(test_stuck_front),   SERVING(test_long_answers),
 		SERVING(test_both_full),     SERVING(test_overlong_request),

@@ -1,0 +1,546 @@
+/* test_oauth.c -- token services and tokens for backends: whole requests, and what a hasher does.
+ *
+ * Requests run as the writer runs them, or, over a memo, as a front does once the writer has
+ * answered for it.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "calls.h"
+#include "client.h"
+#include "oauth.h"
+#include "route.h"
+
+#define NOW_S UINT64_C(1800000015)
+#define SHOP  "shop-client-id"
+
+static const uint8_t seal_key[SEAL_KEY_LEN] = { 3 };
+static struct identity_memo memo;
+static struct session_owner ada, guest;
+static char texts[3][JWT_TOKEN_MAX];
+static struct buf ada_token, guest_token, kept;         /* `kept`: an access token */
+static char answers_text[CALL_ASKS_MAX][CALL_ANSWER_MAX];
+static char questions[CALL_ASKS_MAX][CALL_QUESTION_MAX], question[CALL_QUESTION_MAX];
+static struct call_answer answers[CALL_ASKS_MAX];
+static unsigned asked;          /* questions of the last request */
+static uint8_t draws;
+
+static void add_key(const char *name, const char *text, uint32_t scopes)
+{
+	struct client_record r = { .name = slice_of(name), .scopes = scopes,
+	                           .used_s = client_use_mark(NOW_S) };
+	enum kv_status status;
+
+	assert_int_equal(client_add(store, slice_of(text), &r, &status), CLIENT_ADDED);
+}
+
+/* What the hasher does (hasher.c). */
+static struct slice hasher_answers(uint8_t kind, struct slice asks, char *bytes)
+{
+	struct buf out = { bytes, 0, CALL_ANSWER_MAX, false };
+	uint8_t random[TOKEN_RANDOM_LEN], scalar[JWT_SCALAR_LEN], rs[JWT_ES256_LEN];
+	struct token_key_record r;
+	const uint8_t *digest;
+	struct slice signature;
+	struct jwt_key key;
+
+	if (kind == ASK_TOKEN_KEY) {
+		do
+			memset(random, ++draws, sizeof random);
+		while (!token_generate(&out, (enum token_alg)asks.ptr[0], seal_key, random));
+	} else if (kind == ASK_SIGNATURE) {
+		assert_true(call_signature_question_read(asks, &digest, &r));
+		assert_true(token_unseal(&r, seal_key, scalar));
+		assert_true(jwt_sign_es256(scalar, digest, rs));
+		buf_put(&out, slice_bytes(rs, sizeof rs));
+	} else {
+		assert_int_equal(kind, ASK_VERDICT);
+		assert_true(call_verdict_question_read(asks, &key, &digest, &signature));
+		buf_char(&out, jwt_check_public(&key, digest, signature));
+	}
+	return buf_slice(&out);
+}
+
+static void answer_question(void)
+{
+	struct call_answer *a = &answers[call.answer_count];
+
+	assert_in_range(call.answer_count, 0, CALL_ASKS_MAX - 1);
+	memcpy(questions[call.answer_count], call.question.ptr, call.question.len);
+	a->kind = call.question_kind;
+	a->question = (struct slice){ questions[call.answer_count], call.question.len };
+	a->answer = hasher_answers(a->kind, a->question, answers_text[call.answer_count++]);
+	asked++;
+}
+
+static void begin_call(void)
+{
+	call.answers = answers;
+	call.answer_count = 0;
+	call.question = BUF(question);
+	asked = 0;
+}
+
+static void make_token(const struct session_owner *who, struct buf *out)
+{
+	enum call_result result;
+
+	calls_post("/", "", "");
+	begin_call();
+	call.identity.client_id_len = sizeof SHOP - 1;
+	memcpy(call.identity.client_id, SHOP, sizeof SHOP - 1);
+	do {
+		out->len = 0;
+		result = call_start_token(&call, who, out);
+		if (result == CALL_ASK)
+			answer_question();
+	} while (result == CALL_ASK);
+	assert_int_equal(result, CALL_DONE);
+}
+
+static int set_up_with(void **state, enum token_alg alg)
+{
+	uint8_t key[RECORD_SESSION_KEY_LEN];
+	struct sid sid;
+
+	store_set_up(state);
+	config_defaults(&config);
+	config.token_alg = alg;
+	now_s = NOW_S;
+	memset(&memo, 0, sizeof memo);
+	add_key("shop", SHOP, SCOPE_SHOP);
+	add_key("service", "resolve-key", SCOPE_RESOLVE);
+	add_key("gate", "gate-key", SCOPE_RESOLVE | SCOPE_TRUSTED);
+	calls_add_customer("ada");
+	ada = (struct session_owner){ .customer_id = 1 };
+	calls_post("/", "", "");
+	call_make_guest(&call, &guest);
+	ada_token = BUF(texts[0]);
+	guest_token = BUF(texts[1]);
+	kept = BUF(texts[2]);
+	make_token(&ada, &ada_token);
+	make_token(&guest, &guest_token);
+	assert_int_equal(sid_parse(SLICE("SID:AUTH:shop.example:ada"), SID_STRICT, &sid), SID_OK);
+	sid_key(&sid, SID_AUTH, CALLS_SECRET, key);
+	assert_int_equal(session_start(store, &config, key, 1, VIA_HEADER, now_s), KV_OK);
+	session_cookie_key(CALLS_SECRET, SLICE("cookie-cookie-cookie-cookie-cookie-cookie-c"), key);
+	assert_int_equal(session_start(store, &config, key, 1, VIA_COOKIE, now_s), KV_OK);
+	return 0;
+}
+
+static int set_up(void **state)
+{
+	return set_up_with(state, TOKEN_HS256);
+}
+
+static int set_up_es256(void **state)
+{
+	return set_up_with(state, TOKEN_ES256);
+}
+
+/* `%A`, `%G` and `%K`: the tokens. */
+static void expand(struct buf *out, const char *text)
+{
+	for (const char *p = text; *p != '\0'; p++)
+		if (*p != '%')
+			buf_char(out, *p);
+		else
+			buf_put(out, buf_slice(*++p == 'A' ? &ada_token :
+			                       *p == 'G' ? &guest_token : &kept));
+	assert_false(out->full);
+}
+
+#define FORM "Content-Type: application/x-www-form-urlencoded\r\n"
+#define SERVICE "X-Api-Key: resolve-key\r\n"
+#define GATE "X-Api-Key: gate-key\r\n"
+
+static char fields_text[16384], body_text[16384], head_text[16384], form_text[16384];
+
+/* One request, asked until it is answered; `remembered`: as a front has it. */
+static enum http_status ask(const char *line, const char *fields, const char *form,
+                            bool remembered)
+{
+	const struct http_limits limits = { 16384, 2048, 64, 65536 };
+	struct buf head = BUF(head_text), body = BUF(form_text);
+	struct http_refusal refusal;
+	struct route_match m;
+	enum call_result result;
+
+	buf_str(&head, line);
+	buf_lit(&head, " HTTP/1.1\r\nHost: shop.example\r\n");
+	expand(&head, fields);
+	buf_lit(&head, "\r\n");
+	expand(&body, form);
+	memset(&call, 0, sizeof call);
+	address_parse(SLICE("127.0.0.1"), &call.peer);
+	http_request_init(&request);
+	assert_int_equal(http_parse(&request, buf_slice(&head), &limits, &refusal), HTTP_READY);
+	request.body = buf_slice(&body);
+	response = (struct http_response){ .fields = BUF(fields_text), .body = BUF(body_text) };
+	call.config = &config;
+	call.sid_secret = CALLS_SECRET;
+	call.request = &request;
+	call.kv = store;
+	call.now_us = now_s * 1000000;
+	call.response = &response;
+	call.memo = remembered ? &memo : NULL;
+	begin_call();
+	route_find(&request, false, &m);
+	while ((result = route_call(&call, &m)) == CALL_ASK)
+		answer_question();
+	assert_int_equal(result, CALL_DONE);
+	assert_false(http_response_full(&response));
+	fields_text[response.fields.len] = body_text[response.body.len] = '\0';
+	return response.status;
+}
+
+static void assert_answer(const char *name, bool there, const char *text)
+{
+	if ((strstr(body_text, text) != NULL || strstr(fields_text, text) != NULL) != there)
+		fail_msg("%s: `%s` in %s%s", name, text, fields_text, body_text);
+}
+
+/* Keeps the access token of the answer, in body or fields. */
+static void keep_access(void)
+{
+	const char *at = strstr(body_text, "\"access_token\":\"");
+
+	if (at != NULL)
+		at += 16;
+	else if ((at = strstr(fields_text, "Authorization: Bearer ")) != NULL)
+		at += 22;
+	assert_non_null(at);
+	kept.len = 0;
+	buf_put(&kept, (struct slice){ at, strcspn(at, "\"\r") });
+}
+
+/* The claims of an access token, which whoever reads the JWK set can verify. */
+static void assert_claims(const char *name, const char *text)
+{
+	static struct jwt t;
+	static char claims[JWT_TOKEN_MAX];
+	static struct jwt_key keys[4];
+	const char *why;
+	size_t count, published;
+	struct buf jwks = BUF(head_text);
+
+	assert_int_equal(token_put_jwks(store, now_s, &jwks, &published), KV_OK);
+	count = jwt_keys_read(buf_slice(&jwks), keys, COUNT_OF(keys), &why);
+	assert_int_equal(jwt_open(&t, buf_slice(&kept)), JWT_GOOD);
+	assert_int_equal(t.typ, JWT_TYP_ACCESS);
+	assert_non_null(jwt_key_find(keys, count, &t));
+	assert_int_equal(jwt_verify(&t, jwt_key_find(keys, count, &t)), JWT_GOOD);
+	snprintf(claims, sizeof claims, "%.*s", (int)t.payload_len, t.payload);
+	if (strstr(claims, text) == NULL)
+		fail_msg("%s: no `%s` in %s", name, text, claims);
+}
+
+#define INTROSPECT "POST /token/introspect"
+#define INACTIVE   "{\"active\":false}"
+
+/* Requirement J16: what is not active is so in one way, and nobody asks without a key. */
+static void test_introspect(void **state)
+{
+	static const struct {
+		const char *name, *fields, *form;
+		enum http_status status;
+		const char *has, *has_not;
+	} cases[] = {
+		{ "a customer's", SERVICE FORM, "token=%A", HTTP_OK, "{\"active\":true,"
+		  "\"token_type\":\"Bearer\",\"client_id\":\"shop\",\"username\":\"ada\",", "aud" },
+		{ "with a hint", SERVICE FORM, "token_type_hint=refresh_token&token=%A", HTTP_OK,
+		  "\"exp\":1800001815}", INACTIVE },
+		{ "a guest's", SERVICE FORM, "token=%G", HTTP_OK, "\"active\":true", "username" },
+		{ "the key's place does not matter", "Authorization: resolve-key\r\n" FORM,
+		  "token=%A", HTTP_OK, "\"active\":true", INACTIVE },
+		{ "garbage", SERVICE FORM, "token=a.b.c", HTTP_OK, INACTIVE, NULL },
+		{ "a byte less", SERVICE FORM, "token=%Ax", HTTP_OK, INACTIVE, NULL },
+		{ "a session's key", SERVICE FORM, "token=0000000000000000000000000000000000000000",
+		  HTTP_OK, INACTIVE, NULL },
+		{ "no key", FORM, "token=%A", HTTP_UNAUTHORIZED, "invalid_client", "active" },
+		{ "the token is no key (J17)", FORM "Authorization: Bearer %A\r\n", "token=%A",
+		  HTTP_UNAUTHORIZED, "WWW-Authenticate: Bearer error=\"invalid_token\"",
+		  "active" },
+		{ "a key without the scope", "X-Api-Key: " SHOP "\r\n" FORM, "token=%A",
+		  HTTP_FORBIDDEN, "unauthorized_client", "active" },
+		{ "no token", SERVICE FORM, "a=b", HTTP_BAD_REQUEST, "invalid_request", "active" },
+		{ "an empty one", SERVICE FORM, "token=", HTTP_BAD_REQUEST, "invalid_request",
+		  "active" },
+		{ "two", SERVICE FORM, "token=%A&token=%A", HTTP_BAD_REQUEST, "invalid_request",
+		  "active" },
+		{ "JSON", SERVICE "Content-Type: application/json\r\n", "{\"token\":\"%A\"}",
+		  HTTP_BAD_REQUEST, "invalid_request", "active" },
+		{ "in the query", SERVICE FORM, "", HTTP_BAD_REQUEST, "invalid_request",
+		  "active" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		enum http_status status = ask(INTROSPECT "?token=x", cases[i].fields,
+		                              cases[i].form, false);
+
+		if (status != cases[i].status)
+			fail_msg("%s: %d %s", cases[i].name, status, body_text);
+		assert_answer(cases[i].name, true, cases[i].has);
+		assert_answer(cases[i].name, true, "Cache-Control: no-store");
+		if (cases[i].has_not != NULL)
+			assert_answer(cases[i].name, false, cases[i].has_not);
+		if (strcmp(cases[i].has, INACTIVE) == 0)
+			assert_string_equal(body_text, INACTIVE);
+	}
+	now_s += config.token_ttl_s;
+	ask(INTROSPECT, SERVICE FORM, "token=%A", false);
+	assert_string_equal(body_text, INACTIVE);
+}
+
+static void test_revoke(void **state)
+{
+	(void)state;
+	assert_int_equal(ask("POST /token/revoke", FORM, "token=%A", false), HTTP_UNAUTHORIZED);
+	assert_int_equal(ask("GET /session", "Authorization: Bearer %A\r\n", "", false), HTTP_OK);
+	assert_int_equal(ask("POST /token/revoke", SERVICE FORM, "token=unknown", false), HTTP_OK);
+	assert_int_equal(ask("POST /token/revoke", SERVICE FORM, "", false), HTTP_BAD_REQUEST);
+	for (int again = 0; again < 2; again++)
+		assert_int_equal(ask("POST /token/revoke", SERVICE FORM, "token=%A", false),
+		                 HTTP_OK);
+	assert_int_equal(ask("GET /session", "Authorization: Bearer %A\r\n", "", false),
+	                 HTTP_UNAUTHORIZED);
+	assert_int_equal(ask("GET /session", "Authorization: Bearer %G\r\n", "", false), HTTP_OK);
+	ask(INTROSPECT, SERVICE FORM, "token=%A", false);
+	assert_string_equal(body_text, INACTIVE);
+}
+
+#define EXCHANGE "POST /token/exchange"
+#define GRANT "grant_type=urn:ietf:params:oauth:grant-type:token-exchange&"
+#define TYPE(t) "&subject_token_type=urn:ietf:params:oauth:token-type:" t
+#define OWN(t) "&subject_token_type=urn:x-sidecart:" t
+#define FOR "&audience=orders"
+#define COOKIE "cookie-cookie-cookie-cookie-cookie-cookie-c"
+
+static const struct {
+	const char *name, *fields, *form;
+	const char *claims;     /* or NULL: */
+	const char *error;
+} exchanges[] = {
+	{ "a token", SERVICE FORM, GRANT "subject_token=%A" TYPE("jwt") FOR,
+	  "\"aud\":\"orders\",\"sub\":\"1\"", NULL },
+	{ "an access token by name", SERVICE FORM, GRANT "subject_token=%A"
+	  TYPE("access_token") FOR, "\"login\":\"ada\",\"client_id\":\"service\"", NULL },
+	{ "a guest's", SERVICE FORM, GRANT "subject_token=%G" TYPE("jwt") FOR,
+	  "\"kind\":\"guest\"", NULL },
+	{ "a cookie", SERVICE FORM, GRANT "subject_token=" COOKIE OWN("cookie") FOR,
+	  "\"sub\":\"1\"", NULL },
+	{ "a Session-Id", GATE FORM, GRANT "subject_token=SID:AUTH:shop.example:ada"
+	  OWN("session-id") FOR, "\"sub\":\"1\"", NULL },
+	{ "a Session-Id, untrusted (S04)", SERVICE FORM, GRANT
+	  "subject_token=SID:AUTH:shop.example:ada" OWN("session-id") FOR, NULL,
+	  "invalid_request" },
+	{ "a dead Session-Id", GATE FORM, GRANT "subject_token=SID:AUTH:shop.example:x"
+	  OWN("session-id") FOR, NULL, "invalid_request" },
+	{ "a dead cookie", SERVICE FORM, GRANT "subject_token=x" OWN("cookie") FOR, NULL,
+	  "invalid_request" },
+	{ "more than a cookie", SERVICE FORM, GRANT "subject_token=x;+sidecart_session="
+	  COOKIE OWN("cookie") FOR, NULL, "invalid_request" },
+	{ "no token of ours", SERVICE FORM, GRANT "subject_token=%Ax" TYPE("jwt") FOR,
+	  NULL, "invalid_request" },
+	{ "of another type", SERVICE FORM, GRANT "subject_token=%A" TYPE("saml2") FOR,
+	  NULL, "invalid_request" },
+	{ "no type", SERVICE FORM, GRANT "subject_token=%A" FOR, NULL, "invalid_request" },
+	{ "no grant", SERVICE FORM, "subject_token=%A" TYPE("jwt") FOR, NULL,
+	  "unsupported_grant_type" },
+	{ "no audience", SERVICE FORM, GRANT "subject_token=%A" TYPE("jwt"), NULL,
+	  "invalid_target" },
+	{ "a resource", SERVICE FORM, GRANT "resource=https://a.test&subject_token=%A"
+	  TYPE("jwt") FOR, NULL, "invalid_target" },
+	{ "a scope", SERVICE FORM, GRANT "scope=admin&subject_token=%A" TYPE("jwt") FOR,
+	  NULL, "invalid_scope" },
+	{ "an actor", SERVICE FORM, GRANT "actor_token=x&subject_token=%A" TYPE("jwt") FOR,
+	  NULL, "invalid_request" },
+	{ "a refresh token", SERVICE FORM, GRANT "requested_token_type=urn:ietf:params:"
+	  "oauth:token-type:refresh_token&subject_token=%A" TYPE("jwt") FOR, NULL,
+	  "invalid_request" },
+	{ "no key", FORM, GRANT "subject_token=%A" TYPE("jwt") FOR, NULL,
+	  "invalid_client" },
+};
+
+static void test_exchange(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(exchanges); i++) {
+		enum http_status status = ask(EXCHANGE, exchanges[i].fields, exchanges[i].form,
+		                              false);
+
+		if ((status == HTTP_OK) != (exchanges[i].claims != NULL))
+			fail_msg("%s: %d %s", exchanges[i].name, status, body_text);
+		if (exchanges[i].error != NULL) {
+			assert_answer(exchanges[i].name, true, exchanges[i].error);
+			continue;
+		}
+		assert_answer(exchanges[i].name, true, "\"issued_token_type\":"
+		              "\"urn:ietf:params:oauth:token-type:access_token\"");
+		assert_answer(exchanges[i].name, true, "\"expires_in\":45}");
+		keep_access();
+		assert_claims(exchanges[i].name, exchanges[i].claims);
+		/* It is good for its backend alone (J08), and as long as the session is. */
+		assert_int_equal(ask("GET /session", "Authorization: Bearer %K\r\n", "", false),
+		                 HTTP_UNAUTHORIZED);
+		ask(EXCHANGE, SERVICE FORM, GRANT "subject_token=%K" TYPE("jwt") FOR, false);
+		assert_answer(exchanges[i].name, true, "invalid_request");
+		assert_int_equal(ask("POST /token/revoke", SERVICE FORM, "token=%K", false),
+		                 HTTP_BAD_REQUEST);
+		assert_answer(exchanges[i].name, true, "unsupported_token_type");
+		ask(INTROSPECT, SERVICE FORM, "token=%K", false);
+		assert_answer(exchanges[i].name, true, "\"active\":true");
+	}
+}
+
+/* A revoked session's access token is not active, and after a minute none is. */
+static void test_ends_of_access(void **state)
+{
+	uint32_t ended;
+
+	(void)state;
+	ask(EXCHANGE, SERVICE FORM, GRANT "subject_token=%A" TYPE("jwt") FOR, false);
+	keep_access();
+	assert_int_equal(session_delete_some(store, 1, 10, &ended), KV_OK);
+	ask(INTROSPECT, SERVICE FORM, "token=%K", false);
+	assert_string_equal(body_text, INACTIVE);
+	ask(EXCHANGE, SERVICE FORM, GRANT "subject_token=%G" TYPE("jwt") FOR, false);
+	keep_access();
+	now_s += 44;
+	ask(INTROSPECT, SERVICE FORM, "token=%K", false);
+	assert_answer("44 s", true, "\"active\":true");
+	now_s++;
+	ask(INTROSPECT, SERVICE FORM, "token=%K", false);
+	assert_string_equal(body_text, INACTIVE);
+}
+
+#define RESOLVE "GET /resolve?token=1&require="
+#define ASKED_FOR "X-Forwarded-Host: shop.test\r\nX-Forwarded-Method: POST\r\n" \
+                  "X-Forwarded-Uri: /orders/7?page=2\r\n"
+
+/* Requirement F05; and signed once in half a minute, whoever asks again. */
+static void test_resolve_token(void **state)
+{
+	(void)state;
+	assert_int_equal(ask(RESOLVE "any", ASKED_FOR, "", true), HTTP_NO_CONTENT);
+	assert_answer("nobody", false, "Authorization:");
+	for (unsigned i = 0; i < 3; i++) {
+		assert_int_equal(ask(RESOLVE "any", ASKED_FOR "Authorization: Bearer %A\r\n", "",
+		                     true), HTTP_NO_CONTENT);
+		assert_int_equal(asked, i == 0 ? 2 : 0);        /* a key, a signature */
+		assert_answer("a customer", true, "X-Auth-Via: token");
+		keep_access();
+		identity_keep_signature(&memo, buf_slice(&kept));
+		assert_claims("host", "\"aud\":\"shop.test\"");
+		assert_claims("method", "\"htm\":\"POST\"");
+		/* printf /orders/7 | openssl dgst -sha256 -binary | basenc --base64url */
+		assert_claims("path", "\"path_sha256\":\""
+		              "hheX3dMNPc7Y9bHGMpleCDuQ4Y-sInTOQuljhn_PB2Y\"");
+	}
+	now_s += 14;
+	ask(RESOLVE "any", ASKED_FOR "Authorization: Bearer %A\r\n", "", true);
+	assert_int_equal(asked, 0);
+	now_s++;
+	ask(RESOLVE "any", ASKED_FOR "Authorization: Bearer %A\r\n", "", true);
+	assert_int_equal(asked, 1);
+	assert_int_equal(ask(RESOLVE "any&audience=pay%2fments", "Authorization: Bearer %G\r\n",
+	                     "", true), HTTP_NO_CONTENT);
+	keep_access();
+	assert_claims("audience", "\"aud\":\"pay/ments\"");
+	assert_int_equal(ask(RESOLVE "customer", "Authorization: Bearer %G\r\n", "", true),
+	                 HTTP_UNAUTHORIZED);
+	assert_answer("J17", true, "WWW-Authenticate: Bearer error=\"invalid_token\"");
+}
+
+static void test_bad_queries(void **state)
+{
+	static const char *const targets[] = {
+		"GET /resolve?token=1&token=1", "GET /resolve?token=0", "GET /resolve?token",
+		"GET /resolve?token=1&audience=", "GET /resolve?token=1&audience=a&audience=b",
+		"GET /resolve?token=1&audience=%0a", "GET /resolve?require=any&require=any",
+	};
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(targets); i++) {
+		if (ask(targets[i], "Authorization: Bearer %A\r\n", "", false) != HTTP_BAD_REQUEST)
+			fail_msg("%s", targets[i]);
+		assert_answer(targets[i], true, "query_bad");
+	}
+	assert_int_equal(ask(RESOLVE "any", "X-Forwarded-Method: "
+	                     "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\r\n"
+	                     "Authorization: Bearer %A\r\n", "", false), HTTP_BAD_REQUEST);
+}
+
+/* A token of a public key is proven by a hasher once, and then remembered (J10). */
+static void test_es256(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(ask("GET /session", "Authorization: Bearer %A\r\n", "", true),
+		                 HTTP_OK);
+		assert_answer("a customer", true, "\"auth_via\":\"token\"");
+		assert_int_equal(asked, i == 0);
+		assert_int_equal(call.identity.proven, i == 0);
+	}
+	ada_token.ptr[ada_token.len - 3] ^= 1;
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(ask("GET /session", "Authorization: Bearer %A\r\n", "", true),
+		                 HTTP_UNAUTHORIZED);
+		assert_int_equal(asked, 1);
+		assert_false(call.identity.proven);
+	}
+	/* What is the same for everybody needs no proof. */
+	assert_int_equal(ask("PUT /session", "Authorization: Bearer %A\r\n", "", true),
+	                 HTTP_METHOD_NOT_ALLOWED);
+	assert_int_equal(asked, 0);
+	ask(INTROSPECT, SERVICE FORM, "token=%A", false);
+	assert_string_equal(body_text, INACTIVE);
+	ask(INTROSPECT, SERVICE FORM, "token=%G", false);
+	assert_answer("a guest", true, "\"active\":true");
+	assert_int_equal(asked, 1);
+	assert_int_equal(ask("POST /token/revoke", SERVICE FORM, "token=%G", false), HTTP_OK);
+	assert_int_equal(ask("GET /session", "Authorization: Bearer %G\r\n", "", true),
+	                 HTTP_UNAUTHORIZED);
+}
+
+/* Beside a token neither cookies nor CSRF tokens count, and none is set (S04, K09). */
+static void test_tokens_and_cookies(void **state)
+{
+	(void)state;
+	assert_int_equal(ask("PATCH /session/data", "Authorization: Bearer %A\r\n"
+	                     "Content-Type: application/json\r\n", "{\"a\":1}", false), HTTP_OK);
+	assert_int_equal(ask("POST /session/login", "Authorization: Bearer %G\r\n"
+	                     GATE "Content-Type: application/json\r\n", "{\"login\":\"ada\"}",
+	                     false), HTTP_FORBIDDEN);
+	assert_int_equal(ask("DELETE /session", "Authorization: Bearer %A\r\n"
+	                     "Cookie: sidecart_session=" COOKIE "\r\n", "", false),
+	                 HTTP_NO_CONTENT);
+	assert_answer("logout", false, "Set-Cookie");
+	assert_int_equal(ask("GET /session", "Cookie: sidecart_session=" COOKIE "\r\n", "", false),
+	                 HTTP_OK);
+	assert_answer("the cookie's session", true, "\"session_kind\":\"customer\"");
+	assert_int_equal(ask("DELETE /session?all=1", "Authorization: Bearer %G\r\n", "", false),
+	                 HTTP_NO_CONTENT);
+	assert_int_equal(ask("GET /session", "Authorization: Bearer %G\r\n", "", false),
+	                 HTTP_UNAUTHORIZED);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, store_tear_down)
+	const struct CMUnitTest tests[] = {
+		TEST(test_introspect),
+		TEST(test_revoke),
+		TEST(test_exchange),
+		TEST(test_ends_of_access),
+		TEST(test_resolve_token),
+		TEST(test_bad_queries),
+		cmocka_unit_test_setup_teardown(test_es256, set_up_es256, store_tear_down),
+		TEST(test_tokens_and_cookies),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
