@@ -5,12 +5,13 @@ import hashlib
 import json
 import os
 import signal
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlencode
 
 import pytest
 
-from conftest import request_bytes
+from conftest import request_bytes, wait_until
 
 SID, LIVE = "SID:ANON:127.0.0.1:one", "SID:AUTH:127.0.0.1:one"
 GRANT = "urn:ietf:params:oauth:grant-type:token-exchange"
@@ -153,3 +154,41 @@ def test_rotation_beside_resolve(shop, store):
     kid = json.loads(base64.urlsafe_b64decode(first.split(".")[0] + "=="))["kid"]
     store.run("token", "revoke", kid)
     assert post(shop, "introspect", token=first).body == b'{"active":false}'
+
+
+def sign_in_and_call(shop, number, stopped):
+    """What one client does, a last time after the last rotation; the kids of its tokens."""
+    seen, last = set(), False
+    while not last:
+        last = stopped.is_set()
+        sid = f"SID:ANON:127.0.0.1:r{number}-{len(seen)}"
+        assert shop.server.login(sid, "ada", headers=shop.app).status == 200
+        live = {**shop.app, "Session-Id": sid.replace("ANON", "AUTH")}
+        r = shop.server.get("/resolve?token=1", {**live, **ASKED_FOR, "X-Forwarded-Uri": f"/{number}"})
+        assert r.status == 204, r
+        token = r.get("Authorization").split(" ")[1]
+        kid = json.loads(base64.urlsafe_b64decode(token.split(".")[0] + "=="))["kid"]
+        jwks = shop.server.get("/.well-known/jwks.json").json["keys"]
+        assert kid in {key["kid"] for key in jwks}
+        answer = post(shop, "introspect", token=token)
+        assert answer.status == 200 and answer.json["active"], answer
+        assert shop.server.request("DELETE", "/session", live).status == 204
+        assert post(shop, "introspect", token=token).body == b'{"active":false}'
+        seen.add(kid)
+    return seen
+
+
+def test_rotation_under_load(shop, store):
+    """Three rotations while clients sign in, call and sign out: nothing fails (J14)."""
+    def signs(kid):
+        return any(k["kid"] == kid and k["state"] == "signs" for k in store.records("token", "keys"))
+    stopped = threading.Event()
+    with ThreadPoolExecutor(4) as pool:
+        clients = [pool.submit(sign_in_and_call, shop, n, stopped) for n in range(4)]
+        try:
+            for _ in range(3):
+                made, = store.records("token", "rotate", "--alg", "ES256", "--jwks-max-age=1s")
+                wait_until(lambda kid=made["kid"]: signs(kid), "the new key signs")
+        finally:
+            stopped.set()
+        assert all(made["kid"] in client.result() for client in clients)
