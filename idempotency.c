@@ -114,10 +114,11 @@ static enum kv_status drop_old(struct kv *kv, struct slice key)
 	return status == KV_NOT_FOUND ? KV_OK : status;
 }
 
-/* A new session's cookie: its id must stand nowhere in the store (requirement S02). */
+/* A new session's cookie or token: neither may stand in the store (requirement S02). */
 static bool holds_secret(struct slice fields)
 {
-	return memmem(fields.ptr, fields.len, "Set-Cookie: ", 12) != NULL;
+	return memmem(fields.ptr, fields.len, "Set-Cookie: ", 12) != NULL ||
+	       memmem(fields.ptr, fields.len, "Authorization: ", 15) != NULL;
 }
 
 enum kv_status idempotency_keep(struct call *c, const struct idempotency *i)

@@ -3,6 +3,7 @@
 #include <bearssl.h>
 
 #include "json.h"
+#include "log.h"
 #include "oauth.h"
 
 #define ACCESS_LIFE_S 60
@@ -337,7 +338,7 @@ enum call_result oauth_introspect(struct call *c)
 enum call_result oauth_revoke(struct call *c)
 {
 	struct param params[] = { { "token", { 0 } }, { "token_type_hint", { 0 } } };
-	char bytes[FORM_MAX];
+	char bytes[FORM_MAX], shown[LOG_KEY_LEN];
 	struct buf text = BUF(bytes);
 	struct subject s;
 	struct jwt t;
@@ -360,6 +361,7 @@ enum call_result oauth_revoke(struct call *c)
 	result = find_token(c, params[0].value, &s);
 	if (result != CALL_DONE || s.id.refusal != IDENTITY_ADMITTED)
 		return result;
+	call_audit(c, "token_revoked", "session=%s", log_key(shown, s.id.session_key));
 	status = session_end(c->kv, s.id.session_key);
 	return status == KV_OK ? CALL_DONE : call_store(c, status);
 }
