@@ -37,7 +37,8 @@ enum call_question_kind {
 #define CALL_BODY_MAX   (1048576 - CALL_FIELDS_MAX - HTTP_FRAME_MAX)    /* and of its body; an
                                          * answer that is longer is a bare 500 */
 
-#define CALL_ASKS_MAX      4    /* a token proven, a password, a new key of the ring, a signature */
+#define CALL_PASSWORDS_MAX 3    /* of users whose login or e-mail address may be meant */
+#define CALL_ASKS_MAX      6    /* a token proven, passwords, a new key of the ring, a signature */
 #define CALL_ARGS_MAX      3
 #define CALL_PATH_MAX      256  /* bytes of a path, decoded; none that is longer is known */
 #define CALL_QUESTION_MAX  8192

@@ -146,9 +146,9 @@ static enum call_result invalid_login(struct call *c)
 static enum call_result find_user(struct call *c, struct slice name, struct slice password,
                                   struct customer_record *who, struct slice *answer, bool *right)
 {
-	uint64_t ids[CALL_ASKS_MAX];
+	uint64_t ids[CALL_PASSWORDS_MAX];
 	uint32_t count;
-	enum kv_status status = customer_candidates(c->kv, name, ids, CALL_ASKS_MAX, &count);
+	enum kv_status status = customer_candidates(c->kv, name, ids, CALL_PASSWORDS_MAX, &count);
 	bool known = status == KV_OK && count > 0;
 
 	*right = false;
