@@ -32,7 +32,7 @@ CC        = $(CROSS:%=%-)gcc
 STRIP     = $(CROSS:%=%-)strip
 # The emulator knows no seccomp, and does not free the lock of a process that was killed.
 # On 32 bits the C library has other names for calls that a test stands in for.
-NO_CROSS  = tests/test_seccomp.c tests/test_whole.c tests/test_power.c
+NO_CROSS  = tests/test_seccomp.c tests/test_whole.c tests/test_power.c tests/test_faults.c
 SYSROOT   = $(CROSS:%=build/sysroot/%)
 RUN       = $(if $(CROSS),env EMULATED=1 qemu-$(QEMU_$(CROSS))-static -L $(SYSROOT))
 QEMU_aarch64-linux-gnu   = aarch64
@@ -223,7 +223,7 @@ $(O)/bench/fill: $(O)/bench/fill.o $(LIB)
 # A test that defines __wrap_NAME() stands in for NAME() of every module.
 $(O)/tests/test_%: $(O)/tests/test_%.o $(LIB)
 	$(call say,LD $@)$(CC) $(OPT) -o $@ $^ -lcmocka $(LDLIBS) \
-	  $(patsubst __wrap_%,-Wl$(comma)--wrap=%,$(shell grep -o '__wrap_[a-z_]*' tests/test_$*.c | sort -u))
+	  $(patsubst __wrap_%,-Wl$(comma)--wrap=%,$(shell grep -o '__wrap_[a-z0-9_]*' tests/test_$*.c | sort -u))
 $(O)/tests/taint: $(O)/tests/taint.o $(LIB)
 	$(call say,LD $@)$(CC) $(OPT) -o $@ $^ $(LDLIBS)
 $(O)/tests/fuzz_%: $(O)/tests/fuzz_%.o $(LIB)

@@ -45,6 +45,7 @@ struct kv {
 	bool dirty, child_dirty;        /* something was put */
 	bool growth_refused, use_reserve;
 	enum kv_status spoiled;         /* KV_OK, or why the batch can only be aborted */
+	bool dead;
 	enum kv_mode mode;
 	char dir[PATH_CAP];
 };
@@ -411,6 +412,7 @@ enum kv_status kv_begin(struct kv *kv)
 	life_wait(false);
 	if (rc != 0) {
 		kv->batch = NULL;
+		kv->dead = rc == MDB_PANIC;
 		return failed(kv, "mdb_txn_begin", rc);
 	}
 	kv->dirty = kv->use_reserve = false;
@@ -476,6 +478,11 @@ enum kv_status kv_end_child(struct kv *kv, bool keep)
 		return kv->spoiled = failed(kv, "mdb_txn_commit(child)", rc);
 	kv->dirty = true;
 	return KV_OK;
+}
+
+bool kv_dead(const struct kv *kv)
+{
+	return kv->dead;
 }
 
 bool kv_writing(const struct kv *kv)

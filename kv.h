@@ -71,6 +71,10 @@ void kv_abort(struct kv *kv);
 enum kv_status kv_begin_child(struct kv *kv);
 enum kv_status kv_end_child(struct kv *kv, bool keep);
 
+/* True once a kv_begin() has found that LMDB takes no batch any more: the write that ends a
+ * commit had failed. Only who opens the store anew can go on. */
+bool kv_dead(const struct kv *kv);
+
 /* True between kv_begin() and the end of its batch. */
 bool kv_writing(const struct kv *kv);
 

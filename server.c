@@ -371,9 +371,12 @@ static void put_answers(struct server *s, struct conn *c, struct slice first, st
 
 	if (first.len + then.len == 0 || c->state == CONN_BROKEN)
 		return;
-	if (c->output == NULL)
+	while (c->output == NULL) {
 		n = then.len == 0 ? write(c->fd, first.ptr, first.len) : writev(c->fd, parts, 2);
-	if (n < 0 && errno != EAGAIN && errno != EINTR) {
+		if (n >= 0 || errno != EINTR)
+			break;
+	}
+	if (n < 0 && errno != EAGAIN) {
 		c->state = CONN_BROKEN;
 		return;
 	}
@@ -402,14 +405,14 @@ static void flush_kept(struct server *s, struct conn *c)
 		struct output *o = c->output;
 		ssize_t n = write(c->fd, o->bytes + o->sent, o->len - o->sent);
 
-		if (n < 0 && errno != EAGAIN && errno != EINTR) {
-			c->state = CONN_BROKEN;
+		if (n < 0 && errno != EINTR) {
+			if (errno != EAGAIN)
+				c->state = CONN_BROKEN;
 			return;
 		}
 		o->sent += n > 0 ? (uint32_t)n : 0;
-		if (o->sent < o->len)
-			return;
-		release_output(s, c);
+		if (o->sent == o->len)
+			release_output(s, c);
 	}
 	enter(s, c, (enum conn_state)c->state);
 }

@@ -908,7 +908,7 @@ static bool drained(const struct writer *w)
 
 static void serve(struct writer *w)
 {
-	while (!drained(w) && wait_for_work(w)) {
+	while (!drained(w) && !kv_dead(w->call.kv) && wait_for_work(w)) {
 		life_turn();
 		make_date(w);
 		send_answers(w);
@@ -1005,6 +1005,8 @@ int writer_run(const struct config *config, int control)
 		return 111;
 	link_send_order(control, &ready, -1);
 	serve(&w);
+	if (kv_dead(w.call.kv))
+		return 111;     /* the supervisor starts another */
 	sweep(&w, 1);
 	kv_close(w.call.kv);
 	return 0;
