@@ -34,7 +34,7 @@ static size_t signed_place(const uint8_t digest[JWT_DIGEST_LEN])
 
 void identity_keep_signature(struct identity_memo *memo, struct slice token)
 {
-	struct identity_signed made;
+	struct identity_signed made = { .digest = { 0 } };
 	struct buf signature = { (char *)made.signature, 0, sizeof made.signature, false };
 	size_t len = token.len;
 

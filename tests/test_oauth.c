@@ -528,6 +528,73 @@ static void test_tokens_and_cookies(void **state)
 	                 HTTP_UNAUTHORIZED);
 }
 
+/* Keeps a dwsid of `who` as the cookie of later requests; its CSRF token comes along with `%K`. */
+static void start_dwsid(const struct session_owner *who, char *cookie, size_t cap)
+{
+	char text[SESSION_DWSID_CHARS];
+	struct buf dwsid = BUF(text);
+	uint8_t key[RECORD_SESSION_KEY_LEN];
+
+	calls_post("/", "", "");
+	assert_int_equal(call_start_dwsid(&call, who, &dwsid, key), KV_OK);
+	snprintf(cookie, cap, "Cookie: dwsid=%.*s", (int)dwsid.len, text);
+	kept.len = 0;
+	session_put_csrf_token(&kept, CALLS_SECRET, key);
+}
+
+/* A dwsid is a cookie: a customer's changes need the CSRF token (K09), a login makes it old, a
+ * logout takes it from the browser (K08). */
+static void test_dwsid(void **state)
+{
+	char cookie[160], fields[512];
+
+	(void)state;
+	start_dwsid(&ada, cookie, sizeof cookie);
+	snprintf(fields, sizeof fields, "%s\r\n", cookie);
+	assert_int_equal(ask("GET /session", fields, "", true), HTTP_OK);
+	assert_answer("a dwsid", true, "\"auth_via\":\"cookie\"");
+	assert_answer("its page", true, "\"csrf_token\":\"");
+	assert_answer("its page", true, "Set-Cookie: sidecart_csrf=");
+	assert_int_equal(ask("DELETE /session", fields, "", true), HTTP_FORBIDDEN);
+	assert_answer("a forged request", true, "csrf_cookie");
+	snprintf(fields, sizeof fields, "%s; sidecart_csrf=%%K\r\n", cookie);
+	assert_int_equal(ask("DELETE /session", fields, "", true), HTTP_FORBIDDEN);
+	assert_answer("without the token", true, "csrf_token");
+	snprintf(fields, sizeof fields, "%s; sidecart_csrf=%%K\r\nX-CSRFToken: %%K\r\n", cookie);
+	assert_int_equal(ask("DELETE /session", fields, "", true), HTTP_NO_CONTENT);
+	assert_answer("logout", true, "Set-Cookie: dwsid=; Path=/; HttpOnly; Secure; SameSite=None"
+	              "; Max-Age=0\r\n");
+	assert_int_equal(ask("GET /session", fields, "", false), HTTP_OK);
+	assert_answer("it has ended", true, "\"session_kind\":\"none\"");
+}
+
+/* A guest of OCAPI who logs in on the website: what he keeps goes over, and his tokens end. */
+static void test_guest_logs_in(void **state)
+{
+	char cookie[160], fields[512];
+
+	(void)state;
+	add_key("sso", "login-key", SCOPE_LOGIN);
+	start_dwsid(&guest, cookie, sizeof cookie);
+	assert_int_equal(ask("PATCH /session/data", "Authorization: Bearer %G\r\n"
+	                     "Content-Type: application/json\r\n", "{\"seen\":7}", false),
+	                 HTTP_OK);
+	snprintf(fields, sizeof fields, "%s\r\n", cookie);
+	assert_int_equal(ask("GET /session/data", fields, "", false), HTTP_OK);
+	assert_answer("his other session", true, "{\"seen\":7}");
+	snprintf(fields, sizeof fields, "%s\r\nX-Api-Key: login-key\r\n"
+	         "Content-Type: application/json\r\n", cookie);
+	assert_int_equal(ask("POST /session/login", fields, "{\"login\":\"ada\"}", false),
+	                 HTTP_OK);
+	assert_answer("a customer's cookie", true, "Set-Cookie: sidecart_session=");
+	now_s += SESSION_GRACE_S;
+	assert_int_equal(ask("GET /session", "Authorization: Bearer %G\r\n", "", false),
+	                 HTTP_UNAUTHORIZED);
+	snprintf(fields, sizeof fields, "%s\r\n", cookie);
+	assert_int_equal(ask("GET /session", fields, "", false), HTTP_OK);
+	assert_answer("the dwsid too", true, "\"session_kind\":\"none\"");
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, store_tear_down)
@@ -540,6 +607,8 @@ int main(void)
 		TEST(test_bad_queries),
 		cmocka_unit_test_setup_teardown(test_es256, set_up_es256, store_tear_down),
 		TEST(test_tokens_and_cookies),
+		TEST(test_dwsid),
+		TEST(test_guest_logs_in),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
