@@ -773,6 +773,8 @@ static void forget(struct identity *id)
 void identity_clear(struct identity *id)
 {
 	forget(id);
+	id->refusal = IDENTITY_ADMITTED;
+	id->client = NULL;
 	id->has_sid = id->cookie_doubled = id->bearer = id->proven = id->secure_token = false;
 	id->key_scopes = 0;
 	id->client_id_len = 0;
@@ -802,9 +804,7 @@ enum kv_status identify(const struct identity_question *q, struct identity *id)
 {
 	enum kv_status status;
 
-	id->refusal = IDENTITY_ADMITTED;
 	id->sid_error = SID_OK;
-	id->client = NULL;
 	id->trusted = identity_peer_trusted(q->config, q->peer);
 	identity_clear(id);
 	id->bearer = slice_given(identity_bearer(q->request));
@@ -844,7 +844,7 @@ bool identity_origin_reads(const struct config *config, struct slice origin)
 
 /* A page of this very host. Over plain HTTP it may still be an https: page, behind a proxy
  * that does not say so. */
-static bool origin_is_own(const struct identity *id, struct slice origin)
+bool identity_origin_is_own(const struct identity *id, struct slice origin)
 {
 	const struct slice https = SLICE("https://"), http = SLICE("http://");
 
@@ -865,7 +865,7 @@ static bool origin_accepted(const struct config *config, const struct http_reque
 
 	if (slice_given(origin) && origin_listed(&config->csrf_origins, origin))
 		return true;
-	return own_site && (!slice_given(origin) || origin_is_own(id, origin));
+	return own_site && (!slice_given(origin) || identity_origin_is_own(id, origin));
 }
 
 bool identity_page_is_known(const struct config *config, const struct http_request *r,

@@ -189,6 +189,9 @@ void identity_judge_csrf(const struct identity_question *q, struct identity *id)
 /* True for the origins whose pages may read answers (setting cors_origins). */
 bool identity_origin_reads(const struct config *config, struct slice origin);
 
+/* True for a page of the very host that was asked. */
+bool identity_origin_is_own(const struct identity *id, struct slice origin);
+
 /* True where the page that asks may know its session's CSRF token: one of this host, or of an
  * origin that is listed. */
 bool identity_page_is_known(const struct config *config, const struct http_request *r,

@@ -3,6 +3,7 @@
 #include <bearssl.h>
 #include <stdio.h>
 
+#include "client.h"
 #include "date.h"
 #include "ocapi.h"
 
@@ -281,6 +282,50 @@ static enum call_result refuse_token(struct call *c)
 	return ocapi_fault(c, HTTP_UNAUTHORIZED, "InvalidAccessToken",
 	                   "Unauthorized request! The access token '{accessToken}' is invalid.",
 	                   OCAPI_ARGUMENTS({ "accessToken", buf_slice(&named) }));
+}
+
+/* A preflight names no client, so its request alone is judged. A refused client or token has no
+ * origins: the page may read that it was refused, which depends on no cookie. */
+static bool may_read(const struct call *c, struct slice origin)
+{
+	if (c->identity.client != NULL)
+		return client_allows_origin(c->identity.client, origin);
+	return c->identity.refusal != IDENTITY_ADMITTED || c->request->method == HTTP_OPTIONS;
+}
+
+bool ocapi_judge_origin(struct call *c)
+{
+	struct slice origin = c->request->field[HTTP_ORIGIN];
+
+	if (!slice_given(origin) || identity_origin_is_own(&c->identity, origin) ||
+	    may_read(c, origin))
+		return true;
+	ocapi_fault(c, HTTP_UNAUTHORIZED, "UnauthorizedOrigin",
+	            "The origin '{origin}' is none of the client's (sidecart key add --origin).",
+	            OCAPI_ARGUMENTS({ "origin", origin }));
+	return false;
+}
+
+void ocapi_put_cors(struct call *c)
+{
+	struct http_response *r = c->response;
+	struct slice origin = c->request->field[HTTP_ORIGIN];
+
+	if (!slice_given(origin) || !may_read(c, origin))
+		return;
+	http_field_put(r, "Access-Control-Allow-Origin", origin);
+	http_field_lit(r, "Access-Control-Allow-Credentials: true");
+	if (c->request->method == HTTP_OPTIONS) {
+		http_field_lit(r, "Access-Control-Allow-Methods: GET, HEAD, POST, PUT, PATCH, "
+		               "DELETE");
+		http_field_lit(r, "Access-Control-Allow-Headers: Authorization, Content-Type, "
+		               "x-dw-client-id, x-dw-http-method-override, x-dw-resource-state");
+		http_field_lit(r, "Access-Control-Max-Age: 600");
+	} else {
+		http_field_lit(r, "Access-Control-Expose-Headers: Authorization, Location, "
+		               "Retry-After, x-dw-version-status, x-dw-resource-state, "
+		               "x-dw-request-base-id");
+	}
 }
 
 enum call_result ocapi_refuse(struct call *c)

@@ -30,6 +30,12 @@ enum http_method ocapi_method(const struct http_request *r);
  * fault. */
 bool ocapi_judge(struct call *c);
 
+/* Judges the page that asks, once its client is known: false, and c->response is the fault, where
+ * it is neither of this host nor of the client's origins. */
+bool ocapi_judge_origin(struct call *c);
+/* The fields by which a browser lets a page read the answer, and has it ask at all (OPTIONS). */
+void ocapi_put_cors(struct call *c);
+
 /* What the router answers, in this surface's form. */
 enum call_result ocapi_unknown_path(struct call *c);
 enum call_result ocapi_method_error(struct call *c);

@@ -440,6 +440,8 @@ static bool is_shared(const struct call *c, const struct route_match *m)
 
 static void put_cors(struct call *c, const struct route_match *m)
 {
+	if (m->surface == OCAPI)
+		ocapi_put_cors(c);
 	if (c->config->cors_origins.count == 0)
 		return;
 	if (m->surface == OSCAR || m->surface == NATIVE)
@@ -660,7 +662,8 @@ static bool answer_refused(struct call *c, const struct route_match *m)
 	if (c->identity.refusal == IDENTITY_ADMITTED)
 		judge_csrf(c, m);
 	if (c->identity.refusal == IDENTITY_ADMITTED)
-		return m->surface == ADMIN && !admin_judge(c);
+		return (m->surface == ADMIN && !admin_judge(c)) ||
+		       (m->surface == OCAPI && !ocapi_judge_origin(c));
 	refuse(c, m);
 	return true;
 }

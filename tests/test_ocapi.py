@@ -62,3 +62,55 @@ def test_surfaces(store):
         r = server.request("GET", path)
         assert (r.status, r.get("Content-Type")) == (404, "application/problem+json"), path
     assert server.request("GET", "/healthz").status == 200
+
+
+ORIGIN = "https://app.example"
+CORS = ("Access-Control-Allow-Origin", "Access-Control-Allow-Credentials",
+        "Access-Control-Expose-Headers")
+
+
+def test_cors(store):
+    """A page of the client's origins may use the client id and read the answers, no other may."""
+    app = store.key("app", "shop", "--origin", f"{ORIGIN},http://localhost:3000")
+    bare = store.key("bare", "shop")
+    server = store.serve()
+    target = f"{DW}/baskets/{'0' * 26}"
+
+    def ask(client, origin):
+        return server.request("GET", target, {"x-dw-client-id": client, "Origin": origin})
+
+    for origin in (ORIGIN, "HTTPS://APP.example", "http://localhost:3000"):
+        r = ask(app, origin)
+        fault(r, 401, "AuthorizationHeaderMissing")
+        assert [r.get(name) for name in CORS[:2]] == [origin, "true"]
+        assert "Authorization" in r.get(CORS[2]).split(", ")
+    for client, origin in ((app, "https://evil.example"), (app, "http://app.example"),
+                           (app, "https://app.example.evil.example"), (app, "null"),
+                           (app, "https://app.example:444"), (bare, ORIGIN)):
+        r = ask(client, origin)
+        assert fault(r, 401, "UnauthorizedOrigin") == {"origin": origin}
+        assert not any(r.get(name) for name in CORS), origin
+    r = ask(bare, f"http://127.0.0.1:{server.port}")
+    fault(r, 401, "UnauthorizedOrigin")  # another port than that of Host
+    r = ask(bare, "http://127.0.0.1")
+    fault(r, 401, "AuthorizationHeaderMissing")
+    assert not any(r.get(name) for name in CORS)  # its own host's: nothing is shared
+    r = server.request("GET", target, {"Origin": ORIGIN, "Authorization": "Bearer x",
+                                       "x-dw-client-id": app})
+    fault(r, 401, "InvalidAccessToken")
+    assert r.get(CORS[0]) == ORIGIN  # a page can tell that it has to get another
+
+
+def test_preflight(store):
+    """It names no client: its request is judged, not it."""
+    server = store.serve()
+    asked = {"Origin": ORIGIN, "Access-Control-Request-Method": "PATCH",
+             "Access-Control-Request-Headers": "authorization,x-dw-client-id"}
+    r = server.request("OPTIONS", f"/s/RefArch{DW}/baskets/{'0' * 26}?client_id=x", asked)
+    assert (r.status, r.body, r.get(CORS[0]), r.get(CORS[1])) == (204, b"", ORIGIN, "true")
+    assert "PATCH" in r.get("Access-Control-Allow-Methods").split(", ")
+    allowed = r.get("Access-Control-Allow-Headers").lower().split(", ")
+    assert {"authorization", "content-type", "x-dw-client-id"} <= set(allowed)
+    assert r.get("Allow") == "GET, HEAD, PATCH, DELETE, OPTIONS"
+    r = server.request("OPTIONS", f"{DW}/baskets", {})
+    assert r.status == 204 and not r.get(CORS[0])
