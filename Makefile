@@ -12,7 +12,7 @@ MODULES := bytes date inflate memory log life address proxy throttle config json
            route \
            link seccomp writer hasher server systemd listener supervisor \
            feed sorter probe backup command command_key command_customer command_product \
-           dump gather transfer command_import \
+           dump gather transfer command_import command_export \
            command_session command_token command_backup command_store command_ping main
 
 VERSION  := $(shell cat VERSION)

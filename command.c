@@ -155,8 +155,8 @@ static int version(void)
 {
 	printf("sidecart %s (commit %s)\n"
 	       "built with %s, BearSSL %s, Jansson %s, %s, zlib %s\n"
-	       "features: Session-Id (strict, oscarapi), cookies, API keys, baskets, /api/, "
-	       "/session, /resolve, seccomp\n", SIDECART_VERSION, SIDECART_COMMIT, COMPILER,
+	       "features: Session-Id (strict, oscarapi, migrate), cookies, API keys, baskets, "
+	       "/api/, /session, /resolve, seccomp\n", SIDECART_VERSION, SIDECART_COMMIT, COMPILER,
 	       SIDECART_BEARSSL, jansson_version_str(), kv_version(), inflate_zlib_version());
 	return COMMAND_DONE;
 }

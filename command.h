@@ -197,6 +197,9 @@ int command_product_delete(struct command_line *l);
 /* command_import.c */
 int command_import_oscar(struct command_line *l);
 
+/* command_export.c */
+int command_export_oscar(struct command_line *l);
+
 /* command_token.c */
 int command_token_keys(struct command_line *l);
 int command_token_rotate(struct command_line *l);

@@ -2,10 +2,14 @@
 
 import json
 import random
+import stat
+import subprocess
+import sys
+import textwrap
 
 import pytest
 
-from conftest import corpora, signed_basket, wait_until
+from conftest import Store, corpora, signed_basket, wait_until
 from dump import (DAY, FAR, PASSWORD, api_key, attribute, auth_hash, basket, catalogue, guest,
                   line, logged_in, option, product, product_class, record, session, session_key,
                   stock, user)
@@ -622,6 +626,176 @@ def test_sid_tells_both_keys(store):
     assert shown["original_key"] == session_key(AUTH + CUT)
     shown, = store.records("sid", AUTH + "plain", "--sid-grammar=migrate")
     assert shown["original_key"] in ("", None)
+
+
+# --- Moving out. ---
+
+def lived_in(store):
+    """The shop, after some use here."""
+    take(store, shop())
+    server = store.serve(**OPEN)
+    add = {"url": "/api/products/2/", "quantity": 3}
+    for sid in (ANON + "g1", AUTH + "bob"):
+        assert server.request("POST", "/api/basket/add-product/", {"Session-Id": sid},
+                              add).status == 200
+    for value in ("green", "red"):
+        r = server.request("POST", "/api/basket/add-product/", {"Session-Id": AUTH + "bob"}, {
+            "url": "/api/products/1/", "quantity": 1, "options": [
+                {"option": "/api/options/1/", "value": value}]})
+        assert r.status == 200, r
+    store.customer("carol", "secret")
+    assert server.login(ANON + "carol", "carol", "secret").status == 200
+    return server
+
+
+def export(store, path):
+    store.run("export", "oscar", path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    return json.loads(path.read_text())
+
+
+def test_export_and_import(store, tmp_path):
+    """What goes out comes in again, with all its ids; nothing is lost on the way round."""
+    lived_in(store)
+    first = export(store, tmp_path / "first.json")
+    assert "left out: 0" in store.errors
+    models = [r["model"] for r in first]
+    assert {m: models.count(m) for m in models} == {
+        "auth.user": 6, "basket.basket": 7, "basket.line": 10, "basket.lineattribute": 4,
+        "sessions.session": 7}
+    store.close()
+    other = Store(tmp_path / "other")
+    counted = take(other, [*first, *catalogue()], "--strict")
+    assert [counted[k][0] for k in ("customers", "baskets", "lines", "sessions")] == [6, 7, 10, 7]
+    sound(other)
+    second = export(other, tmp_path / "second.json")
+
+    def kept(records):      # but for what an import sets
+        return [r for r in records if r["model"] != "sessions.session"]
+    assert kept(second) == kept(first)
+    server = other.serve(**OPEN)
+    assert lines_of(server, ANON + "g1", 10)[:2] == [("20", "1", 2), ("21", "4", 3)]
+    assert server.get("/api/login/", {"Session-Id": AUTH + "carol"}).json["username"] == "carol"
+    other.close()
+
+
+def test_export_refuses(store, tmp_path):
+    take(store, shop())
+    there = tmp_path / "there"
+    there.write_text("mine")
+    store.run("export", "oscar", there, code=1)
+    assert "File exists" in store.errors and there.read_text() == "mine"
+    store.run("export", "oscar", "/dev/full", code=1)
+    store.run("export", "oscar", tmp_path / "no" / "such", code=1)
+    store.run("product", "import", "-", stdin="id,name,price,currency\nsku-1,Sku,1.00,EUR\n")
+    server = store.serve(**OPEN)
+    server.request("POST", "/api/basket/add-product/", {"Session-Id": ANON + "g1"},
+                   {"url": "/api/products/sku-1/", "quantity": 1})
+    text = store.run("export", "oscar", "-")
+    assert "its product or stock record is no number" in store.errors
+    assert "sku-1" not in text and len(json.loads(text)) > 10
+
+
+def test_export_of_nothing(store):
+    store.run("product", "import", "-", stdin="id,name,price,currency\n1,Own,1.00,EUR\n")
+    assert json.loads(store.run("export", "oscar", "-")) == []
+
+
+# The tables of a shop, without Oscar.
+DJANGO = """
+    import json, sys, types
+    from django.conf import settings
+    settings.configure(
+        SECRET_KEY="test-secret", DEFAULT_AUTO_FIELD="django.db.models.AutoField", USE_TZ=True,
+        INSTALLED_APPS=["django.contrib.auth", "django.contrib.contenttypes",
+                        "django.contrib.sessions", "catalogue", "partner", "basket"],
+        DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}})
+    import django
+    django.setup()
+    from django.contrib.auth import SESSION_KEY, HASH_SESSION_KEY
+    from django.contrib.auth.hashers import check_password
+    from django.contrib.auth.models import User
+    from django.contrib.sessions.models import Session
+    from django.core.management import call_command
+    from catalogue.models import Option, Product
+    from partner.models import StockRecord
+    from basket.models import Basket, Line, LineAttribute
+    call_command("migrate", run_syncdb=True, verbosity=0)
+    for n in range(1, 9):
+        Product.objects.create(pk=n), StockRecord.objects.create(pk=n), Option.objects.create(pk=n)
+    call_command("loaddata", sys.argv[1], verbosity=0, ignore=True)
+    found = {"users": {}, "sessions": {}}
+    for user in User.objects.all():
+        found["users"][user.username] = [user.pk, user.email, user.is_active,
+                                         check_password("secret", user.password)]
+    for session in Session.objects.all():
+        data = session.get_decoded()
+        user = User.objects.filter(pk=data.get(SESSION_KEY)).first()
+        assert user is None or data[HASH_SESSION_KEY] == user.get_session_auth_hash()
+        found["sessions"][session.pk] = [user and user.username, data.get("oscar_open_basket")]
+    found["lines"] = [[l.basket_id, l.pk, l.line_reference, l.product_id, l.quantity,
+                       str(l.price_excl_tax), [a.value for a in l.attributes.all()]]
+                      for l in Line.objects.order_by("pk")]
+    found["baskets"] = [[b.pk, b.owner_id, b.status] for b in Basket.objects.order_by("pk")]
+    print(json.dumps(found))
+"""
+MODELS = {
+    "catalogue": "class Option(models.Model):\n    pass\nclass Product(models.Model):\n    pass\n",
+    "partner": "class StockRecord(models.Model):\n    pass\n",
+    "basket": """
+class Basket(models.Model):
+    owner = models.ForeignKey("auth.User", null=True, on_delete=models.CASCADE)
+    status = models.CharField(max_length=128)
+    date_created = models.DateTimeField()
+    date_merged = models.DateTimeField(null=True)
+    date_submitted = models.DateTimeField(null=True)
+class Line(models.Model):
+    basket = models.ForeignKey(Basket, on_delete=models.CASCADE)
+    line_reference = models.SlugField(max_length=128)
+    product = models.ForeignKey("catalogue.Product", on_delete=models.CASCADE)
+    stockrecord = models.ForeignKey("partner.StockRecord", on_delete=models.CASCADE)
+    quantity = models.PositiveIntegerField(default=1)
+    price_currency = models.CharField(max_length=12, default="GBP")
+    price_excl_tax = models.DecimalField(decimal_places=2, max_digits=12, null=True)
+    price_incl_tax = models.DecimalField(decimal_places=2, max_digits=12, null=True)
+    date_created = models.DateTimeField()
+    class Meta:
+        unique_together = ("basket", "line_reference")
+class LineAttribute(models.Model):
+    line = models.ForeignKey(Line, related_name="attributes", on_delete=models.CASCADE)
+    option = models.ForeignKey("catalogue.Option", on_delete=models.CASCADE)
+    value = models.TextField()
+"""}
+
+
+def test_django_loads_it(store, tmp_path):
+    """loaddata of Django itself, into the tables of a shop."""
+    pytest.importorskip("django")
+    lived_in(store)
+    export(store, tmp_path / "back.json")
+    for app, text in MODELS.items():
+        (tmp_path / app).mkdir()
+        (tmp_path / app / "__init__.py").touch()
+        (tmp_path / app / "models.py").write_text("from django.db import models\n" + text)
+    (tmp_path / "load.py").write_text(textwrap.dedent(DJANGO))
+    done = subprocess.run([sys.executable, "-W", "ignore", tmp_path / "load.py",
+                           tmp_path / "back.json"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["users"] == {
+        "ada": [2, "ada@shop.example", True, True], "bob": [7, "bob@shop.example", True, True],
+        "eve": [9, "eve@shop.example", False, True], "old": [11, "old@shop.example", True, False],
+        "none": [12, "none@shop.example", True, False],
+        "carol": [13, "carol@example.com", True, True]}
+    assert found["sessions"][session_key(ANON + "g1")] == [None, 10]
+    assert found["sessions"][session_key(AUTH + "ada")] == ["ada", 12]
+    assert found["sessions"][session_key(AUTH + "carol")][0] == "carol"
+    assert [10, None, "Open"] in found["baskets"] and [12, 2, "Open"] in found["baskets"]
+    assert [16, 7, "Frozen"] in found["baskets"] and [13, 2, "Saved"] in found["baskets"]
+    assert [10, 20, "1_1", 1, 2, "10.00", []] in found["lines"]
+    assert [10, 21, "4_7_21", 4, 3, "5.00", ["XL", "blue"]] in found["lines"]
+    assert [row[6] for row in found["lines"][-2:]] == [["green"], ["red"]]
+    assert len(found["lines"]) == 10
 
 
 # --- A real shop, recorded. ---
