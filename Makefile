@@ -6,7 +6,7 @@ MODULES := bytes date inflate memory log life address proxy throttle config json
            kv clock client customer product basket \
            token session identity view call idempotency \
            oscar oscar_form oscar_login oscar_user oscar_product oscar_basket oscar_line \
-           ocapi ocapi_document ocapi_item ocapi_basket \
+           ocapi ocapi_customer ocapi_session ocapi_document ocapi_item ocapi_basket \
            oauth openapi resolve \
            admin admin_customer admin_key admin_session admin_product \
            route \

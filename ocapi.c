@@ -341,10 +341,14 @@ enum call_result ocapi_refuse(struct call *c)
 		return ocapi_fault(c, HTTP_UNAUTHORIZED, "UnknownClientId",
 		                   "The client id is unknown, or not enabled here.", NULL);
 	case IDENTITY_TOKEN_DEAD:
-	case IDENTITY_TOKEN_EXPIRED:
 	case IDENTITY_TOKEN_UNPROVEN:
 		return refuse_token(c);
+	case IDENTITY_TOKEN_EXPIRED:
+		return ocapi_fault(c, HTTP_UNAUTHORIZED, "ExpiredToken",
+		                   "The access token has expired.", NULL);
 	case IDENTITY_PROOFS_DISAGREE:
+		return ocapi_error(c, HTTP_BAD_REQUEST,
+		                   "The Session-Id and the token name two sessions.");
 	case IDENTITY_SID_MALFORMED:
 	case IDENTITY_SID_UNTRUSTED:
 	case IDENTITY_SID_REALM:
@@ -605,6 +609,17 @@ enum call_result ocapi_missing(struct call *c, const char *document, const char 
 	                   "The property '{path}' of the document '{document}' is required.",
 	                   OCAPI_ARGUMENTS({ "document", slice_of(document) },
 	                                   { "path", buf_slice(&whole) }));
+}
+
+enum call_result ocapi_wait(struct call *c, uint32_t seconds)
+{
+	enum call_result result = ocapi_error(c, HTTP_TOO_MANY_REQUESTS,
+	                                      "Too many attempts: try again later.");
+
+	buf_lit(&c->response->fields, "Retry-After: ");
+	buf_uint(&c->response->fields, seconds);
+	buf_lit(&c->response->fields, "\r\n");
+	return result;
 }
 
 bool ocapi_shopper(struct call *c)

@@ -97,6 +97,9 @@ enum call_result ocapi_missing(struct call *c, const char *document, const char 
 /* `2015-08-20T11:30:36.000Z`, as a JSON string. */
 void ocapi_put_time(struct buf *out, uint64_t us);
 
+/* 429 with Retry-After. */
+enum call_result ocapi_wait(struct call *c, uint32_t seconds);
+
 /* True where a live Bearer token came; false: c->response is the fault. */
 bool ocapi_shopper(struct call *c);
 
@@ -146,7 +149,23 @@ static inline struct basket_change ocapi_change(const struct call *c)
 	return (struct basket_change){ .kv = c->kv, .config = c->config, .now_us = c->now_us };
 }
 
+/* 400: another customer than the token's. */
+enum call_result ocapi_other_customer(struct call *c);
+
+/* Something before `@` and behind it, and no blank. Whether mail arrives, mail alone tells. */
+bool ocapi_email_valid(struct slice email);
+
+/* True where sessions may be bridged over this connection (setting enforce_https); false:
+ * c->response is the fault. */
+bool ocapi_judge_bridge(struct call *c);
+
 /* Handlers (route.c). */
+enum call_result ocapi_auth_post(struct call *c);
+enum call_result ocapi_auth_delete(struct call *c);
+enum call_result ocapi_auth_trusted(struct call *c);
+enum call_result ocapi_customer_post(struct call *c);
+enum call_result ocapi_customer_get(struct call *c);
+enum call_result ocapi_session_post(struct call *c);
 enum call_result ocapi_basket_post(struct call *c);
 enum call_result ocapi_basket_get(struct call *c);
 enum call_result ocapi_basket_patch(struct call *c);

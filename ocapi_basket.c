@@ -36,7 +36,7 @@ static enum call_result no_basket(struct call *c, struct slice id)
 	                   OCAPI_ARGUMENTS({ "basketId", id }));
 }
 
-static enum call_result other_customer(struct call *c)
+enum call_result ocapi_other_customer(struct call *c)
 {
 	return ocapi_fault(c, HTTP_BAD_REQUEST, "InvalidCustomer", "The customer is invalid.",
 	                   NULL);
@@ -59,7 +59,7 @@ bool ocapi_may(struct call *c, struct basket *b, enum call_result *result)
 	case CALL_ALLOWED:
 		return true;
 	case CALL_FORBIDDEN:
-		*result = other_customer(c);
+		*result = ocapi_other_customer(c);
 		return false;
 	case CALL_ABSENT:
 		*result = no_basket(c, c->arg[1]);
@@ -104,7 +104,7 @@ enum call_result ocapi_basket_list(struct call *c)
 	if (!ocapi_shopper(c))
 		return CALL_DONE;
 	if (!call_owner(c, &owner) || !slice_eq(c->arg[1], call_customer_id(c, &owner, bytes)))
-		return other_customer(c);
+		return ocapi_other_customer(c);
 	status = call_open_basket(c, false, &b);
 	if (status != KV_OK && status != KV_NOT_FOUND)
 		return call_store(c, status);
@@ -201,8 +201,7 @@ bool ocapi_refuse_kept_elsewhere(struct call *c, const json_t *value, const char
 	return true;
 }
 
-/* Something before `@` and behind it, and no blank. Whether mail arrives, mail alone tells. */
-static bool email_valid(struct slice email)
+bool ocapi_email_valid(struct slice email)
 {
 	struct slice domain = email, local = slice_cut(&domain, '@');
 
@@ -214,7 +213,7 @@ static bool set_email(struct call *c, struct basket *b, struct slice email)
 {
 	struct basket_change change = ocapi_change(c);
 
-	if (email_valid(email) && basket_set_email(b, email, &change) == BASKET_OK)
+	if (ocapi_email_valid(email) && basket_set_email(b, email, &change) == BASKET_OK)
 		return true;
 	ocapi_fault(c, HTTP_BAD_REQUEST, "InvalidEmail",
 	            "The e-mail address '{email}' is invalid.",

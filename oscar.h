@@ -162,6 +162,27 @@ enum oscar_given oscar_form_link(const struct oscar_form *form, struct oscar_lin
 enum oscar_given oscar_form_judge_link(const struct oscar_form *form, struct oscar_link *link,
                                        const char **sentence);
 
+/* Login and password judged, for every surface that asks for them: throttled, and in the same
+ * time for who is unknown. */
+enum oscar_login_verdict {
+	OSCAR_LOGIN_RIGHT,
+	OSCAR_LOGIN_WRONG,              /* and counted */
+	OSCAR_LOGIN_WAIT,               /* 429: wait_s */
+	OSCAR_LOGIN_ASK,                /* return CALL_ASK */
+	OSCAR_LOGIN_STORE,              /* c->store_status says why */
+};
+struct oscar_login {
+	struct customer_record who;     /* RIGHT; its password is to be put anew as */
+	struct slice new_hash;          /* this, where it is not empty */
+	uint32_t wait_s;
+};
+enum oscar_login_verdict oscar_login_judge(struct call *c, struct slice username,
+                                           struct slice password, struct oscar_login *l);
+
+/* Sentences on what makes a password weak, as a JSON list's elements; nothing where it is not
+ * (oscar_user.c). */
+void oscar_judge_password(struct slice password, struct slice email, struct buf *list);
+
 /* Registrations count with an address's failed logins (oscar_login.c). */
 uint32_t oscar_register_wait(const struct call *c);
 void oscar_register_count(struct call *c);

@@ -165,29 +165,49 @@ static enum call_result find_user(struct call *c, struct slice name, struct slic
 	return status == KV_OK ? CALL_DONE : call_store(c, status);
 }
 
-static enum call_result log_in(struct call *c, struct slice username, struct slice password)
+enum oscar_login_verdict oscar_login_judge(struct call *c, struct slice username,
+                                           struct slice password, struct oscar_login *l)
 {
-	struct customer_record who = { .id = 0 };
 	struct throttle_names names;
 	struct slice answer;
 	enum call_result result;
-	uint32_t wait;
 	bool right;
 
+	l->who = (struct customer_record){ .id = 0 };
 	throttle_names(c, username, &names);
-	if ((wait = throttle_wait(c, &names)) > 0)
-		return oscar_throttled(c, wait);
-	result = find_user(c, username, password, &who, &answer, &right);
+	if ((l->wait_s = throttle_wait(c, &names)) > 0)
+		return OSCAR_LOGIN_WAIT;
+	result = find_user(c, username, password, &l->who, &answer, &right);
 	if (result != CALL_DONE)
-		return result;
+		return result == CALL_ASK ? OSCAR_LOGIN_ASK : OSCAR_LOGIN_STORE;
 	if (!right) {
 		throttle_failed(c, &names);
+		return OSCAR_LOGIN_WRONG;
+	}
+	throttle_clear(c->throttle, THROTTLE_LOGIN, names.login);
+	l->new_hash = slice_skip(answer, 1);
+	return OSCAR_LOGIN_RIGHT;
+}
+
+static enum call_result log_in(struct call *c, struct slice username, struct slice password)
+{
+	struct oscar_login l;
+
+	switch (oscar_login_judge(c, username, password, &l)) {
+	case OSCAR_LOGIN_ASK:
+		return CALL_ASK;
+	case OSCAR_LOGIN_STORE:
+		return call_store(c, c->store_status);
+	case OSCAR_LOGIN_WAIT:
+		return oscar_throttled(c, l.wait_s);
+	case OSCAR_LOGIN_WRONG:
 		return invalid_login(c);
+	case OSCAR_LOGIN_RIGHT:
+		break;
 	}
 	if (c->identity.kind == IDENTITY_CUSTOMER)
 		return oscar_error(c, HTTP_METHOD_NOT_ALLOWED, "Session is in use, log out first");
-	throttle_clear(c->throttle, THROTTLE_LOGIN, names.login);
-	return upgrade(c, &who, slice_skip(answer, 1));
+	return upgrade(c, &l.who, l.new_hash);
 }
 
 enum call_result oscar_login_post(struct call *c)

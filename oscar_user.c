@@ -139,7 +139,7 @@ static void put_sentence(struct buf *list, const char *sentence)
 }
 
 /* What Django finds too weak about a password, as Python shows a list; empty: nothing. */
-static void judge_password(struct slice password, struct slice email, struct buf *list)
+void oscar_judge_password(struct slice password, struct slice email, struct buf *list)
 {
 	size_t digits = 0;
 
@@ -216,7 +216,7 @@ static enum call_result judge_form(struct call *c, struct slice email, struct sl
 	}
 	if (!slice_eq_secret(password, repeated))
 		return refuse(c, &e, "Passwords do not match");
-	judge_password(password, email, &list);
+	oscar_judge_password(password, email, &list);
 	return list.len > 0 ? refuse(c, &e, weak) : add_customer(c, email, password);
 }
 

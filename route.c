@@ -166,6 +166,17 @@ static const struct route_path paths[] = {
 	{ PATTERN("/admin/products/*", 1), ADMIN, "GET, HEAD, DELETE, OPTIONS", { 0 }, {
 		{ READS,       READ,  admin_product_show },
 		{ HTTP_DELETE, WRITE, admin_product_delete } } },
+	{ PATTERN("/dw/shop/*/customers/auth", 1), OCAPI, "POST, DELETE, OPTIONS", { 0 }, {
+		{ HTTP_POST,   WRITE, ocapi_auth_post },
+		{ HTTP_DELETE, WRITE, ocapi_auth_delete } } },
+	{ PATTERN("/dw/shop/*/customers/auth/trustedsystem", 1), OCAPI, "POST, OPTIONS", { 0 }, {
+		{ HTTP_POST,   WRITE, ocapi_auth_trusted } } },
+	{ PATTERN("/dw/shop/*/sessions", 1), OCAPI, "POST, OPTIONS", { 0 }, {
+		{ HTTP_POST,   WRITE, ocapi_session_post } } },
+	{ PATTERN("/dw/shop/*/customers", 1), OCAPI, "POST, OPTIONS", { 0 }, {
+		{ HTTP_POST,   WRITE, ocapi_customer_post } } },
+	{ PATTERN("/dw/shop/*/customers/*", 2), OCAPI, ALLOW_READ, { 0 }, {
+		{ READS,       READ,  ocapi_customer_get } } },
 	{ PATTERN("/dw/shop/*/baskets", 1), OCAPI, "POST, OPTIONS", { 0 }, {
 		{ HTTP_POST,   WRITE_LONG, ocapi_basket_post } } },
 	{ PATTERN("/dw/shop/*/baskets/*", 2), OCAPI, "GET, HEAD, PATCH, DELETE, OPTIONS", { 0 }, {
