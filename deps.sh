@@ -1,5 +1,6 @@
 #!/bin/sh
-# deps.sh -- installs the Debian packages that a target of the Makefile needs.
+# deps.sh -- installs the Debian packages that a target of the Makefile needs, and for its tests an
+#   OCAPI client out of npm's registry.
 #   ./deps.sh GROUP...      groups: build run test check cross fuzz bench
 # Touches nothing, and needs no network, where all of them are there.
 set -eu
@@ -19,11 +20,12 @@ packages() {
 	test  python3-yaml               : reads deploy/traefik.yml and deploy/envoy.yaml
 	test  python3-django             : end-to-end tests of contrib/django
 	test  chromium chromium-driver   : end-to-end tests of cookies in a real browser
-	test  python3-jsonschema         : end-to-end tests of docs/openapi.json
+	test  python3-jsonschema         : end-to-end tests of documents (OpenAPI, OCAPI)
 	test  python3-lmdb               : end-to-end tests that look into the store
 	test  strace systemd             : end-to-end tests of deploy/sidecart.service
 	test  debootstrap                : end-to-end tests of the Debian package
 	test  skopeo umoci               : end-to-end tests of the image for containers
+	test  nodejs npm                 : end-to-end tests with an OCAPI client
 	check systemd                    : judges the systemd units
 	check clang                      : second compiler, other warnings
 	check clang-tidy cppcheck        : static analysis
@@ -38,7 +40,7 @@ packages() {
 	END
 }
 
-[ $# -gt 0 ] || { sed -n '2,4s/^# \{0,1\}//p' "$0"; exit 100; }
+[ $# -gt 0 ] || { sed -n '2,5s/^# \{0,1\}//p' "$0"; exit 100; }
 
 # Lines `package : why` of the groups asked for.
 wanted=$(packages | awk -v groups=" $* " -F ' *: ' '
@@ -53,11 +55,25 @@ if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
 	exit 1
 fi
 
+# Node.js from elsewhere than Debian brings its npm along.
+is_there() {
+	state=$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null || :)
+	[ "$state" = installed ] || { [ "$1" = npm ] && command -v npm >/dev/null; }
+}
+
+# The versions that tests/ocapi/package-lock.json names, and no script of theirs is run.
+client=$(dirname "$0")/tests/ocapi
+install_client() {
+	case " $* " in *" test "*) ;; *) return 0 ;; esac
+	[ "$client/node_modules/.package-lock.json" -nt "$client/package-lock.json" ] && return
+	echo "The OCAPI client of the tests is missing and will be installed with npm."
+	npm ci --ignore-scripts --prefer-offline --no-audit --no-fund --silent --prefix "$client"
+}
+
 missing=$(echo "$wanted" | while IFS= read -r line; do
-	state=$(dpkg-query -W -f '${db:Status-Status}' "${line%% *}" 2>/dev/null || :)
-	[ "$state" = installed ] || echo "$line"
+	is_there "${line%% *}" || echo "$line"
 done)
-[ -n "$missing" ] || exit 0
+[ -n "$missing" ] || { install_client "$@"; exit; }
 
 echo "These packages are missing and will be installed with apt-get:"
 echo "$missing" | sed 's/^/  /'
@@ -77,3 +93,4 @@ fi
 $as_root apt-get update -qq || echo "deps.sh: apt-get update failed in part: going on" >&2
 # shellcheck disable=SC2086 # one word a package
 $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $names
+install_client "$@"

@@ -10,14 +10,23 @@ import pytest
 from conftest import ROOT
 
 # What it may use besides what the shell has itself.
-TOOLS = ["awk", "cat", "env", "id", "sed", "sh", "sort"]
+TOOLS = ["awk", "cat", "dirname", "env", "id", "sed", "sh", "sort"]
 
 
 @pytest.fixture
 def deps(tmp_path):
-    """Runs deps.sh where no program is but TOOLS and stand-ins: their scripts by name."""
+    """Runs deps.sh where no program is but TOOLS and stand-ins: their scripts by name. In its tree
+    the OCAPI client is there."""
     for tool in TOOLS:
         (tmp_path / tool).symlink_to(shutil.which(tool))
+    tree = tmp_path / "tree"
+    (tree / "tests/ocapi/node_modules").mkdir(parents=True)
+    shutil.copy(ROOT / "deps.sh", tree)
+    lock = tree / "tests/ocapi/package-lock.json"
+    stamp = tree / "tests/ocapi/node_modules/.package-lock.json"
+    for path, time in ((lock, 1), (stamp, 2)):
+        path.write_text("{}")
+        os.utime(path, (time, time))
 
     def run(*groups, code=0, **programs):
         calls = tmp_path / "calls"
@@ -28,11 +37,12 @@ def deps(tmp_path):
             if script is not None:
                 program.write_text(f'#!{tmp_path}/sh\necho "{program.name} $*" >>{calls}\n{script}\n')
                 program.chmod(0o755)
-        done = subprocess.run(["/bin/sh", ROOT / "deps.sh", *groups], capture_output=True,
+        done = subprocess.run(["/bin/sh", tree / "deps.sh", *groups], capture_output=True,
                               text=True, env={"PATH": str(tmp_path)}, check=False)
         assert done.returncode == code, done
         run.calls = calls.read_text()
         return done.stdout
+    run.stamp = stamp
     return run
 
 
@@ -54,6 +64,25 @@ def test_missing(deps):
     assert [call.split()[1] for call in apt] == ["update", "install"]
     assert set(apt[1].split()[2:]) >= {"curl", "libcmocka-dev", "valgrind"}
     assert "gcc" not in apt[1].split()
+
+
+def test_client(deps):
+    """Fetched once, in the versions that are pinned; none of its scripts is run."""
+    assert deps("test", npm="exit 1") == ""
+    deps.stamp.unlink()
+    assert "npm" in deps("build", "test", npm=":")
+    calls = [call for call in deps.calls.splitlines() if call.startswith("npm")]
+    assert len(calls) == 1 and "npm ci --ignore-scripts" in calls[0] and "tests/ocapi" in calls[0]
+    deps("test", npm="exit 7", code=7)
+    assert deps("build", "check", npm="exit 1") == ""
+
+
+def test_npm_from_elsewhere(deps):
+    """Where it is no package, but there."""
+    state = "case $4 in npm) exit 1 ;; *) echo installed ;; esac"
+    assert deps("test", dpkg_query=state, npm=":") == ""
+    assert "npm" in deps("test", dpkg_query=state, npm=None)
+    assert "apt-get install" in deps.calls
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root needs no sudo")
