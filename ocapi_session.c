@@ -54,8 +54,8 @@ static void drop_secure_token(struct call *c)
 		return;
 	buf_lit(fields, "Set-Cookie: ");
 	buf_put(fields, name);
-	buf_lit(fields, "=\"\"; Expires=Thu, 01-Jan-1970 00:00:10 GMT; Path=/; Secure; "
-	        "HttpOnly\r\n");
+	buf_lit(fields, "=\"\"; Max-Age=0; Expires=Thu, 01-Jan-1970 00:00:10 GMT; Path=/; "
+	        "Secure; HttpOnly\r\n");
 }
 
 /* The guest is known again by it; it opens nothing. Its date is the older one, with hyphens. */
