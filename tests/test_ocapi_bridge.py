@@ -225,8 +225,8 @@ def test_enforced(shop):
     answer = again.auth("session", Cookie=cookie(jar), **HTTPS)
     assert answer.json["customer_id"] == guest.customer_id
     gone = guest.ask("POST", "/sessions", status=204, Cookie=SECURE + "=old", **HTTPS)
-    assert gone.cookies[SECURE] == ('""', ["Expires=Thu, 01-Jan-1970 00:00:10 GMT", "Path=/",
-                                           "Secure", "HttpOnly"])
+    assert gone.cookies[SECURE] == ('""', [
+        "Max-Age=0", "Expires=Thu, 01-Jan-1970 00:00:10 GMT", "Path=/", "Secure", "HttpOnly"])
 
 
 def test_session_for_token(shop):
