@@ -81,7 +81,8 @@ ifeq ($(MAKELEVEL)$(filter -j%,$(MAKEFLAGS)),0)
 MAKEFLAGS += -j2
 endif
 # What no request runs through is made small instead of fast.
-COLD      = config supervisor listener systemd log print view admin% ocapi_% feed sorter command%
+COLD      = config supervisor listener systemd log print view admin% ocapi_% feed sorter \
+            dump gather transfer command%
 # One short line a file; V=1 shows the whole command.
 say       = $(if $(V),,@echo '  $(1)';)
 comma     = ,
