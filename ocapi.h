@@ -136,6 +136,10 @@ enum call_result ocapi_basket_keep(struct call *c, struct basket *b);
 bool ocapi_add_items(struct call *c, struct basket *b, const json_t *list, const char *path,
                      enum call_result *result);
 
+/* The same of those of another basket. */
+bool ocapi_copy_items(struct call *c, struct basket *into, const struct basket *from,
+                      enum call_result *result);
+
 /* True, with the fault, where the member `name` of a document holds something that is kept in
  * another system: what is not taken here must not look as if it was. */
 bool ocapi_refuse_kept_elsewhere(struct call *c, const json_t *value, const char *document,
@@ -167,6 +171,7 @@ enum call_result ocapi_customer_post(struct call *c);
 enum call_result ocapi_customer_get(struct call *c);
 enum call_result ocapi_session_post(struct call *c);
 enum call_result ocapi_basket_post(struct call *c);
+enum call_result ocapi_basket_reference(struct call *c);
 enum call_result ocapi_basket_get(struct call *c);
 enum call_result ocapi_basket_patch(struct call *c);
 enum call_result ocapi_basket_delete(struct call *c);

@@ -324,6 +324,57 @@ enum call_result ocapi_no_body(struct call *c)
 	                   OCAPI_ARGUMENTS({ "parameter", SLICE("body") }));
 }
 
+/* The open basket of a guest, for who knows both ids; else it is none. */
+static enum kv_status find_referred(struct call *c, const json_t *body, struct basket *b)
+{
+	struct slice guest_id = jwt_string(body, "customer_id");
+	uint8_t key[RECORD_SESSION_KEY_LEN];
+	enum kv_status status = KV_NOT_FOUND;
+	uint64_t id;
+
+	if (guest_id.len == RECORD_GUEST_ID_LEN &&
+	    ocapi_read_id(jwt_string(body, "basket_id"), &id))
+		status = basket_get(c->kv, id, call_now_s(c), b);
+	if (status != KV_OK)
+		return status;
+	session_guest_key(c->sid_secret, guest_id, key);
+	return b->customer_id == 0 && b->status == BASKET_OPEN &&
+	       slice_eq_secret(slice_bytes(b->guest, sizeof b->guest),
+	                       slice_bytes(key, sizeof key)) ? KV_OK : KV_NOT_FOUND;
+}
+
+/* A copy of a guest's basket, without what is personal. */
+enum call_result ocapi_basket_reference(struct call *c)
+{
+	static const struct ocapi_member members[] = {
+		{ "basket_id", OCAPI_STRING, 0 }, { "customer_id", OCAPI_STRING, 100 },
+	};
+	const json_t *body;
+	struct basket from, b;
+	enum call_result result;
+	enum kv_status status;
+
+	if (!ocapi_shopper(c) || !ocapi_body(c, &body))
+		return CALL_DONE;
+	if (body == NULL)
+		return ocapi_no_body(c);
+	if (!ocapi_check(c, body, "basket_reference", "$", members, COUNT_OF(members)))
+		return CALL_DONE;
+	for (size_t i = 0; i < COUNT_OF(members); i++)
+		if (!slice_given(jwt_string(body, members[i].name)))
+			return ocapi_missing(c, "basket_reference", "$", members[i].name);
+	status = find_referred(c, body, &from);
+	if (status == KV_NOT_FOUND)
+		return no_basket(c, jwt_string(body, "basket_id"));
+	if (status == KV_OK && (status = call_open_basket(c, false, &b)) == KV_OK)
+		return over_quota(c, &b);
+	if (status == KV_NOT_FOUND)
+		status = call_open_basket(c, true, &b);
+	if (status != KV_OK)
+		return call_store(c, status);
+	return ocapi_copy_items(c, &b, &from, &result) ? ocapi_basket_keep(c, &b) : result;
+}
+
 static bool set_currency(struct call *c, struct basket *b, struct slice currency,
                          enum call_result *result)
 {

@@ -160,8 +160,8 @@ static enum call_result refuse(struct call *c, const struct basket_change *chang
 	struct slice option = { 0 }, value = { 0 };
 
 	if (it->item.option_count > 0) {
-		option = it->options[0].option;
-		value = it->options[0].value;
+		option = it->item.options[0].option;
+		value = it->item.options[0].value;
 	}
 	switch (error) {
 	case BASKET_STORE:
@@ -250,6 +250,31 @@ bool ocapi_add_items(struct call *c, struct basket *b, const json_t *list, const
 		              result))
 			return false;
 	return true;
+}
+
+bool ocapi_copy_items(struct call *c, struct basket *into, const struct basket *from,
+                      enum call_result *result)
+{
+	struct basket_change change = ocapi_change(c);
+	enum basket_error error = BASKET_OK;
+	uint32_t line;
+
+	for (uint32_t i = 0; i < from->line_count && error == BASKET_OK; i++) {
+		const struct basket_line *l = &from->lines[i];
+		const struct basket_price price = {
+			l->price_e4, l->discount_cents, l->name, l->currency,
+		};
+		struct item it = { .item = {
+			.product = l->product, .options = &from->options[l->first_option],
+			.option_count = l->option_count, .price = l->priced ? &price : NULL,
+			.own_line = true,
+		} };
+
+		error = basket_add(into, &it.item, l->quantity, &change, &line);
+		if (error != BASKET_OK)
+			*result = refuse(c, &change, error, &it);
+	}
+	return error == BASKET_OK;
 }
 
 /* An array of items, or one alone, as the published definition has it. */

@@ -179,6 +179,8 @@ static const struct route_path paths[] = {
 		{ READS,       READ,  ocapi_customer_get } } },
 	{ PATTERN("/dw/shop/*/baskets", 1), OCAPI, "POST, OPTIONS", { 0 }, {
 		{ HTTP_POST,   WRITE_LONG, ocapi_basket_post } } },
+	{ PATTERN("/dw/shop/*/baskets/reference", 1), OCAPI, "POST, OPTIONS", { 0 }, {
+		{ HTTP_POST,   WRITE, ocapi_basket_reference } } },
 	{ PATTERN("/dw/shop/*/baskets/*", 2), OCAPI, "GET, HEAD, PATCH, DELETE, OPTIONS", { 0 }, {
 		{ READS,       READ,  ocapi_basket_get },
 		{ HTTP_PATCH,  WRITE, ocapi_basket_patch },

@@ -141,6 +141,31 @@ def test_former_document(shop, guest):
     guest.ask("GET", "/baskets/" + kept.json["basket_id"])
 
 
+def test_reference(shop, guest):
+    """A copy of a guest's basket, for who knows his id too; what is personal stays behind."""
+    option = {"option_id": "size", "option_value_id": "L"}
+    basket = guest.ask("POST", "/baskets", {
+        "product_items": [item("701642811398M", 2), item("mug", 1, option_items=[option])],
+        "customer_info": {"email": "g@example.com"}}).json["basket_id"]
+    named = {"basket_id": basket, "customer_id": guest.customer_id}
+    guest.fault("POST", "/baskets/reference", "CustomerBasketsQuotaExceeded", named)
+    other = Shopper(shop.server, shop.client)
+    other_id = other.auth("guest").json["customer_id"]
+    for wrong in ({"customer_id": other_id}, {"customer_id": "x"}, {"basket_id": "0" * 26},
+                  {"basket_id": str(int(basket))}):
+        other.fault("POST", "/baskets/reference", "BasketNotFound", {**named, **wrong}, 404)
+    other.fault("POST", "/baskets/reference", "PropertyConstraintViolation", {"basket_id": basket})
+    other.fault("POST", "/baskets/reference", "UnknownProperty", {**named, "x": 1})
+    other.fault("POST", "/baskets/reference", "NullConstraintViolation")
+    copy = other.ask("POST", "/baskets/reference", named).json
+    assert copy["basket_id"] != basket and copy["customer_info"]["email"] == ""
+    assert [(p["product_id"], p["quantity"]) for p in copy["product_items"]] == [
+        ("701642811398M", 2), ("mug", 1)]
+    assert copy["product_items"][1]["option_items"][0]["option_value_id"] == "L"
+    there = guest.ask("GET", "/baskets/" + basket).json["product_items"]
+    assert {p["item_id"] for p in there}.isdisjoint(p["item_id"] for p in copy["product_items"])
+
+
 def test_many_items(shop, guest):
     """500 lines fit a basket, an answer, and a body of 1 MiB (max_lines); one more does not."""
     book = "".join(json.dumps({"id": f"many{i}", "name": "x" * 60, "price": "1.00",

@@ -192,7 +192,7 @@ def test_faults(client):
             (("patchBasketsByIDItemsByID", here, "x", {"quantity": 1}), "InvalidProductItemId"),
             (("putBasketsByIDCustomer", here, {"email": "x"}), "InvalidEmail"),
             (("postBasketsByIDCoupons", here, {"code": "x"}), "ResourcePathNotFound"),
-            (("postBasketsReference", {"basket_id": here, "customer_id": "x"}), "MethodNotAllowed")):
+            (("postBasketsReference", {"basket_id": here, "customer_id": "x"}), "BasketNotFound")):
         assert client.fault("Baskets", *call)["type"] == kind + "Exception", call
     assert client.fault("Customers", "postCustomersAuth", {"type": "credentials"}, {
         "authorization": basic("ada", "wrong")})["type"] == "AuthenticationFailedException"

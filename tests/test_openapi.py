@@ -953,6 +953,9 @@ def test_ocapi(shop, module_store):
     def step(method, below, body=None, parts=(), status=200):
         operation = dw + "baskets/{id}" + below, method
         return ask(shop, operation, status, guest, body, server=server, parts=[basket, *parts])
+    other = ask(shop, auth, 200, client, {"type": "guest"}, server=server).get("Authorization")
+    ask(shop, (dw + "baskets/reference", "post"), 200, {"Authorization": other},
+        {"basket_id": basket, "customer_id": here}, server=server)
     step("get", "")
     step("patch", "", {"currency": "EUR"})
     step("put", "/customer", {"email": "g@example.com"})
