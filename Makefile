@@ -20,6 +20,7 @@ COMMIT   := $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
 BEARSSL  := $(shell dpkg-query -W -f '$${Version}\n' libbearssl-dev 2>/dev/null | sed 1q | grep . || echo unknown)
 SIZE_MAX  = 1500000
 FUZZ_S    = 10
+TIME      = 600
 DEPS      = on
 
 PREFIX    = /usr/local
@@ -99,7 +100,7 @@ test: deps-build+test            ## unit tests under ASan and UBSan, end-to-end 
 
 check: deps-build+test+check     ## what must pass before a commit
 	@+MAKE='$(MAKE)' tests/run.sh check tidy warn-gcc warn-clang clang-tidy cppcheck \
-	  manual service reproducible layout taint units size end-to-end-san
+	  manual service reproducible layout taint units size end-to-end-san guarantees
 
 bench: deps-build+bench          ## CPU per request, beside a server that does nothing
 	@$(MAKE) build/sidecart build/bench/null build/bench/fill
@@ -142,6 +143,8 @@ service: build/sidecart          ## the systemd units: no finding, exposure of 1
 	@systemd-analyze security --offline=true --threshold=15 --no-pager deploy/sidecart.service \
 	  >build/units/exposure || { cat build/units/exposure; exit 1; }
 	@tail -1 build/units/exposure
+guarantees:                      ## every test that docs/GUARANTEES.md names is there and ran
+	@/usr/bin/python3 tests/guarantees.py
 layout:                          ## what clang-format would change: advice, never a failure
 	@{ for f in $(C_FILES) $(H_FILES); do clang-format --dry-run $$f 2>&1; done; } 2>/dev/null \
 	  | grep -c warning: | sed 's/$$/ places that clang-format would lay out otherwise/'
@@ -190,6 +193,10 @@ cover:                           ## line and branch coverage of the unit tests, 
 	@gcov -bn build/cover/*.gcda 2>/dev/null | awk -f tests/cover.awk
 fuzz: deps-build+fuzz            ## libFuzzer, FUZZ_S seconds each of tests/fuzz_*.c
 	@+$(call sub,fuzz,$(SAN) -fsanitize=fuzzer-no-link) CC=clang run-fuzzers
+torture: deps-build+test         ## long forms of the tests that draw: TIME seconds, from SEED on
+	@+$(call sub,san,$(SAN)) build/san/tests/test_power build/san/tests/test_faults
+	@$(MAKE) build/sidecart
+	@TIME=$(TIME) SEED=$(SEED) tests/torture.sh build/san/tests build/sidecart
 compile_commands.json: Makefile  ## for editors and clangd
 	@for f in $(C_FILES); do printf '{"directory":"%s","file":"%s","command":"%s"},\n' \
 	  "$(CURDIR)" $$f "cc $(CPPFLAGS) -std=c11 $(WARN) -c $$f"; done \
@@ -261,7 +268,7 @@ run-fuzzers: $(FUZZERS)
 
 .PHONY: all run test check bench alike install uninstall deb image dist reproducible cross units \
         end-to-end end-to-end-san tidy warn-gcc warn-clang \
-        clang-tidy cppcheck taint manual service layout size cover fuzz clean help \
+        clang-tidy cppcheck taint manual service guarantees layout size cover fuzz torture clean help \
         objects run-units run-taint run-fuzzers
 .SECONDARY:
 $(if $(CROSS),$(OBJ): | $(SYSROOT)/done)

@@ -11,7 +11,7 @@ trap 'rm -rf "$logs"' EXIT
 export SIDECART_BIN=$1
 
 half() {
-	"$python" -m pytest -q "${@:2}" >"$logs/$1" 2>&1
+	"$python" -m pytest -q --junitxml="build/log/pytest-$1.xml" "${@:2}" >"$logs/$1" 2>&1
 }
 
 half other tests/test_!(session|http|gateway).py &
