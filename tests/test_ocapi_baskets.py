@@ -186,6 +186,48 @@ def test_many_items(shop, guest):
     assert r.status == 413 and r.json["fault"]["type"] == "RequestEntityTooLargeException", r
 
 
+def test_what_left_the_price_book(shop, guest):
+    """No price, and so no totals: absent rather than wrong, and a flash says so."""
+    definitions = swagger.load()
+    shop.store.run("product", "import", "-", stdin=json.dumps(
+        {"id": "brief", "name": "Brief", "price": "5.00", "currency": "EUR"}) + "\n")
+    basket = guest.ask("POST", "/baskets", {"product_items": [item("brief", 1), item("mug", 1)]})
+    assert basket.json["order_total"] == 8.33
+    shop.store.run("product", "delete", "brief")
+    there = guest.ask("GET", "/baskets/" + basket.json["basket_id"])
+    definitions.judge_answer("GET", "/baskets/{basket_id}", there)
+    gone, mug = there.json["product_items"]
+    assert "price" not in gone and gone["product_name"] == "brief" and mug["price"] == 3.33
+    assert not {"order_total", "product_total", "tax_total"} & set(there.json)
+    assert "shipment_total" not in there.json["shipments"][0]
+    assert there.json["_flash"][-1]["type"] == "OrderTotalNotSet"
+    assert there.json["_resource_state"] != basket.json["_resource_state"]
+    left = guest.ask("DELETE", f"/baskets/{basket.json['basket_id']}/items/{gone['item_id']}").json
+    assert left["order_total"] == 3.33
+
+
+def test_discount(shop, module_store):
+    """What a trusted key took off on /api/ (price_source=client) is an adjustment here."""
+    server = module_store.serve(enforce_https="off", price_source="client")
+    store_key = {"X-Api-Key": shop.key, "Session-Id": "SID:ANON:127.0.0.1:discount"}
+    module_store.customer("saver")
+    assert server.login(store_key["Session-Id"], "saver", headers={"X-Api-Key": shop.key}).status == 200
+    store_key["Session-Id"] = "SID:AUTH:127.0.0.1:discount"
+    r = server.request("POST", "/api/basket/add-product/", store_key, {
+        "url": "/api/products/701642811398M/", "quantity": 2, "price": "10.00", "currency": "EUR",
+        "discount": "5.00", "name": "On sale"})
+    assert r.status == 200, r
+    saver = Shopper(server, shop.client)
+    who = saver.auth("credentials", Authorization=basic("saver", "saver")).json["customer_id"]
+    basket, = saver.ask("GET", f"/customers/{who}/baskets").json["baskets"]
+    line, = basket["product_items"]
+    assert (line["base_price"], line["price"], line["product_name"]) == (10.0, 20.0, "On sale")
+    assert line["price_after_item_discount"] == line["tax_basis"] == 15.0
+    assert (line["tax"], line["adjusted_tax"]) == (1.0, 0.75)
+    assert (basket["merchandize_total_tax"], basket["adjusted_merchandize_total_tax"]) == (1.0, 0.75)
+    assert (basket["product_total"], basket["order_total"]) == (15.0, 15.75)
+
+
 def cookies_of(r):
     return "; ".join(f"{name}={value}" for name, (value, _) in r.cookies.items())
 
