@@ -103,8 +103,9 @@ check: deps-build+test+check     ## what must pass before a commit
 	  manual service reproducible layout taint units size end-to-end-san guarantees
 
 bench: deps-build+bench          ## CPU per request, beside a server that does nothing
-	@$(MAKE) build/sidecart build/bench/null build/bench/fill
+	@$(MAKE) build/sidecart build/bench/null build/bench/fill build/bench/node_modules
 	@bench/run
+	@bench/peers
 
 alike: deps-build+bench          ## does the time of an answer tell dead ids from unknown ones?
 	@$(MAKE) build/sidecart
@@ -222,6 +223,9 @@ NEXT_WRAPS = session customer client product basket
 build/next: $(OBJ) $(O)/tests/record_next.o
 	$(call say,LD $@)$(CC) $(OPT) $(LDFLAGS) -o $@ $^ $(LDLIBS) \
 	  $(NEXT_WRAPS:%=-Wl$(comma)--wrap=record_%_write)
+build/bench/node_modules: bench/peers.d/package.json
+	@mkdir -p $(@D) && cp $< $(@D) && npm install --prefix $(@D) --ignore-scripts --no-audit \
+	  --no-fund --no-package-lock --loglevel=error && touch $@
 build/bench/%: build/release/bench/%
 	@mkdir -p $(@D) && ln -f $< $@
 $(O)/bench/null: $(O)/bench/null.o

@@ -37,6 +37,8 @@ packages() {
 	cross qemu-user-static           : runs the tests of both
 	fuzz  clang libclang-rt-14-dev   : libFuzzer
 	bench wrk python3                : load, and what drives it
+	bench nginx-light libnginx-mod-http-lua lua-nginx-redis : what bench/peers measures against
+	bench memcached redis-server nodejs npm : the same
 	END
 }
 
