@@ -1,6 +1,7 @@
 /* ocapi_customer.c -- /customers/auth: a token for a guest, a password, a session or another token;
  * and /customers.
  */
+#include "log.h"
 #include "ocapi.h"
 #include "oscar.h"
 #include "password.h"
@@ -231,10 +232,12 @@ enum call_result ocapi_auth_post(struct call *c)
 /* The token that came, and the session behind it, end here. */
 enum call_result ocapi_auth_delete(struct call *c)
 {
+	char shown[LOG_KEY_LEN];
 	enum kv_status status;
 
 	if (!ocapi_shopper(c))
 		return CALL_DONE;
+	call_audit(c, "logout", "session=%s via=token", log_key(shown, c->identity.session_key));
 	ocapi_begin(c, HTTP_NO_CONTENT);
 	status = session_end(c->kv, c->identity.session_key);
 	return status == KV_OK || status == KV_NOT_FOUND ? CALL_DONE : call_store(c, status);
@@ -357,6 +360,7 @@ static enum call_result add_customer(struct call *c, struct customer_record *who
 		return call_store(c, status == KV_OK ? KV_IO : status);
 	oscar_register_count(c);
 	owner.customer_id = who->id;
+	call_audit(c, "customer_added", "customer=%llu", (unsigned long long)who->id);
 	ocapi_begin(c, HTTP_OK);
 	put_customer(c, &owner, who);
 	return CALL_DONE;

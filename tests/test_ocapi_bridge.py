@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import re
 import time
 
 import pytest
@@ -174,6 +175,7 @@ def test_register(shop, module_store):
     guest.fault("POST", "/customers", "PropertyConstraintViolation", {"password": "V3rYS3cr3t!"})
     made = guest.ask("POST", "/customers", good).json
     assert made["login"] == "new" and made["auth_type"] == "registered"
+    assert f"customer={made['customer_no']}" in shop.server.log().split("event=customer_added")[-1]
     member = Shopper(shop.server, shop.client)
     r = member.auth("credentials", Authorization=basic("new", "V3rYS3cr3t!"))
     assert r.json["customer_id"] == made["customer_id"]
@@ -356,10 +358,12 @@ def test_cookie_of_another_surface(shop):
 
 
 def test_nothing_in_the_log(shop):
-    """No token, no dwsid, no secure token (S11)."""
+    """No token, no dwsid, no secure token (S11); but who ended a session (D09)."""
     guest = guest_of(shop)
     jar = session_of(guest)
+    guest.ask("DELETE", "/customers/auth", status=204)
     log = shop.server.log()
+    assert re.search(r"event=logout .*session=[0-9a-f]{8} via=token", log)
     parts = guest.headers["Authorization"].split(".")[1:]
     for secret in (*parts, jar[DWSID], jar[SECURE], guest.customer_id):
         assert secret[:16] not in log
