@@ -1,8 +1,8 @@
 # sidecart -- one static binary. `make help` lists what you can do.
 
 # Left to right: a file may include only headers of modules to its left (`make tidy`).
-MODULES := bytes date inflate memory log life address proxy throttle config json print \
-           http sid signing django jwt seal password secret money record \
+MODULES := bytes date inflate memory log life metrics address proxy throttle config json \
+           print http sid signing django jwt seal password secret money record \
            kv clock client customer product basket \
            token session identity view call idempotency \
            oscar oscar_form oscar_login oscar_user oscar_product oscar_basket oscar_line \

@@ -3,12 +3,14 @@
 #include <poll.h>
 #include <stdio.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "call.h"
 #include "hasher.h"
 #include "link.h"
 #include "log.h"
+#include "metrics.h"
 #include "password.h"
 #include "seccomp.h"
 #include "secret.h"
@@ -149,6 +151,18 @@ static void answer_question(const struct hasher *h, uint32_t kind, struct slice 
 	}
 }
 
+/* Counts a question that was begun at `begun`. */
+static void count_question(uint32_t kind, const struct timespec *begun)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	metrics_add(METRICS_HASHER_US, (uint64_t)((now.tv_sec - begun->tv_sec) * 1000000 +
+	                                          (now.tv_nsec - begun->tv_nsec) / 1000));
+	if (kind >= ASK_PASSWORD && kind <= ASK_VERDICT)
+		metrics_add(METRICS_ASKED_PASSWORD + kind - ASK_PASSWORD, 1);
+}
+
 /* Takes one question and answers it. LINK_GONE: the writer ended. */
 static enum link_result serve(struct hasher *h)
 {
@@ -156,11 +170,14 @@ static enum link_result serve(struct hasher *h)
 	struct buf question = BUF(h->question);
 	char text[CALL_ANSWER_MAX];
 	struct buf answer = BUF(text);
+	struct timespec begun;
 	enum link_result result = link_receive_question(h->link, &head, &question);
 
 	if (result != LINK_DONE)
 		return result;
+	clock_gettime(CLOCK_MONOTONIC, &begun);
 	answer_question(h, head.kind, buf_slice(&question), &answer);
+	count_question(head.kind, &begun);
 	explicit_bzero(h->question, question.len);
 	result = link_send_question(h->link, &head, buf_slice(&answer));
 	explicit_bzero(text, sizeof text);

@@ -582,7 +582,7 @@ int kv_check_readers(struct kv *kv)
 	return dead;
 }
 
-enum kv_status kv_stat(struct kv *kv, struct kv_stat *s)
+void kv_look(struct kv *kv, struct kv_stat *s)
 {
 	MDB_envinfo info;
 	MDB_stat st;
@@ -592,7 +592,6 @@ enum kv_status kv_stat(struct kv *kv, struct kv_stat *s)
 	*s = (struct kv_stat){
 		.map_bytes     = info.me_mapsize,
 		.used_bytes    = used_bytes(kv),
-		.free_bytes    = free_pages(kv) * st.ms_psize,
 		.entries       = st.ms_entries,
 		.last_snapshot = info.me_last_txnid,
 		.page_bytes    = st.ms_psize,
@@ -601,6 +600,12 @@ enum kv_status kv_stat(struct kv *kv, struct kv_stat *s)
 		.readers_max   = info.me_maxreaders,
 		.oldest_reader = oldest_reader(kv),
 	};
+}
+
+enum kv_status kv_stat(struct kv *kv, struct kv_stat *s)
+{
+	kv_look(kv, s);
+	s->free_bytes = free_pages(kv) * s->page_bytes;
 	return KV_OK;
 }
 

@@ -106,6 +106,9 @@ struct kv_stat {
 
 enum kv_status kv_stat(struct kv *kv, struct kv_stat *s);
 
+/* The same without free_bytes, which takes a walk over all pages that are free. */
+void kv_look(struct kv *kv, struct kv_stat *s);
+
 const char *kv_version(void);
 
 #endif

@@ -4,6 +4,7 @@
 
 #include "admin.h"
 #include "idempotency.h"
+#include "metrics.h"
 #include "oauth.h"
 #include "ocapi.h"
 #include "oscar.h"
@@ -15,7 +16,7 @@
 enum place { READ, WRITE, ONCE, WRITE_LONG };
 
 /* Whose form the errors take. */
-enum surface { NATIVE, FORWARD_AUTH, OSCAR, OCAPI, HEALTH, PUBLIC, ADMIN };
+enum surface { NATIVE, FORWARD_AUTH, OSCAR, OCAPI, HEALTH, PUBLIC, ADMIN, METRICS };
 
 /* What a path answers to one set of methods. */
 struct route {
@@ -48,6 +49,8 @@ struct route_path {
 #define PATTERN(path, args) (path), sizeof(path) - 1, (args)
 
 static_assert(CALL_ARGS_MAX >= 3, "the longest pattern leaves three segments open");
+
+static call_handler get_metrics;
 
 /* Under /api/ the methods of `allow` stand in the original's order.
  * What a proxy asks at each request stands first. Below /dw/ the first `*` is the version; a site
@@ -138,6 +141,8 @@ static const struct route_path paths[] = {
 	{ PATTERN("/api/products/*/availability/", 1), OSCAR, ALLOW_READ,
 	  { "Product Availability", "" }, {
 		{ READS,       READ,  oscar_product_availability } } },
+	{ PATH("/metrics"), METRICS, ALLOW_READ, { 0 }, {
+		{ READS,       READ,  get_metrics } } },
 	{ PATH("/admin/customers"), ADMIN, "GET, HEAD, POST, OPTIONS", { 0 }, {
 		{ READS,       READ,  admin_customer_list },
 		{ HTTP_POST,   WRITE, admin_customer_add } } },
@@ -280,7 +285,7 @@ static enum http_method method_of(const struct http_request *r, const struct rou
 /* Health everywhere; what is for operators on an ops listener alone, and all else on others. */
 static bool answered_on(const struct route_path *p, bool ops)
 {
-	return p->surface == HEALTH || (p->surface == ADMIN) == ops;
+	return p->surface == HEALTH || (p->surface == ADMIN || p->surface == METRICS) == ops;
 }
 
 void route_find(const struct http_request *r, bool ops, struct route_match *m)
@@ -322,6 +327,45 @@ uint32_t route_body_max(const struct config *config, const struct route_match *m
 	bool is_long = m->route != NULL && m->route->place == WRITE_LONG;
 
 	return is_long ? ROUTE_LONG_BODY_MAX : config->max_body;
+}
+
+uint32_t route_path_number(const struct route_match *m)
+{
+	static_assert(COUNT_OF(paths) < METRICS_ROUTES, "each path has a place in a block");
+	return m->path != NULL ? (uint32_t)(m->path - paths) + 1 : 0;
+}
+
+const char *route_path_name(uint32_t number)
+{
+	if (number == 0)
+		return "-";
+	return number <= COUNT_OF(paths) ? paths[number - 1].path : NULL;
+}
+
+/* Numbers of the processes, and of the store as this one sees it. */
+static enum call_result get_metrics(struct call *c)
+{
+	struct buf *out = &c->response->body;
+	struct kv_stat s;
+
+	kv_look(c->kv, &s);
+	http_field_lit(c->response, "Content-Type: text/plain; version=0.0.4; charset=utf-8");
+	http_field_lit(c->response, "Cache-Control: no-store");
+	metrics_write(out, route_path_name);
+	metrics_write_one(out, "store_map_bytes", "gauge", "The most that the store may grow to.",
+	                  s.map_bytes);
+	metrics_write_one(out, "store_used_bytes", "gauge", "Pages of the store, free ones too.",
+	                  s.used_bytes);
+	metrics_write_one(out, "store_entries", "gauge", "Records of all kinds.", s.entries);
+	metrics_write_one(out, "store_commits_total", "counter", "Commits of its whole life.",
+	                  s.last_snapshot);
+	metrics_write_one(out, "store_readers", "gauge", "Slots that readers have taken.",
+	                  s.readers);
+	metrics_write_one(out, "store_oldest_reader_commits", "gauge",
+	                  "Commits that the oldest snapshot in use is behind.",
+	                  s.oldest_reader > 0 ? s.last_snapshot - s.oldest_reader : 0);
+	c->response->status = HTTP_OK;
+	return CALL_DONE;
 }
 
 uint32_t route_number(const struct route_match *m)
@@ -608,7 +652,8 @@ static bool answer_ocapi(struct call *c, const struct route_match *m)
 static bool needs_identity(const struct route_match *m)
 {
 	return m->surface == OSCAR ||
-	       (m->path != NULL && m->surface != HEALTH && m->surface != PUBLIC);
+	       (m->path != NULL && m->surface != HEALTH && m->surface != PUBLIC &&
+	        m->surface != METRICS);
 }
 
 /* `?format=`, with which a request to oscarapi chooses by its URL; absent where it does not. */

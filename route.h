@@ -30,6 +30,11 @@ bool route_head_only(const struct route_match *m);
 /* Bytes that a body may have: max_body, or ROUTE_LONG_BODY_MAX where the table says so. */
 uint32_t route_body_max(const struct config *config, const struct route_match *m);
 
+/* Of a path, for logs and metrics: 0 where the table has none; and its template, `-` for 0,
+ * NULL behind the last. */
+uint32_t route_path_number(const struct route_match *m);
+const char *route_path_name(uint32_t number);
+
 /* A found route as a number, to travel over the link, and back. */
 uint32_t route_number(const struct route_match *m);
 bool route_by_number(uint32_t number, struct route_match *m);

@@ -30,6 +30,7 @@
 #include "link.h"
 #include "log.h"
 #include "memory.h"
+#include "metrics.h"
 #include "proxy.h"
 #include "route.h"
 #include "seccomp.h"
@@ -72,6 +73,7 @@ struct pool {
 struct input {
 	struct http_request request;    /* the one at `start` */
 	uint32_t start, next, end;      /* its first byte, the first behind it, what has come */
+	uint32_t path;                  /* route_path_number() */
 	char note[4 * LOGGED_PATH_MAX + 32];    /* what its log line says besides */
 	char bytes[];
 };
@@ -117,6 +119,7 @@ struct conn {
 	bool listed;                    /* on the ready list */
 	uint64_t deadline_ms;
 	uint64_t started_us;            /* of a request that is to be logged; 0: it is not */
+	uint64_t asked_us;              /* when the turn began that gave a request to the writer */
 	struct input *input;
 	struct body *body;
 	struct output *output;          /* the first; not NULL: the socket is full */
@@ -138,6 +141,8 @@ struct server {
 	bool accepting, draining, ended, swept; /* swept: since the last connection closed */
 	uint32_t knocked;               /* listeners that somebody waits at, as bits */
 	uint64_t now_ms, sweep_ms;      /* monotonic */
+	uint64_t turn_us;               /* the wall clock when the turn began */
+	uint32_t answered;              /* requests of this turn, without the writer */
 	struct clock clock;
 	uint64_t date_s;
 	char date[HTTP_DATE_LEN];
@@ -229,6 +234,7 @@ static void read_clocks(struct server *s)
 	clock_move(&s->clock, wall_us, ran_us);
 	s->call.now_us = s->clock.now_us;
 	s->now_ms = ran_us / 1000;
+	s->turn_us = wall_us;
 	if (wall_us / 1000000 == s->date_s)
 		return;
 	s->date_s = wall_us / 1000000;
@@ -441,22 +447,40 @@ static void note_identity(struct server *s, struct conn *c)
 	         asked_for ? " uri=" : "", quoted);
 }
 
-static void log_request(const struct conn *c, uint32_t status)
+/* The path itself may hold what is nobody else's to know: its template stands for it. */
+static void log_request(const struct conn *c, uint32_t status, size_t bytes)
 {
 	const struct http_request *r = &c->input->request;
-	char method[4 * HTTP_METHOD_MAX + 3], quoted[4 * LOGGED_PATH_MAX + 3];
+	char method[4 * HTTP_METHOD_MAX + 3];
 
-	log_event(LOG_INFO, "request", "method=%s path=%s status=%u us=%llu%s",
-	          log_quote(method, sizeof method, r->method_name), quote_path(quoted, r->path),
-	          status, (unsigned long long)(clock_us(CLOCK_MONOTONIC) - c->started_us),
+	log_event(LOG_INFO, "request", "method=%s route=%s status=%u us=%llu bytes=%zu%s",
+	          log_quote(method, sizeof method, r->method_name),
+	          route_path_name(c->input->path), status,
+	          (unsigned long long)(clock_us(CLOCK_MONOTONIC) - c->started_us), bytes,
 	          c->input->note);
 }
 
-/* The request at hand was answered: on to the next, or to the end. */
-static void finish(struct server *s, struct conn *c, bool keep_alive, uint32_t status)
+/* What a front answers by itself is timed once a turn, see count_turn(). */
+static void count_request(struct server *s, const struct conn *c, uint32_t status)
+{
+	bool asked = c->state == CONN_ASKED || c->state == CONN_QUEUED;
+
+	metrics_request(c->input->path, status);
+	metrics_add(METRICS_RATE_LIMITED, status == HTTP_TOO_MANY_REQUESTS && !asked);
+	if (asked)
+		metrics_observe(METRICS_WRITER_US,
+		                s->turn_us > c->asked_us ? s->turn_us - c->asked_us : 0, 1);
+	else
+		s->answered++;
+}
+
+/* The request at hand was answered, with so many bytes: on to the next, or to the end. */
+static void finish(struct server *s, struct conn *c, bool keep_alive, uint32_t status,
+                   size_t bytes)
 {
 	if (c->started_us != 0)
-		log_request(c, status);
+		log_request(c, status, bytes);
+	count_request(s, c, status);
 	c->started_us = 0;
 	release_body(s, c);
 	c->input->start = c->input->next;
@@ -466,11 +490,12 @@ static void finish(struct server *s, struct conn *c, bool keep_alive, uint32_t s
 }
 
 /* An answer that has no room behind those in s->output, be it because it is long: its head goes
- * with them, and its body from where it lies. */
-static void put_long(struct server *s, struct conn *c, const struct http_framing *framing)
+ * with them, and its body from where it lies. How many bytes it has. */
+static size_t put_long(struct server *s, struct conn *c, const struct http_framing *framing)
 {
 	struct route_match match;
 	struct slice body;
+	size_t before = s->output.len, bytes;
 
 	if (s->response.body.len > OUTPUT_CAP && !output_has_room(s, s->response.body.len)) {
 		route_find(&c->input->request, c->ops, &match);
@@ -481,12 +506,15 @@ static void put_long(struct server *s, struct conn *c, const struct http_framing
 		bool written;
 
 		flush(s, c);
+		before = 0;
 		written = http_response_write_head(&s->output, &s->response, framing, &body);
 		assert(written);
 		(void)written;
 	}
+	bytes = s->output.len - before + body.len;
 	put_answers(s, c, buf_slice(&s->output), body);
 	s->output.len = 0;
+	return bytes;
 }
 
 /* Gathers s->response as the answer to the request at hand. */
@@ -501,11 +529,14 @@ static void respond(struct server *s, struct conn *c)
 		.http10     = r->minor == 0,
 		.date       = s->date,
 	};
+	size_t before = s->output.len, bytes;
 
-	if (!http_response_write(&s->output, &s->response, &framing))
-		put_long(s, c, &framing);
+	if (http_response_write(&s->output, &s->response, &framing))
+		bytes = s->output.len - before;
+	else
+		bytes = put_long(s, c, &framing);
 	if (c->state != CONN_BROKEN)
-		finish(s, c, keep_alive, s->response.status);
+		finish(s, c, keep_alive, s->response.status, bytes);
 }
 
 /* Hands in what every run of a request gets. */
@@ -620,6 +651,7 @@ static void hand_over(struct server *s, struct conn *c, const struct route_match
 		result = LINK_GONE;
 	else if (s->queued == 0)
 		result = send_request(s, c, m, c->input->request.body, 0);
+	c->asked_us = s->turn_us;
 	switch (result) {
 	case LINK_DONE:
 		enter(s, c, CONN_QUEUED);
@@ -915,6 +947,7 @@ static bool take_head(struct server *s, struct conn *c)
 	struct http_refusal refusal;
 	struct route_match match;
 
+	in->path = 0;
 	switch (http_parse(&in->request, come, &s->limits, &refusal)) {
 	case HTTP_MORE:
 		if (c->state == CONN_IDLE)
@@ -934,6 +967,7 @@ static bool take_head(struct server *s, struct conn *c)
 	log_forwarded(s, c);
 	expect_next(s, in);
 	route_find(&in->request, c->ops, &match);
+	in->path = route_path_number(&match);
 	if (route_draws(&match))
 		draw_random(s, s->call.random);
 	if (!http_has_body(&in->request))
@@ -1193,6 +1227,7 @@ static void open_conn(struct server *s, int fd, const struct sockaddr_storage *f
 	log_credentials(fd, l);
 	enter(s, c, l->proxy ? CONN_PROXY : CONN_IDLE);
 	s->open++;
+	metrics_add(METRICS_ACCEPTED, 1);
 	e.data.u64 = (uint64_t)c->generation << 32 | conn_slot(s, c);
 	if (epoll_ctl(s->epoll, EPOLL_CTL_ADD, fd, &e) != 0) {
 		c->state = CONN_BROKEN;
@@ -1353,7 +1388,7 @@ static void deliver(struct server *s, const struct link_answer *a, struct slice 
 		else
 			put_answers(s, c, response, (struct slice){ 0 });
 		if (c->state != CONN_BROKEN)
-			finish(s, c, (a->flags & LINK_KEEP_ALIVE) != 0, a->status);
+			finish(s, c, (a->flags & LINK_KEEP_ALIVE) != 0, a->status, response.len);
 	}
 	run(s, c);
 }
@@ -1522,6 +1557,22 @@ static int wait_ms(const struct server *s)
 	return s->sweep_ms > s->now_ms ? (int)(s->sweep_ms - s->now_ms) : 0;
 }
 
+/* The clock is read once more where a turn has answered anything: all its requests took as long
+ * as the turn. */
+static void count_turn(struct server *s)
+{
+	uint64_t now_us;
+
+	metrics_set(METRICS_CONNECTIONS, s->open);
+	metrics_set(METRICS_WAITING_WRITES, s->asked + s->queued);
+	if (s->answered == 0)
+		return;
+	now_us = clock_us(CLOCK_REALTIME);
+	metrics_observe(METRICS_FRONT_US, now_us > s->turn_us ? now_us - s->turn_us : 0,
+	                s->answered);
+	s->answered = 0;
+}
+
 static void loop(struct server *s)
 {
 	struct epoll_event events[EVENTS_A_TURN];
@@ -1540,6 +1591,7 @@ static void loop(struct server *s)
 		accept_some(s);
 		if (s->now_ms >= s->sweep_ms)
 			sweep(s);
+		count_turn(s);
 	}
 }
 

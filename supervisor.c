@@ -32,6 +32,7 @@
 #include "link.h"
 #include "listener.h"
 #include "log.h"
+#include "metrics.h"
 #include "server.h"
 #include "supervisor.h"
 #include "systemd.h"
@@ -200,6 +201,7 @@ static int child_main(const struct supervisor *s, const struct child *c, int con
 	close_others(s, c);
 	leave_signals();
 	life_take((uint32_t)(c - s->children));
+	metrics_take((uint32_t)(c - s->children));
 	log_open((enum log_level)s->config.log_level, kind_text[c->kind]);
 	switch (c->kind) {
 	case WRITER:
@@ -380,6 +382,7 @@ static void child_ended(struct supervisor *s, struct child *c, int status)
 		go_on_stopping(s);
 		return;
 	}
+	metrics_add(METRICS_DIED_WRITER + (enum metrics_value)c->kind, 1);
 	c->start_ms = now_ms + (dies_too_often(s, c->kind, now_ms) ? PAUSE_MS : 0);
 	if (c->kind == FRONT)
 		order(writer_of(s), ORDER_CHECK_READERS, 0, -1);
@@ -801,6 +804,8 @@ static void set_up(struct supervisor *s, const struct supervisor_start *begin)
 	s->pid = getpid();
 	s->elder = -1;
 	memset(s->listeners, -1, sizeof s->listeners);
+	metrics_make();
+	metrics_take(CHILDREN_MAX);
 	s->watch_ms = systemd_watchdog_ms();
 	if (s->watch_ms > 0 && !life_make((uint32_t)(s->watch_ms / 8)))
 		s->watch_ms = 0;

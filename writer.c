@@ -27,6 +27,7 @@
 #include "link.h"
 #include "log.h"
 #include "memory.h"
+#include "metrics.h"
 #include "route.h"
 #include "seccomp.h"
 #include "secret.h"
@@ -42,6 +43,7 @@
 #define STUCK_MS           2000         /* without a packet taken: it is in everybody's way */
 #define SENTENCE_MAX       64           /* of a failure: shorter than any response */
 #define SWEEP_STEP         256          /* entries a second, and at once again where that many */
+#define COUNT_STEP         1024         /* sessions counted a second: half a millisecond */
 #define ENTRIES_A_REQUEST  3            /* that one may put at most: session, basket, replay */
 #define KEEP_BUSY_S        5            /* the clock goes along with a commit so often, */
 #define KEEP_IDLE_S        60           /* and has one of its own where there was none */
@@ -123,6 +125,9 @@ struct writer {
 	uint32_t quick_in_a_row;        /* questions sent since the last that was not */
 	bool hasher_wanted;             /* one was asked for and has not come yet */
 	bool draining, sweep_again;
+	struct record_key counted;      /* the session that was counted last, */
+	uint64_t guests, customers;     /* and how many up to there */
+	uint64_t oldest_reader, oldest_ms;      /* a snapshot that is held, and since when */
 	uint32_t batch;                 /* requests of the last one */
 	struct clock clock;             /* moved once a second: requests bring their own time */
 	uint64_t tick_ms;               /* when the next once-a-second work is due */
@@ -146,12 +151,17 @@ struct writer {
 	struct throttle_entry throttle_entries[THROTTLE_ENTRIES];
 };
 
-static uint64_t clock_ms(clockid_t clock)
+static uint64_t clock_us(clockid_t clock)
 {
 	struct timespec t;
 
 	clock_gettime(clock, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+static uint64_t clock_ms(clockid_t clock)
+{
+	return clock_us(clock) / 1000;
 }
 
 static void make_date(struct writer *w)
@@ -293,6 +303,8 @@ static void put_answer(struct writer *w, const struct work *work)
 	uint32_t proven = w->call.identity.proven ? LINK_PROVEN : 0;
 	size_t at = w->answer_bytes.len;
 
+	/* Rate limits are the fronts'. */
+	metrics_add(METRICS_LOGINS_THROTTLED, w->response.status == HTTP_TOO_MANY_REQUESTS);
 	http_response_write(&w->answer_bytes, &w->response, &framing);
 	add_answer(w, work, at, w->response.status, proven | (keep_alive ? LINK_KEEP_ALIVE : 0));
 }
@@ -579,6 +591,20 @@ static void batch_one(struct writer *w, const struct work *work, enum kv_status 
 		parked_free(w, work->parked);
 }
 
+/* Makes the batch durable. */
+static enum kv_status commit(struct writer *w)
+{
+	uint64_t begun_us = clock_us(CLOCK_MONOTONIC);
+	enum kv_status status;
+
+	clock_keep(&w->clock, w->call.kv, KEEP_BUSY_S); /* the commit tells of failures */
+	status = kv_commit(w->call.kv);
+	metrics_observe(METRICS_COMMIT_US, clock_us(CLOCK_MONOTONIC) - begun_us, 1);
+	metrics_observe(METRICS_BATCH, w->batch, 1);
+	metrics_add(METRICS_COMMITS_FAILED, status != KV_OK);
+	return status;
+}
+
 /* Takes what waits, runs it, commits once. */
 static void run_batch(struct writer *w)
 {
@@ -594,10 +620,8 @@ static void run_batch(struct writer *w)
 		bytes += (size_t)work.head.head_len + work.head.body_len;
 		batch_one(w, &work, &status);
 	}
-	if (kv_writing(w->call.kv)) {
-		clock_keep(&w->clock, w->call.kv, KEEP_BUSY_S); /* the commit tells of failures */
-		status = kv_commit(w->call.kv);
-	}
+	if (kv_writing(w->call.kv))
+		status = commit(w);
 	if (status != KV_OK)
 		fail_answers(w, first, first_byte, status);
 	write_audit(w, status == KV_OK);
@@ -807,6 +831,41 @@ static void move_clock(struct writer *w)
 		          first ? "last_run" : "last_look");
 }
 
+/* Goes on with the count of sessions, some at a time: a store has no number of them at hand. */
+static enum kv_status count_sessions(struct writer *w)
+{
+	uint8_t key[RECORD_SESSION_KEY_LEN];
+	struct session_record s;
+	enum kv_status status = KV_OK;
+
+	for (int i = 0; i < COUNT_STEP && status == KV_OK; i++) {
+		status = session_next(w->call.kv, &w->counted, key, &s);
+		w->guests += status == KV_OK && s.customer_id == 0;
+		w->customers += status == KV_OK && s.customer_id != 0;
+	}
+	if (status != KV_NOT_FOUND)
+		return status;
+	metrics_set(METRICS_SESSIONS_GUEST, w->guests);
+	metrics_set(METRICS_SESSIONS_CUSTOMER, w->customers);
+	w->counted.len = 0;
+	w->guests = w->customers = 0;
+	return KV_OK;
+}
+
+/* How long somebody has been looking at what commits have passed (requirement D04). */
+static void look_at_readers(struct writer *w, uint64_t now_ms)
+{
+	struct kv_stat s;
+
+	kv_check_readers(w->call.kv);
+	kv_look(w->call.kv, &s);
+	if (s.oldest_reader != w->oldest_reader || s.oldest_reader == s.last_snapshot)
+		w->oldest_ms = now_ms;
+	w->oldest_reader = s.oldest_reader;
+	metrics_set(METRICS_READER_AGE_US,
+	            s.oldest_reader > 0 ? (now_ms - w->oldest_ms) * 1000 : 0);
+}
+
 /* One step of the sweep, in a transaction of its own: it may use the store's reserve. It looks
  * at more entries than the batch has put, so that no flood outruns it (requirement S17). What
  * it deletes cannot live again, whatever the clock says later; all else needs the time kept. */
@@ -828,10 +887,13 @@ static void sweep(struct writer *w, uint64_t keep_s)
 		if (status == KV_OK)
 			status = token_sweep(kv, clock_now_s(&w->clock));
 		if (status == KV_OK)
+			status = count_sessions(w);
+		if (status == KV_OK)
 			status = kv_commit(kv);
 		else
 			kv_abort(kv);
 	}
+	metrics_add(METRICS_SWEPT, seen);
 	w->sweep_again = status == KV_OK && seen == limit;
 }
 
@@ -854,7 +916,7 @@ static void tick(struct writer *w)
 	sweep(w, KEEP_IDLE_S);
 	if (now_ms < w->tick_ms)
 		return;
-	kv_check_readers(w->call.kv);
+	look_at_readers(w, now_ms);
 	trim_memory(w);
 	w->tick_ms = now_ms + 1000;
 }
@@ -918,6 +980,7 @@ static void serve(struct writer *w)
 		refuse_failed(w);
 		send_answers(w);
 		send_questions(w);
+		metrics_set(METRICS_PARKED, w->waiting);
 		tick(w);
 	}
 }
