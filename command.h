@@ -82,6 +82,8 @@ struct command_line {
 	struct kv *kv;
 	uint64_t now_us;                /* Unix time when the command began */
 	char *const *argv;              /* of the process */
+	bool changed;                   /* it is to be told of (see command_subject()) */
+	char subject[96];
 };
 
 /* Prints `sidecart: ` and the text, and returns `code`. */
@@ -118,6 +120,12 @@ bool command_hold_alone(const char *data);
 /* Runs the command in a process of its own: where the store's file is cut short or the disk
  * fails, reading its map ends that one with SIGBUS. `*ended`: it came to its end. */
 int command_apart(struct command_line *l, int (*work)(struct command_line *l), bool *ended);
+
+/* A command that has changed anything leaves a line in the system's log (requirement D09): its
+ * name, what it was about, the user, the exit code. What that is, as logfmt: without this call,
+ * its first argument. Neither logins nor secrets belong there. */
+void command_subject(struct command_line *l, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
 
 /* Opens the store: COMMAND_DONE, or the exit code of what was said. KV_READ holds a
  * snapshot from here on; KV_CREATE makes what a first start makes. */

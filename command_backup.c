@@ -59,6 +59,7 @@ int command_backup(struct command_line *l)
 
 	if (!ended)
 		backup_forget(l->arguments[0]);
+	l->changed = code == COMMAND_DONE;      /* a file with all secrets was made */
 	return code;
 }
 
@@ -332,6 +333,7 @@ int command_restore(struct command_line *l)
 		l->kv = NULL;
 		command_drop_store(folder);
 	}
+	l->changed = code == COMMAND_DONE;
 	if (code == COMMAND_DONE)
 		command_say("%s is restored: %llu records; numbers of customers and baskets go on "
 		            "%d further; the keys named above work from now on", l->config.data,

@@ -37,6 +37,8 @@ int command_customer_begin(struct command_line *l, const char *login,
 	code = command_customer_find(l, login, r);
 	if (code != COMMAND_DONE)
 		command_abort(l);
+	else
+		command_subject(l, "customer=%llu", (unsigned long long)r->id);
 	return code;
 }
 
@@ -158,6 +160,7 @@ int command_customer_add(struct command_line *l)
 		buf_char(&id, '\n');
 		print_text(buf_slice(&id));
 	}
+	command_subject(l, "customer=%llu", (unsigned long long)r.id);
 	command_say("customer %s was added", l->arguments[0]);
 	return COMMAND_DONE;
 }

@@ -164,6 +164,7 @@ static int revoke_one(struct command_line *l)
 		command_abort(l);
 		return not_found(l);
 	}
+	command_subject(l, "session=%.8s", l->arguments[0]);
 	code = command_finish(l, status);
 	if (code == COMMAND_DONE)
 		command_say("session %.8s... was ended", l->arguments[0]);
@@ -248,6 +249,7 @@ static int revoke_all(struct command_line *l)
 		status = set_clock_back(l);
 	if (status != KV_OK)
 		return command_store(l, status);
+	command_subject(l, "of=all sessions_ended=%llu", (unsigned long long)ended);
 	command_say("sessions ended: %llu", (unsigned long long)ended);
 	return COMMAND_DONE;
 }

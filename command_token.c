@@ -130,6 +130,7 @@ int command_token_rotate(struct command_line *l)
 		code = add(l, &r);
 	if (code != COMMAND_DONE)
 		return code;
+	command_subject(l, "kid=%.*s", (int)r.kid.len, r.kid.ptr);
 	if (command_has(l, OPTION_JSON)) {
 		const struct print_cell cells[] = {
 			{ "kid", PRINT_TEXT, r.kid, 0 },

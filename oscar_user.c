@@ -189,6 +189,7 @@ static enum call_result add_customer(struct call *c, struct slice email, struct 
 	if (who.sealed_password.len == 0 || customer_add(c->kv, &who, &status) != CUSTOMER_OK)
 		return call_store(c, status == KV_OK ? KV_IO : status);
 	oscar_register_count(c);
+	call_audit(c, "customer_added", "customer=%llu", (unsigned long long)who.id);
 	oscar_begin(c, HTTP_CREATED);
 	json_put_string(&c->response->body, who.email);
 	return CALL_DONE;

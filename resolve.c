@@ -399,11 +399,15 @@ static enum kv_status end_all(struct call *c)
 {
 	const struct identity *id = &c->identity;
 	uint8_t root[RECORD_SESSION_KEY_LEN];
-	uint32_t ended;
+	uint32_t ended = 0;
 	enum kv_status status = KV_OK;
 
-	if (id->kind == IDENTITY_CUSTOMER)
-		return session_delete_some(c->kv, id->session.customer_id, UINT32_MAX, &ended);
+	if (id->kind == IDENTITY_CUSTOMER) {
+		status = session_delete_some(c->kv, id->session.customer_id, UINT32_MAX, &ended);
+		call_audit(c, "logout", "customer=%llu of=all sessions_ended=%u",
+		           (unsigned long long)id->session.customer_id, ended + 1);
+		return status;
+	}
 	if (id->session.guest_id.len > 0) {
 		identity_owner_key(id, c->sid_secret, root);
 		status = session_end(c->kv, root);

@@ -353,7 +353,7 @@ def test_sessions_in_the_log(store):
     assert server.get("/resolve?require=any", {"X-Forwarded-Uri": "/cart/?token=hidden"})
     server.get("/healthz")
     lines = [line for line in server.log().splitlines() if "event=request" in line]
-    found = [re.search(r" status=(\d+) us=\d+ session=(\S+)( uri=\S+)?$", line).groups()
+    found = [re.search(r" status=(\d+) us=\d+ bytes=\d+ session=(\S+)( uri=\S+)?$", line).groups()
              for line in lines]
     assert found == [("200", "-", None), ("204", keys[0][:8], None), ("204", keys[1][:8], None),
                      ("204", "-", ' uri="/cart/"'), ("200", "-", None)]
