@@ -13,7 +13,8 @@ MODULES := bytes date inflate memory log life metrics address proxy throttle con
            link seccomp writer hasher server systemd listener supervisor \
            feed sorter probe backup command command_key command_customer command_product \
            dump gather transfer command_import command_export \
-           command_session command_token command_backup command_store command_ping main
+           command_session command_token command_backup command_watch command_store \
+           command_ping main
 
 VERSION  := $(shell cat VERSION)
 COMMIT   := $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)

@@ -70,6 +70,7 @@ static const struct {
 	[OPTION_DRY_RUN]        = { "dry-run", NULL, "judge and count, change nothing" },
 	[OPTION_STRICT]         = { "strict", NULL, "stop at the first bad record" },
 	[OPTION_UPDATE]         = { "update", NULL, "what is there already: the newer one wins" },
+	[OPTION_WATCH]          = { "watch", NULL, "a line a second, of what a server does" },
 	[OPTION_CONFIG]         = { "config", "FILE", "settings; else /etc/sidecart.conf" },
 	[OPTION_HELP]           = { "help", NULL, "this text" },
 	[OPTION_VERSION]        = { "version", NULL, "version, libraries, features" },

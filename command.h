@@ -41,6 +41,7 @@ enum command_option {
 	OPTION_UPGRADE,
 	OPTION_ALG,
 	OPTION_KEEP_SESSIONS,
+	OPTION_WATCH,
 	OPTION_DRY_RUN,
 	OPTION_STRICT,
 	OPTION_UPDATE,
@@ -229,6 +230,11 @@ int command_restore(struct command_line *l);
 
 /* command_ping.c */
 int command_ping(struct command_line *l);
+
+/* command_watch.c */
+
+/* Prints a line a second, until nobody reads them or the process is ended; the store is open. */
+int command_watch(struct command_line *l);
 
 /* command_store.c */
 int command_check(struct command_line *l);

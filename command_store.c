@@ -683,6 +683,8 @@ int command_stat(struct command_line *l)
 
 	if (code != COMMAND_DONE)
 		return code;
+	if (command_has(l, OPTION_WATCH))
+		return command_watch(l);
 	kv_reset(l->kv);        /* so that the oldest reader is not this one */
 	status = kv_stat(l->kv, &s);
 	if (status == KV_OK)

@@ -21,7 +21,6 @@ packages() {
 	test  python3-django             : end-to-end tests of contrib/django
 	test  chromium chromium-driver   : end-to-end tests of cookies in a real browser
 	test  python3-jsonschema         : end-to-end tests of documents (OpenAPI, OCAPI)
-	test  python3-jsonschema         : end-to-end tests of docs/openapi.json
 	test  prometheus                 : promtool, which judges /metrics
 	test  python3-lmdb               : end-to-end tests that look into the store
 	test  strace systemd             : end-to-end tests of deploy/sidecart.service
