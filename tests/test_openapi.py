@@ -311,7 +311,7 @@ def ask(shop, operation, status, headers=(), body=None, query="", server=None, p
 
 def send(server, method, path, headers=(), body=None):
     """Where the path is answered: what is for operators, on ops_listen."""
-    port = server.ops_port if path.startswith("/admin/") else server.port
+    port = server.ops_port if path.startswith(("/admin/", "/metrics")) else server.port
     return server.request(method.upper(), path, headers, body, port=port)
 
 
@@ -967,7 +967,7 @@ def test_ocapi(shop, module_store):
 
 
 def test_health(shop):
-    for path in ("/healthz", "/readyz", "/openapi.json", "/.well-known/jwks.json"):
+    for path in ("/healthz", "/readyz", "/metrics", "/openapi.json", "/.well-known/jwks.json"):
         ask(shop, (path, "get"), 200)
         ask(shop, (path, "get"), 431, {"X-Long": "x" * 9000})
 
