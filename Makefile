@@ -251,6 +251,11 @@ $(O)/openapi.o: openapi.S $(O)/openapi.gz Makefile
 $(O)/openapi.gz: docs/openapi.json
 	@mkdir -p $(@D) && sed 's/^ *//' $< | tr -d '\n' | gzip -9n >$@
 
+# What runs once, by hand or at the start, is made small.
+COLD      = $(filter command% admin% backup config dump feed gather print probe sorter transfer \
+              metrics supervisor listener systemd,$(MODULES))
+$(COLD:%=$(O)/%.o): OPT += -Os
+
 # --version names the commit: only this object is made anew when it changes.
 $(O)/command.o: CPPFLAGS += -DSIDECART_VERSION='"$(VERSION)"' -DSIDECART_COMMIT='"$(COMMIT)"' \
                             -DSIDECART_BEARSSL='"$(BEARSSL)"'

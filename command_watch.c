@@ -13,7 +13,7 @@
 
 #define METRICS_MAX (1u << 18)
 #define HEADER_EACH 20          /* lines on a terminal */
-#define WIDTH       12
+#define WIDTH       12          /* of a column */
 
 /* LEVEL: as it is. RATE: by how much it grew. MEAN: of a histogram, microseconds. */
 enum kind { LEVEL, RATE, MEAN };
@@ -141,10 +141,11 @@ static uint64_t figure(size_t i, const struct sample *now, const struct sample *
 
 static void put_text(const char *s)
 {
-	char cell[WIDTH + 1];
+	static const char blanks[] = "            ";
+	size_t len = strlen(s);
 
-	snprintf(cell, sizeof cell, "%*s", WIDTH, s);
-	print_text(slice_of(cell));
+	print_text((struct slice){ blanks, len < WIDTH ? WIDTH - len : 1 });
+	print_text(slice_of(s));
 }
 
 static void print_line(const struct command_line *l, const struct sample *now,
