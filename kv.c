@@ -16,10 +16,12 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <lmdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
@@ -193,6 +195,24 @@ static int open_environment(struct kv *kv, const struct kv_options *o)
 	return rc;
 }
 
+/* Locks and maps are shared by processes of one machine alone (lmdb.h; requirement D03). */
+static bool is_remote(const char *dir)
+{
+	struct statfs s;
+
+	if (statfs(dir, &s) != 0)
+		return false;
+	switch ((uint32_t)s.f_type) {
+	case NFS_SUPER_MAGIC:
+	case SMB_SUPER_MAGIC:
+	case 0xff534d42:                /* CIFS, */
+	case 0xfe534d42:                /* and SMB 2 */
+		return true;
+	default:
+		return false;
+	}
+}
+
 /* A new file's name lasts from here on; LMDB syncs what is in the file alone. */
 static int sync_directory(const struct kv *kv)
 {
@@ -221,6 +241,11 @@ struct kv *kv_open(const struct kv_options *options, char error[KV_ERROR_MAX])
 	if (options->mode != KV_CREATE && !kv_exists(options->dir)) {
 		snprintf(error, KV_ERROR_MAX, "%s: no store here: use --data DIR or SIDECART_DATA",
 		         options->dir);
+		return NULL;
+	}
+	if (is_remote(options->dir)) {
+		snprintf(error, KV_ERROR_MAX, "%s: on a network's file system: keep the store on a "
+		         "disk of this machine", options->dir);
 		return NULL;
 	}
 	/* LMDB would begin anew in it, as if nobody had ever been logged in. */

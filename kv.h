@@ -43,8 +43,9 @@ struct kv_options {
 
 #define KV_ERROR_MAX 512
 
-/* Opens the store of this process; NULL with one line in `error` where it cannot. The
- * one handle is static: a process opens one store at a time, and never forks after. */
+/* Opens the store of this process; NULL with one line in `error` where it cannot: also on a
+ * network's file system. The one handle is static: a process opens one store at a time, and
+ * never forks after. */
 struct kv *kv_open(const struct kv_options *options, char error[KV_ERROR_MAX]);
 void kv_close(struct kv *kv);
 

@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -1010,6 +1011,40 @@ static void test_disk_that_fails(void **state)
 	}
 }
 
+static long file_system;                /* that of all directories, where not 0 */
+
+int __real_statfs(const char *path, struct statfs *s);
+int __wrap_statfs(const char *path, struct statfs *s);
+
+int __wrap_statfs(const char *path, struct statfs *s)
+{
+	int result = __real_statfs(path, s);
+
+	if (file_system != 0)
+		s->f_type = file_system;
+	return result;
+}
+
+/* Requirement D03: refused in words, with nothing made there. */
+static void test_network_file_systems(void **state)
+{
+	static const long remote[] = { 0x6969, 0x517b, 0xff534d42, 0xfe534d42 };
+	char error[KV_ERROR_MAX];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(remote); i++) {
+		file_system = remote[i];
+		error[0] = '\0';
+		assert_null(store_try(KV_CREATE, error));
+		assert_non_null(strstr(error, store_dir));
+		assert_non_null(strstr(error, "network"));
+		assert_false(kv_exists(store_dir));
+	}
+	file_system = 0x01021994;       /* tmpfs */
+	assert_non_null(store_try(KV_CREATE, error));
+	file_system = 0;
+}
+
 static void test_owner_of_the_files(void **state)
 {
 	const uid_t owner = 65534;
@@ -1071,6 +1106,7 @@ int main(void)
 		IN_A_BATCH(test_map_without_a_page_left),
 		IN_A_BATCH(test_full_disk),
 		IN_A_DIRECTORY(test_disk_that_fails),
+		IN_A_DIRECTORY(test_network_file_systems),
 		IN_A_DIRECTORY(test_owner_of_the_files),
 	};
 
