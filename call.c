@@ -92,7 +92,7 @@ void call_audit(struct call *c, const char *event, const char *fmt, ...)
 
 /* What begins or ends a customer's session. */
 static void audit_session(struct call *c, const char *event, uint64_t customer_id,
-                          const uint8_t key[RECORD_SESSION_KEY_LEN], uint8_t via)
+                          const uint8_t key[RECORD_SESSION_KEY_LEN], enum record_via via)
 {
 	char shown[LOG_KEY_LEN], text[ADDRESS_TEXT_MAX];
 	struct buf address = BUF(text);
@@ -100,7 +100,7 @@ static void audit_session(struct call *c, const char *event, uint64_t customer_i
 	address_write(&address, &c->identity.address);
 	call_audit(c, event, "customer=%llu session=%s via=%s address=%.*s",
 	           (unsigned long long)customer_id, log_key(shown, key),
-	           identity_via_text((enum record_via)via), (int)address.len, address.ptr);
+	           identity_via_text(via), (int)address.len, address.ptr);
 }
 
 void call_put_session_id(struct call *c, enum sid_type type)
@@ -558,7 +558,7 @@ enum kv_status call_log_in(struct call *c, const struct call_login *login,
 	if (status != KV_OK)
 		return status;
 	identity_owner_key(id, c->sid_secret, guest);
-	audit_session(c, "login", customer_id, login->key, login->via);
+	audit_session(c, "login", customer_id, login->key, (enum record_via)login->via);
 	return session_log_in(c->kv, c->config, id->kind == IDENTITY_GUEST ? guest : NULL,
 	                      login->key, customer_id, login->via, call_now_s(c));
 }
