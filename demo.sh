@@ -1,5 +1,5 @@
 #!/bin/bash
-# demo.sh -- serves a demo shop: customer ada (password ada), one trusted API key.
+# demo.sh -- serves a demo shop: customer ada (password ada), a trusted API key, an OCAPI client id.
 # The store stands in ./var and is kept; SIDECART_DATA and SIDECART_LISTEN set other places.
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -8,6 +8,9 @@ export SIDECART_DATA=${SIDECART_DATA:-./var}
 address=${SIDECART_LISTEN:-127.0.0.1:8080}
 sidecart=build/sidecart
 key_file=$SIDECART_DATA/demo.key
+client_file=$SIDECART_DATA/demo.client
+# There is no certificate here: the session bridge of OCAPI speaks plain HTTP.
+export SIDECART_ENFORCE_HTTPS=${SIDECART_ENFORCE_HTTPS:-off}
 
 # What a command says is shown only where it fails.
 quietly() {
@@ -21,6 +24,11 @@ if [ ! -s "$key_file" ]; then
 	$sidecart key revoke demo >/dev/null 2>&1 || :
 	quietly $sidecart key add demo --scope trusted 3>"$key_file"
 	echo "Made an API key that may use Session-Id; it is kept in $key_file."
+fi
+if [ ! -s "$client_file" ]; then
+	$sidecart key revoke demo-client >/dev/null 2>&1 || :
+	quietly $sidecart key add demo-client --scope shop 3>"$client_file"
+	echo "Made a client id for OCAPI; it is kept in $client_file."
 fi
 if ! $sidecart product show 1 >/dev/null 2>&1; then
 	quietly $sidecart product import - 3>/dev/null <<-END
@@ -60,9 +68,18 @@ Who is this now? Customer ada (204, X-Customer-Login: ada):
 Her basket (200):
   curl -si 'http://$address/api/basket/' -H "\$KEY" -H "\$AUTH"; echo
 
-End her sessions from the command line, and ask again (401 at once):
+The same over OCAPI: a token for ada, the header that all else takes (200):
+  CLIENT="x-dw-client-id: \$(cat $client_file)"
+  SHOP=http://$address/s/RefArch/dw/shop/v20_9
+  TOKEN=\$(curl -si "\$SHOP/customers/auth" -u ada:ada -H "\$CLIENT" -H 'Content-Type: application/json' -d '{"type":"credentials"}' | tee /dev/stderr | sed -n 's/\r//; /^Authorization: /p')
+
+The bridge: a website's session for the token (204, its cookies):
+  curl -si -X POST "\$SHOP/sessions" -H "\$TOKEN" -H 'Content-Length: 0'
+
+End her sessions from the command line, and ask again (401 at once, by Session-Id and by token):
   $sidecart session revoke --customer ada
   curl -si 'http://$address/resolve' -H "\$KEY" -H "\$AUTH"
+  curl -si 'http://$address/resolve' -H "\$TOKEN"
 
 Ctrl-C stops the server; what it knows stays in $SIDECART_DATA.
 

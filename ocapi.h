@@ -169,6 +169,7 @@ enum call_result ocapi_auth_delete(struct call *c);
 enum call_result ocapi_auth_trusted(struct call *c);
 enum call_result ocapi_customer_post(struct call *c);
 enum call_result ocapi_customer_get(struct call *c);
+enum call_result ocapi_customer_patch(struct call *c);
 enum call_result ocapi_session_post(struct call *c);
 enum call_result ocapi_basket_post(struct call *c);
 enum call_result ocapi_basket_reference(struct call *c);

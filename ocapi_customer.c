@@ -306,6 +306,19 @@ static enum call_result bad_profile(struct call *c, const char *type, const char
 	return ocapi_fault(c, HTTP_BAD_REQUEST, type, message, NULL);
 }
 
+/* An address leads to one customer at his login: it is not given twice here. */
+static enum kv_status find_other(struct call *c, struct slice email, uint64_t own, bool *taken)
+{
+	uint64_t ids[2];
+	uint32_t count = 0;
+	enum kv_status status = customer_candidates(c->kv, email, ids, COUNT_OF(ids), &count);
+
+	*taken = false;
+	for (uint32_t i = 0; i < count; i++)
+		*taken = *taken || ids[i] != own;
+	return status;
+}
+
 /* What is wrong with a registration; CALL_ASK: nothing. */
 static enum call_result judge_registration(struct call *c, const json_t *customer,
                                            struct slice password)
@@ -341,6 +354,7 @@ static enum call_result add_customer(struct call *c, struct customer_record *who
 {
 	struct session_owner owner = { .customer_id = 0 };
 	struct customer_record other;
+	bool taken = false;
 	enum kv_status status = customer_find(c->kv, who->login, &other);
 
 	if (status == KV_OK) {
@@ -350,6 +364,12 @@ static enum call_result add_customer(struct call *c, struct customer_record *who
 		                   OCAPI_ARGUMENTS({ "login", who->login }));
 	}
 	if (status == KV_NOT_FOUND)
+		status = find_other(c, who->email, 0, &taken);
+	if (status == KV_OK && taken) {
+		oscar_register_count(c);
+		return bad_profile(c, "InvalidEmail", "The e-mail address is in use.");
+	}
+	if (status == KV_OK)
 		status = customer_next_id(c->kv, &who->id);
 	if (status != KV_OK)
 		return call_store(c, status);
@@ -411,16 +431,100 @@ enum call_result ocapi_customer_post(struct call *c)
 	return add_customer(c, &who, jwt_string(body, "password"));
 }
 
-/* A shopper knows himself alone. */
-enum call_result ocapi_customer_get(struct call *c)
+/* A shopper knows himself alone. False: c->response is the fault. */
+static bool may_see(struct call *c, struct session_owner *owner)
 {
 	char id[RECORD_GUEST_ID_LEN];
-	struct session_owner owner;
 
 	if (!ocapi_shopper(c))
+		return false;
+	if (call_owner(c, owner) && slice_eq(c->arg[1], call_customer_id(c, owner, id)))
+		return true;
+	ocapi_other_customer(c);
+	return false;
+}
+
+enum call_result ocapi_customer_get(struct call *c)
+{
+	struct session_owner owner;
+
+	if (!may_see(c, &owner))
 		return CALL_DONE;
-	if (!call_owner(c, &owner) || !slice_eq(c->arg[1], call_customer_id(c, &owner, id)))
-		return ocapi_other_customer(c);
 	ocapi_begin(c, HTTP_OK);
 	return show_customer(c, &owner);
+}
+
+/* Null removes; what did not come stays. */
+static void take_text(const json_t *document, const char *name, struct slice *text)
+{
+	if (json_object_get(document, name) == NULL)
+		return;
+	*text = jwt_string(document, name);
+	if (!slice_given(*text))
+		*text = SLICE("");
+}
+
+/* The document over what is stored. CALL_ASK: it may be put; else the handler's result. */
+static enum call_result change_profile(struct call *c, const json_t *document,
+                                       struct customer_record *who)
+{
+	struct slice email = who->email, login = jwt_string(document, "login");
+	enum kv_status status = KV_OK;
+	bool taken = false;
+
+	if (json_object_get(document, "login") != NULL && !slice_eq(login, who->login))
+		return ocapi_fault(c, HTTP_BAD_REQUEST, "PropertyNotPermitted",
+		                   "The '{property}' of a '{document}' does not change.",
+		                   OCAPI_ARGUMENTS({ "property", SLICE("login") },
+		                                   { "document", SLICE("customer") }));
+	take_text(document, "email", &who->email);
+	take_text(document, "first_name", &who->first_name);
+	take_text(document, "last_name", &who->last_name);
+	if (!slice_eq(email, who->email)) {
+		if (who->email.len == 0)
+			return bad_profile(c, "MissingEmail", "The e-mail address is missing.");
+		if (ocapi_email_valid(who->email))
+			status = find_other(c, who->email, who->id, &taken);
+		if (status != KV_OK)
+			return call_store(c, status);
+		if (taken || !ocapi_email_valid(who->email))
+			return bad_profile(c, "InvalidEmail", taken
+			                   ? "The e-mail address is in use."
+			                   : "The e-mail address is invalid.");
+	}
+	if (customer_judge(who) != CUSTOMER_OK)
+		return bad_profile(c, "ValueConstraintViolation", "The e-mail address or a name is "
+		                   "too long, or no text.");
+	return CALL_ASK;
+}
+
+/* One's own profile; a guest has none. */
+enum call_result ocapi_customer_patch(struct call *c)
+{
+	struct session_owner owner;
+	struct customer_record who;
+	const json_t *body;
+	enum call_result result;
+	enum kv_status status;
+
+	if (!may_see(c, &owner))
+		return CALL_DONE;
+	if (owner.customer_id == 0)
+		return ocapi_other_customer(c);
+	if (!ocapi_body(c, &body))
+		return CALL_DONE;
+	if (body == NULL)
+		return ocapi_no_body(c);
+	if (!ocapi_check(c, body, "customer", "$", profile_members, COUNT_OF(profile_members)))
+		return CALL_DONE;
+	status = customer_get(c->kv, owner.customer_id, &who);
+	if (status != KV_OK)
+		return call_store(c, status == KV_NOT_FOUND ? KV_IO : status);
+	result = change_profile(c, body, &who);
+	if (result != CALL_ASK)
+		return result;
+	ocapi_begin(c, HTTP_OK);
+	put_customer(c, &owner, &who);
+	status = customer_put(c->kv, &who);
+	return status == KV_OK ? CALL_DONE : call_store(c, status);
 }

@@ -180,8 +180,9 @@ static const struct route_path paths[] = {
 		{ HTTP_POST,   WRITE, ocapi_session_post } } },
 	{ PATTERN("/dw/shop/*/customers", 1), OCAPI, "POST, OPTIONS", { 0 }, {
 		{ HTTP_POST,   WRITE, ocapi_customer_post } } },
-	{ PATTERN("/dw/shop/*/customers/*", 2), OCAPI, ALLOW_READ, { 0 }, {
-		{ READS,       READ,  ocapi_customer_get } } },
+	{ PATTERN("/dw/shop/*/customers/*", 2), OCAPI, "GET, HEAD, PATCH, OPTIONS", { 0 }, {
+		{ READS,       READ,  ocapi_customer_get },
+		{ HTTP_PATCH,  WRITE, ocapi_customer_patch } } },
 	{ PATTERN("/dw/shop/*/baskets", 1), OCAPI, "POST, OPTIONS", { 0 }, {
 		{ HTTP_POST,   WRITE_LONG, ocapi_basket_post } } },
 	{ PATTERN("/dw/shop/*/baskets/reference", 1), OCAPI, "POST, OPTIONS", { 0 }, {

@@ -68,12 +68,15 @@ def test_demo(tmp_path):
         finally:
             code = demo.interrupt()
         assert f"export SIDECART_DATA={tmp_path}/var" in lines
-        assert re.findall(r"HTTP/1.1 (\d+)", shown) == ["204", "200", "200", "204", "200", "401"]
+        assert re.findall(r"HTTP/1.1 (\d+)", shown) == [
+            "204", "200", "200", "204", "200", "204", "401", "401"]
         assert "X-Session-Kind: guest" in shown and "X-Customer-Login: ada" in shown
         assert re.findall(r'"total_incl_tax":"([0-9.]+)"', shown) == ["24.20", "48.40" if ids else "24.20"]
+        assert re.search(r"^Set-Cookie: dwsid=\S{86}==; Path=/; HttpOnly\r?$", shown, re.M)
         ids += re.findall(r"X-Customer-Id: (\d+)", shown)
         assert code == 0
         assert "rror" not in demo.output, demo.output
     assert ids == ["1", "1"]
     assert "Made" not in demo.output, "a second start makes nothing anew"
+    assert (tmp_path / "var" / "demo.client").stat().st_mode & 0o77 == 0
     assert (tmp_path / "var" / "demo.key").stat().st_mode & 0o77 == 0
