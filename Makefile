@@ -2,7 +2,7 @@
 
 # Left to right: a file may include only headers of modules to its left (`make tidy`).
 MODULES := bytes date inflate memory log life metrics address proxy throttle config json \
-           print http sid signing django jwt seal password secret money record \
+           print http sid signing django jwt seal password secret tls money record \
            kv clock client customer product basket \
            token session identity view call idempotency \
            oscar oscar_form oscar_login oscar_user oscar_product oscar_basket oscar_line \
@@ -260,7 +260,7 @@ $(O)/openapi.gz: docs/openapi.json
 
 # What runs once, by hand or at the start, is made small.
 COLD      = $(filter command% admin% backup config dump feed gather print probe sorter transfer \
-              metrics supervisor listener systemd,$(MODULES))
+              metrics supervisor listener systemd tls,$(MODULES))
 $(COLD:%=$(O)/%.o): OPT += -Os
 
 # --version names the commit: only this object is made anew when it changes.

@@ -58,6 +58,7 @@ struct call {
 	struct slice sid_secret;
 	const struct http_request *request;
 	struct address peer;
+	bool https;                     /* the connection is TLS */
 	struct kv *kv;
 	uint64_t now_us;                /* Unix time, microseconds */
 	uint8_t random[32];             /* see call_random() */

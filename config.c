@@ -3,10 +3,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "config.h"
+#include "memory.h"
 
 #define DEFAULT_PATH    "/etc/sidecart.conf"
 #define FILE_MAX        65536   /* bytes of a configuration file */
@@ -29,7 +29,7 @@ enum kind {
 	WORD,                   /* one of `words`, kept as its place among them */
 	NUMBER_WORD,            /* one of `words`, kept as the number that it is */
 	WORDS,                  /* some of `words`, kept as bits */
-	RATE, SAMPLE,
+	RATE, SAMPLE, AGE,
 	NAME, PATH,
 	LISTENERS, OPS_LISTENERS, REALMS, NETWORKS,
 	COOKIE_NAME, DOMAIN, ORIGINS, SITE,
@@ -49,7 +49,7 @@ struct setting {
 #define AT(member)  offsetof(struct config, member)
 #define SIZE_AT(member) (sizeof((struct config *)0)->member)
 #define SWITCH      0, 0
-#define LISTENER    "ADDRESS:PORT or unix:PATH"
+#define LISTENER    "ADDRESS:PORT, https:ADDRESS:PORT or unix:PATH"
 #define DAYS(n)     ((uint64_t)(n) * 86400)
 #define MINUTES(n)  ((uint64_t)(n) * 60)
 #define MS(s)       ((uint64_t)(s) * 1000)
@@ -59,7 +59,8 @@ struct setting {
 /* clang-format off */
 static const struct setting settings[] = {
 	{ "listen", LISTENERS, AT(listeners), 1, CONFIG_LISTENERS_MAX, "127.0.0.1:8080", NULL,
-	  "Where shops and proxies are answered: ADDRESS:PORT, unix:PATH, or one behind proxy:" },
+	  "Where shops and proxies are answered: ADDRESS:PORT, https:ADDRESS:PORT for TLS, "
+	  "unix:PATH, or one without TLS behind proxy:" },
 	{ "ops_listen", OPS_LISTENERS, AT(listeners), 0, CONFIG_LISTENERS_MAX, "127.0.0.1:8081",
 	  NULL, "Where /admin/, /healthz and /readyz are answered; empty: nowhere" },
 	{ "surfaces", WORDS, AT(surfaces), SWITCH, "oscar, ocapi, session, resolve",
@@ -102,7 +103,7 @@ static const struct setting settings[] = {
 	  "Life without use of a basket with nothing in it, and of a merged one" },
 	{ "cookie_name", COOKIE_NAME, AT(cookie_name), 1, SIZE_AT(cookie_name) - 1,
 	  "sidecart_session", NULL,
-	  "Cookie of a session; a shop that replaces Django's says sessionid" },
+	  "Cookie of a session; not set, and every listener is https: __Host-sidecart" },
 	{ "csrf_cookie_name", COOKIE_NAME, AT(csrf_cookie_name), 1, SIZE_AT(csrf_cookie_name) - 1,
 	  "sidecart_csrf", NULL, "Cookie of the CSRF token, which scripts of the page may read" },
 	{ "cookie_secure", WORD, AT(cookie_secure), SWITCH, "auto", "auto, on, off",
@@ -150,6 +151,12 @@ static const struct setting settings[] = {
 	{ "trusted_proxies", NETWORKS, AT(trusted_proxies), 0, CONFIG_NETWORKS_MAX,
 	  "127.0.0.0/8,::1,unix", NULL,
 	  "Peers whose X-Forwarded-* fields are believed; `unix`: those on a Unix socket" },
+	{ "tls_cert", PATH, AT(tls_cert), 0, SIZE_AT(tls_cert) - 1, "", NULL,
+	  "Certificate of https: listeners and those between it and its root, PEM" },
+	{ "tls_key", PATH, AT(tls_key), 0, SIZE_AT(tls_key) - 1, "", NULL,
+	  "Its private key, P-256 or RSA, PEM, mode 0600" },
+	{ "hsts", AGE, AT(hsts_s), SWITCH, "off", "off, DURATION",
+	  "How long browsers that came by https: take nothing else (Strict-Transport-Security)" },
 	{ "overload_status", NUMBER_WORD, AT(overload_status), SWITCH, "503", "429, 500, 502, 503",
 	  "What /resolve answers when it cannot answer" },
 	{ "log_level", WORD, AT(log_level), SWITCH, "info", "error, warn, info, debug",
@@ -327,6 +334,18 @@ static bool read_rate(const struct setting *s, struct slice text, struct config 
 	return true;
 }
 
+static bool read_age(const struct setting *s, struct slice text, struct config *c)
+{
+	uint64_t ms = 0;
+
+	if (!slice_eq(text, SLICE("off")) &&
+	    (!config_duration(text, &ms) || ms == 0 || ms % 1000 != 0))
+		return false;
+	static_assert(DURATION_MAX_MS / 1000 <= UINT32_MAX, "the seconds of any duration");
+	*(uint32_t *)field(c, s) = (uint32_t)(ms / 1000);
+	return true;
+}
+
 static bool read_sample(const struct setting *s, struct slice text, struct config *c)
 {
 	uint64_t n = slice_eq(text, SLICE("all")) ? 1 : 0;
@@ -393,7 +412,8 @@ static bool add_listener(const struct setting *s, struct slice item, struct conf
 		return false;
 	*l = (struct config_listener){ .ops = s->kind == OPS_LISTENERS };
 	l->proxy = cut_prefix(&item, SLICE("proxy:"));
-	if (cut_prefix(&item, SLICE("unix:")) ? !read_socket_path(item, l->path)
+	l->https = !l->proxy && cut_prefix(&item, SLICE("https:"));
+	if (!l->https && cut_prefix(&item, SLICE("unix:")) ? !read_socket_path(item, l->path)
 	                                      : !address_parse_port(item, &l->address, &l->port))
 		return false;
 	c->listener_count++;
@@ -440,6 +460,7 @@ static bool read_cookie_name(const struct setting *s, struct slice text, struct 
 		if (text.ptr[i] <= 0x20 || text.ptr[i] == 0x7f ||
 		    memchr(separators, text.ptr[i], sizeof separators - 1) != NULL)
 			return false;
+	c->cookie_named |= s->offset == AT(cookie_name);
 	return read_text(s, text, c);
 }
 
@@ -527,6 +548,7 @@ static const struct {
 	[WORDS]         = { NULL,          add_word,     NULL,           NULL,           NULL },
 	[RATE]          = { read_rate,     NULL,         NULL,           NULL,           "10/15m" },
 	[SAMPLE]        = { read_sample,   NULL,         NULL,           NULL,           "1/100" },
+	[AGE]           = { read_age,      NULL,         NULL,           NULL,           "365d" },
 	[NAME]          = { read_text,     NULL,         "name",         " bytes",       "shop" },
 	[PATH]          = { read_text,     NULL,         "path",         " bytes",       "secret" },
 	[LISTENERS]     = { NULL,          add_listener, LISTENER,       ", comma list", NULL },
@@ -742,6 +764,7 @@ void config_defaults(struct config *c)
 		assert(good);
 		(void)good;
 	}
+	c->cookie_named = false;
 }
 
 bool config_set(struct config *c, struct slice name, struct slice value, const char *where,
@@ -856,10 +879,42 @@ static bool has_prefix(const char *name, struct slice prefix)
 	return s.len >= prefix.len && slice_eq_nocase((struct slice){ s.ptr, prefix.len }, prefix);
 }
 
+bool config_has_https(const struct config *c)
+{
+	for (uint32_t i = 0; i < c->listener_count; i++)
+		if (c->listeners[i].https)
+			return true;
+	return false;
+}
+
+/* True where cookies come by TLS alone. */
+static bool all_https(const struct config *c)
+{
+	uint32_t plain = 0, https = 0;
+
+	for (uint32_t i = 0; i < c->listener_count; i++)
+		if (!c->listeners[i].ops)
+			*(c->listeners[i].https ? &https : &plain) += 1;
+	return plain == 0 && https > 0;
+}
+
+/* The safest that the listeners allow (requirement K01). */
+static void name_cookie(struct config *c)
+{
+	bool host = all_https(c) && c->cookie_domain[0] == '\0' &&
+	            c->cookie_secure != COOKIE_SECURE_OFF;
+
+	if (!c->cookie_named)
+		snprintf(c->cookie_name, sizeof c->cookie_name, "%s",
+		         host ? "__Host-sidecart" : "sidecart_session");
+}
+
 /* What browsers refuse is refused here (requirements K02, K03). */
 static bool cookies_fit(const struct config *c, char error[CONFIG_ERROR_MAX])
 {
 	const char *const names[] = { c->cookie_name, c->csrf_cookie_name };
+	bool always_secure = c->cookie_secure == COOKIE_SECURE_ON ||
+	                     (c->cookie_secure == COOKIE_SECURE_AUTO && all_https(c));
 
 	for (size_t i = 0; i < COUNT_OF(names); i++) {
 		bool host = has_prefix(names[i], SLICE("__Host-"));
@@ -872,14 +927,14 @@ static bool cookies_fit(const struct config *c, char error[CONFIG_ERROR_MAX])
 			return false;
 		}
 		if ((host && c->cookie_domain[0] != '\0') ||
-		    (secure && c->cookie_secure != COOKIE_SECURE_ON)) {
+		    (secure && !always_secure)) {
 			snprintf(error, CONFIG_ERROR_MAX, "%.63s: browsers take this name with "
 			         "cookie_secure=on%s alone", names[i],
 			         host ? " and no cookie_domain" : "");
 			return false;
 		}
 	}
-	if (c->cookie_samesite == SAMESITE_NONE && c->cookie_secure != COOKIE_SECURE_ON) {
+	if (c->cookie_samesite == SAMESITE_NONE && !always_secure) {
 		snprintf(error, CONFIG_ERROR_MAX, "cookie_samesite: None needs cookie_secure=on");
 		return false;
 	}
@@ -909,6 +964,12 @@ bool config_finish(struct config *c, char error[CONFIG_ERROR_MAX])
 		         c->session_ttl_s, c->session_max_s);
 		return false;
 	}
+	if (config_has_https(c) && (c->tls_cert[0] == '\0' || c->tls_key[0] == '\0')) {
+		snprintf(error, CONFIG_ERROR_MAX,
+		         "tls_cert, tls_key: a listener with https: needs both");
+		return false;
+	}
+	name_cookie(c);
 	if (!cookies_fit(c, error))
 		return false;
 	if (c->max_target > c->max_head) {
@@ -943,7 +1004,7 @@ static bool same_listeners(const struct config *a, const struct config *b, bool 
 		if (j == b->listener_count)
 			return false;
 		m = &b->listeners[j++];
-		if (l->port != m->port || l->proxy != m->proxy ||
+		if (l->port != m->port || l->proxy != m->proxy || l->https != m->https ||
 		    strcmp(l->path, m->path) != 0 ||
 		    !slice_eq(slice_bytes(&l->address, sizeof l->address),
 		              slice_bytes(&m->address, sizeof m->address)))
@@ -989,26 +1050,12 @@ bool config_keep(struct config *fresh, const struct config *now, void (*tell)(co
 
 int config_save(const struct config *c)
 {
-	int fd = memfd_create("settings", MFD_CLOEXEC);
-
-	if (fd >= 0 && write(fd, c, sizeof *c) == (ssize_t)sizeof *c)
-		return fd;
-	if (fd >= 0)
-		close(fd);
-	return -1;
+	return memory_save(c, sizeof *c);
 }
 
-/* Mapped, since who loads it may make few system calls. */
 bool config_load(int fd, struct config *c)
 {
-	const void *map = mmap(NULL, sizeof *c, PROT_READ, MAP_PRIVATE, fd, 0);
-
-	close(fd);
-	if (map == MAP_FAILED)
-		return false;
-	memcpy(c, map, sizeof *c);
-	munmap((void *)(uintptr_t)map, sizeof *c);
-	return true;
+	return memory_load(fd, c, sizeof *c);
 }
 
 static bool is_local(const struct config_listener *l)

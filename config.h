@@ -46,6 +46,7 @@ struct config_listener {
 	uint16_t port;          /* 0: the kernel picks */
 	char path[CONFIG_SOCKET_MAX];   /* of a Unix socket, which has no address; or empty */
 	bool proxy;             /* connections begin with a PROXY header (proxy.h) */
+	bool https;             /* they are TLS (tls.h) */
 	bool ops;               /* from ops_listen */
 	bool given;             /* by a service manager, and not by the settings */
 };
@@ -81,6 +82,7 @@ struct config {
 	uint32_t anon_ttl_s;            /* 0: for ever */
 	uint32_t basket_ttl_s, empty_basket_ttl_s;       /* the first 0: for ever */
 	char cookie_name[CONFIG_COOKIE_NAME_MAX], csrf_cookie_name[CONFIG_COOKIE_NAME_MAX];
+	bool cookie_named;              /* by a setting; else config_finish() picks the name */
 	uint32_t cookie_secure;         /* enum config_cookie_secure */
 	uint32_t cookie_samesite;       /* enum config_samesite */
 	char cookie_domain[CONFIG_REALM_MAX];    /* empty: the host alone */
@@ -100,6 +102,8 @@ struct config {
 	uint32_t token_alg;             /* enum token_alg of record.h */
 	struct network trusted_proxies[CONFIG_NETWORKS_MAX];    /* `unix` is `::` alone */
 	uint32_t trusted_proxy_count;
+	char tls_cert[CONFIG_PATH_MAX], tls_key[CONFIG_PATH_MAX];
+	uint32_t hsts_s;                /* 0: off */
 	uint32_t overload_status;       /* 429, 500, 502 or 503 */
 	uint32_t log_level;             /* enum log_level */
 	uint32_t log_requests;          /* 0: off, 1: all, N: one in N */
@@ -137,8 +141,13 @@ bool config_read_file(struct config *c, const char *path, char error[CONFIG_ERRO
 bool config_read_environment(struct config *c, char *const *environment,
                              char error[CONFIG_ERROR_MAX]);
 
-/* Settings that depend on others: the secret's default place, ttl against max. */
+/* Settings that depend on others: the secret's default place, the cookie's default name, ttl
+ * against max, https: listeners without a certificate. Once more where the list of listeners
+ * has changed. */
 bool config_finish(struct config *c, char error[CONFIG_ERROR_MAX]);
+
+/* True where connections of any listener are TLS. */
+bool config_has_https(const struct config *c);
 
 /* Puts back into `fresh`, which was just read, what only a start can change and `now` says
  * otherwise; names each such setting through `tell`. False, with one line in `error`: the

@@ -1061,6 +1061,11 @@ static void put_head(struct buf *out, const struct http_response *r,
 	buf_lit(out, "\r\nDate: ");
 	buf_put(out, (struct slice){ framing->date, HTTP_DATE_LEN });
 	buf_lit(out, "\r\n");
+	if (framing->hsts_s > 0) {
+		buf_lit(out, "Strict-Transport-Security: max-age=");
+		buf_uint(out, framing->hsts_s);
+		buf_lit(out, "\r\n");
+	}
 	buf_put(out, fields);
 	if (has_content(status)) {
 		buf_lit(out, "Content-Length: ");

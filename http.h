@@ -263,11 +263,12 @@ struct http_framing {
 	bool keep_alive;                /* the connection goes on */
 	bool http10;                    /* then keep-alive must be said */
 	const char *date;               /* HTTP_DATE_LEN bytes */
+	uint32_t hsts_s;                /* max-age of Strict-Transport-Security; 0: none */
 };
 
-/* Writes status line, Date, fields, Content-Length (but 204 and 304), Connection and
- * body (but HEAD, 204, 304). What overflowed in `r` becomes a bare 500. False where
- * `out` is too small: nothing was written then. */
+/* Writes status line, Date, Strict-Transport-Security (RFC 6797), fields, Content-Length (but
+ * 204 and 304), Connection and body (but HEAD, 204, 304). What overflowed in `r` becomes a bare
+ * 500. False where `out` is too small: nothing was written then. */
 bool http_response_write(struct buf *out, const struct http_response *r,
                          const struct http_framing *framing);
 /* The same but for the body, which is to follow: `*body`, absent or a part of `r`. */

@@ -155,8 +155,9 @@ static void find_authority(const struct identity_question *q, struct identity *i
 	const struct slice *field = q->request->field;
 
 	id->authority = q->request->host;
-	id->https = id->trusted &&
-	            slice_eq_nocase(field[HTTP_X_FORWARDED_PROTO], SLICE("https"));
+	id->https = q->https;
+	if (id->trusted && field[HTTP_X_FORWARDED_PROTO].len > 0)
+		id->https = slice_eq_nocase(field[HTTP_X_FORWARDED_PROTO], SLICE("https"));
 	if (id->trusted && field[HTTP_X_FORWARDED_HOST].len > 0)
 		id->authority = field[HTTP_X_FORWARDED_HOST];
 }

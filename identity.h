@@ -147,6 +147,7 @@ struct identity_question {
 	struct slice sid_secret;
 	const struct http_request *request;
 	const struct address *peer;     /* of the socket */
+	bool https;                     /* it is TLS */
 	struct kv *kv;
 	uint64_t now_s;
 	struct identity_memo *memo;     /* or NULL */

@@ -69,6 +69,7 @@ enum link_flag {
 	LINK_KEEP_ALIVE = 1 << 1,       /* of an answer: the connection goes on */
 	LINK_HEAD       = 1 << 2,       /* the method is HEAD: the answer has no body */
 	LINK_HTTP10     = 1 << 3,
+	LINK_HTTPS      = 1 << 5,       /* the connection is TLS */
 	LINK_FAILED     = 1 << 4,       /* of an answer: no handler gave it; of the status and the
 	                                 * bytes, a sentence, the front makes a response */
 	LINK_PROVEN     = 1 << 5,       /* of an answer: the signature of the token is good */
@@ -129,6 +130,7 @@ enum link_order_kind {
 	ORDER_DRAIN,            /* finish what was begun, then end; to a front with `number` not 0:
 	                         * leave who is idle some time for one more request */
 	ORDER_SETTINGS,         /* the descriptor holds the settings from now on (config_load()) */
+	ORDER_IDENTITY,         /* to a front: it holds certificate and key (tls.h) */
 	ORDERS
 };
 

@@ -21,16 +21,20 @@
 /* What a socket goes by on its way to this process, or to the next. */
 static const struct kind {
 	const char *name;
-	bool given, ops, proxy;
+	bool given, ops, proxy, https;
 } kinds[] = {
-	{ "listen",        true,  false, false },       /* and any other name */
-	{ "proxy",         true,  false, true  },
-	{ "ops",           true,  true,  false },
-	{ "ops-proxy",     true,  true,  true  },
-	{ "own",           false, false, false },
-	{ "own-proxy",     false, false, true  },
-	{ "own-ops",       false, true,  false },
-	{ "own-ops-proxy", false, true,  true  },
+	{ "listen",        true,  false, false, false },        /* and any other name */
+	{ "proxy",         true,  false, true,  false },
+	{ "https",         true,  false, false, true  },
+	{ "ops",           true,  true,  false, false },
+	{ "ops-proxy",     true,  true,  true,  false },
+	{ "ops-https",     true,  true,  false, true  },
+	{ "own",           false, false, false, false },
+	{ "own-proxy",     false, false, true,  false },
+	{ "own-https",     false, false, false, true  },
+	{ "own-ops",       false, true,  false, false },
+	{ "own-ops-proxy", false, true,  true,  false },
+	{ "own-ops-https", false, true,  false, true  },
 };
 
 static bool complain(const char *what, const char *which, const char *why)
@@ -72,9 +76,9 @@ void listener_log(const struct config *c, const int fds[CONFIG_LISTENERS_MAX])
 
 		getsockname(fds[i], (struct sockaddr *)&bound, &len);
 		address_from_sockaddr(&bound, &l.address, &l.port);
-		log_event(LOG_INFO, "listening", "address=%s%s%s%s", place_text(place, &l),
-		          l.proxy ? " proxy=on" : "", l.ops ? " surface=ops" : "",
-		          l.given ? " from=systemd" : "");
+		log_event(LOG_INFO, "listening", "address=%s%s%s%s%s", place_text(place, &l),
+		          l.proxy ? " proxy=on" : "", l.https ? " tls=on" : "",
+		          l.ops ? " surface=ops" : "", l.given ? " from=systemd" : "");
 	}
 }
 
@@ -196,7 +200,8 @@ static const struct kind *kind_of(const struct config_listener *l)
 {
 	const struct kind *k = kinds;
 
-	while (k->given != l->given || k->ops != l->ops || k->proxy != l->proxy)
+	while (k->given != l->given || k->ops != l->ops || k->proxy != l->proxy ||
+	       k->https != l->https)
 		k++;
 	assert(k < kinds + COUNT_OF(kinds));
 	return k;
@@ -211,7 +216,7 @@ static bool look_at(int fd, const struct kind *kind, struct config_listener *l)
 	int value = 0;
 
 	*l = (struct config_listener){ .given = kind->given, .ops = kind->ops,
-		                       .proxy = kind->proxy };
+		                       .proxy = kind->proxy, .https = kind->https };
 	if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &value, &(socklen_t){ sizeof value }) != 0 ||
 	    value == 0 ||
 	    getsockopt(fd, SOL_SOCKET, SO_TYPE, &value, &(socklen_t){ sizeof value }) != 0 ||
@@ -234,7 +239,8 @@ static bool look_at(int fd, const struct kind *kind, struct config_listener *l)
 /* Port 0 of the settings is any port. */
 static bool same_place(const struct config_listener *set, const struct config_listener *l)
 {
-	if (set->ops != l->ops || set->proxy != l->proxy || set->given != l->given)
+	if (set->ops != l->ops || set->proxy != l->proxy || set->https != l->https ||
+	    set->given != l->given)
 		return false;
 	if (is_unix(set) || is_unix(l))
 		return slice_eq(slice_of(set->path), slice_of(l->path));

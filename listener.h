@@ -3,9 +3,9 @@
  * `fds` stands beside the listeners of the settings: fds[i] is the socket of listeners[i], -1
  * where it is not open. A socket has one of two origins. Those that a service manager opened
  * stand in place of all that the settings say of their kind: `ops_listen` where the socket's
- * name is `ops` or `ops-proxy`, else `listen`; with `proxy` in its name connections begin with
- * a PROXY header. Those that an earlier generation of the server opened are taken where the
- * settings still name their place; else they are closed.
+ * name is `ops`, `ops-proxy` or `ops-https`, else `listen`; with `proxy` in its name connections
+ * begin with a PROXY header, with `https` they are TLS. Those that an earlier generation of the
+ * server opened are taken where the settings still name their place; else they are closed.
  *
  * Errors  false with one line on standard error.
  * Source  sd_listen_fds(3), unix(7).

@@ -50,3 +50,27 @@ size_t memory_pages(size_t bytes)
 {
 	return (bytes + PAGE - 1) & ~(size_t)(PAGE - 1);
 }
+
+int memory_save(const void *bytes, size_t len)
+{
+	int fd = memfd_create("copy", MFD_CLOEXEC);
+
+	if (fd >= 0 && write(fd, bytes, len) == (ssize_t)len)
+		return fd;
+	if (fd >= 0)
+		close(fd);
+	return -1;
+}
+
+/* Mapped, since who loads it may make few system calls. */
+bool memory_load(int fd, void *bytes, size_t len)
+{
+	const void *map = mmap(NULL, len, PROT_READ, MAP_PRIVATE, fd, 0);
+
+	close(fd);
+	if (map == MAP_FAILED)
+		return false;
+	memcpy(bytes, map, len);
+	munmap((void *)(uintptr_t)map, len);
+	return true;
+}

@@ -23,4 +23,9 @@ void memory_trim(void *memory, size_t bytes, size_t keep);
 /* `bytes`, up to the end of their last page. */
 size_t memory_pages(size_t bytes);
 
+/* A copy on its way to another process of the same binary: a descriptor, or -1. */
+int memory_save(const void *bytes, size_t len);
+/* Closes `fd`. False: it holds no copy of that length, and `bytes` are as they were. */
+bool memory_load(int fd, void *bytes, size_t len);
+
 #endif

@@ -433,8 +433,8 @@ static struct identity_question question(const struct call *c, const struct rout
 {
 	return (struct identity_question){
 		.config = c->config, .sid_secret = c->sid_secret, .request = c->request,
-		.peer = &c->peer, .kv = c->kv, .now_s = call_now_s(c), .memo = c->memo,
-		.ocapi = m->surface == OCAPI,
+		.peer = &c->peer, .https = c->https, .kv = c->kv, .now_s = call_now_s(c),
+		.memo = c->memo, .ocapi = m->surface == OCAPI,
 	};
 }
 

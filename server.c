@@ -12,7 +12,9 @@
  *  (4) No edge is lost: `readable` stays set until a read() has emptied the socket, and who
  *      stops before that is on the ready list or waits for an event that runs it again.
  *  (5) A connection is closed in one place, settle(), at the end of what was done for it.
- *  (6) Between two connections the output is empty and the call is prepared anew: nothing of
+ *  (6) Handshakes wait on the ready list, and one step of one of them is taken a turn: others
+ *      wait for one computation with a key at most.
+ *  (7) Between two connections the output is empty and the call is prepared anew: nothing of
  *      one request shows in the answer to another's.
  */
 #include <assert.h>
@@ -36,6 +38,7 @@
 #include "seccomp.h"
 #include "secret.h"
 #include "server.h"
+#include "tls.h"
 
 #define EVENTS_A_TURN    128
 #define ACCEPTS_A_TURN   8
@@ -96,6 +99,7 @@ static_assert(sizeof(struct output) == KEPT_EACH, "whole pages");
 
 enum conn_state {
 	CONN_FREE,      /* no socket */
+	CONN_HANDSHAKE, /* TLS: no keys are agreed on yet */
 	CONN_PROXY,     /* the PROXY header has not come whole */
 	CONN_IDLE,      /* nothing of a request has come */
 	CONN_HEAD,      /* the input holds part of a head, or requests left for the next turn */
@@ -123,6 +127,7 @@ struct conn {
 	struct input *input;
 	struct body *body;
 	struct output *output;          /* the first; not NULL: the socket is full */
+	struct tls *tls;                /* NULL: what is on the socket is HTTP */
 	struct address peer;
 };
 
@@ -146,7 +151,10 @@ struct server {
 	struct clock clock;
 	uint64_t date_s;
 	char date[HTTP_DATE_LEN];
-	struct pool conns, inputs, bodies, long_bodies, outputs;
+	struct pool conns, inputs, bodies, long_bodies, outputs, tlss;
+	struct tls_server *tls;         /* NULL: no listener has it */
+	struct tls_identity identity;   /* of a reload, on its way there */
+	bool shaken;                    /* this turn had its step of a handshake (6) */
 	uint32_t open, ready_count;     /* connections; of those, on the ready list */
 	uint32_t outputs_left;
 	size_t input_cap;               /* bytes of an input */
@@ -367,18 +375,27 @@ static bool output_has_room(const struct server *s, size_t len)
 	return (len + OUTPUT_CAP) / sizeof((struct output *)0)->bytes < s->outputs_left;
 }
 
-/* Writes answers, or keeps them for later. */
-static void put_answers(struct server *s, struct conn *c, struct slice first, struct slice then)
+/* As writev(2). */
+static ssize_t write_both(const struct conn *c, struct slice first, struct slice then)
 {
 	struct iovec parts[] = { { (void *)(uintptr_t)first.ptr, first.len },
 		                 { (void *)(uintptr_t)then.ptr, then.len } };
+
+	if (c->tls != NULL)
+		return tls_write(c->tls, c->fd, first, then);
+	return then.len == 0 ? write(c->fd, first.ptr, first.len) : writev(c->fd, parts, 2);
+}
+
+/* Writes answers, or keeps them for later. */
+static void put_answers(struct server *s, struct conn *c, struct slice first, struct slice then)
+{
 	ssize_t n = 0;
 	size_t sent;
 
 	if (first.len + then.len == 0 || c->state == CONN_BROKEN)
 		return;
 	while (c->output == NULL) {
-		n = then.len == 0 ? write(c->fd, first.ptr, first.len) : writev(c->fd, parts, 2);
+		n = write_both(c, first, then);
 		if (n >= 0 || errno != EINTR)
 			break;
 	}
@@ -409,7 +426,8 @@ static void flush_kept(struct server *s, struct conn *c)
 {
 	while (c->output != NULL) {
 		struct output *o = c->output;
-		ssize_t n = write(c->fd, o->bytes + o->sent, o->len - o->sent);
+		struct slice rest = { o->bytes + o->sent, o->len - o->sent };
+		ssize_t n = write_both(c, rest, (struct slice){ 0 });
 
 		if (n < 0 && errno != EINTR) {
 			if (errno != EAGAIN)
@@ -528,6 +546,7 @@ static void respond(struct server *s, struct conn *c)
 		.keep_alive = keep_alive,
 		.http10     = r->minor == 0,
 		.date       = s->date,
+		.hsts_s     = c->tls != NULL ? s->config->hsts_s : 0,
 	};
 	size_t before = s->output.len, bytes;
 
@@ -544,6 +563,7 @@ static void prepare_call(struct server *s, const struct conn *c)
 {
 	s->call.request = &c->input->request;
 	s->call.peer = c->peer;
+	s->call.https = c->tls != NULL;
 	s->call.store_status = KV_OK;
 	s->call.not_ready = s->link.fd < 0 ? "The writer is away." : NULL;
 	identity_clear(&s->call.identity);      /* of the request before */
@@ -613,7 +633,8 @@ static enum link_result send_request(struct server *s, const struct conn *c,
 		.route      = route_number(m),
 		.flags      = flags | (r->keep_alive ? LINK_KEEP_ALIVE : 0u) |
 		              (r->method == HTTP_HEAD ? LINK_HEAD : 0u) |
-		              (r->minor == 0 ? LINK_HTTP10 : 0u),
+		              (r->minor == 0 ? LINK_HTTP10 : 0u) |
+		              (c->tls != NULL ? LINK_HTTPS : 0u),
 		.head_len   = (uint32_t)head.len,
 		.body_len   = (uint32_t)body.len,
 		.now_us     = s->call.now_us,
@@ -1003,7 +1024,7 @@ static void serve(struct server *s, struct conn *c)
 {
 	uint32_t steps = 0;
 
-	assert(s->output.len == 0);                     /* (6) */
+	assert(s->output.len == 0);                     /* (7) */
 	s->snapshot = renew_snapshot(s);                /* (1) */
 	while (serving(c) && c->input->start < c->input->end) {
 		if (steps++ == s->config->max_pipeline) {
@@ -1045,6 +1066,14 @@ static struct input *take_input(struct server *s)
 	return in;
 }
 
+/* The socket is empty; of TLS, a record whose rest has not come may be the start of a head. */
+static void wait_for_more(struct server *s, struct conn *c)
+{
+	c->readable = c->tls != NULL && c->peer_done;
+	if (c->state == CONN_IDLE && c->tls != NULL && tls_in_record(c->tls))
+		enter(s, c, CONN_HEAD);
+}
+
 /* One read(). True: something came. */
 static bool fill(struct server *s, struct conn *c)
 {
@@ -1059,14 +1088,16 @@ static bool fill(struct server *s, struct conn *c)
 	in = c->input;
 	room = s->input_cap - in->end;
 	assert(room > 0);
-	n = read(c->fd, in->bytes + in->end, room);
+	n = c->tls == NULL ? read(c->fd, in->bytes + in->end, room) :
+	    tls_read(c->tls, c->fd, in->bytes + in->end, room);
 	if (n > 0) {
 		in->end += (uint32_t)n;
-		c->readable = (size_t)n == room || c->peer_done;        /* (4) */
+		c->readable = (size_t)n == room || c->peer_done ||
+		              (c->tls != NULL && tls_has_more(c->tls)); /* (4) */
 		return true;
 	}
 	if (n < 0 && errno == EAGAIN)
-		c->readable = false;
+		wait_for_more(s, c);
 	else if (n == 0 || errno != EINTR)
 		c->state = CONN_BROKEN;
 	return false;
@@ -1091,6 +1122,8 @@ static void drop_input(struct server *s, struct conn *c)
 /* A reset would take the last answer from a peer that has not read it yet. */
 static void linger(struct server *s, struct conn *c)
 {
+	if (c->tls != NULL)
+		tls_close(c->tls, c->fd);
 	shutdown(c->fd, SHUT_WR);
 	enter(s, c, CONN_LINGER);
 	drop_input(s, c);
@@ -1109,12 +1142,23 @@ static void watch_listeners(struct server *s, bool on)
 	}
 }
 
+static void release_tls(struct server *s, struct conn *c)
+{
+	if (c->tls == NULL)
+		return;
+	tls_close(c->tls, c->fd);
+	tls_end(c->tls);
+	pool_give(&s->tlss, c->tls);
+	c->tls = NULL;
+}
+
 static void close_conn(struct server *s, struct conn *c)
 {
 	release_input(s, c);
 	release_body(s, c);
 	while (c->output != NULL)
 		release_output(s, c);
+	release_tls(s, c);
 	close(c->fd);
 	c->state = CONN_FREE;
 	c->generation++;
@@ -1141,9 +1185,38 @@ static void settle(struct server *s, struct conn *c)
 		close_conn(s, c);                       /* (5) */
 }
 
+/* One step, which may take a millisecond or a few, where the turn has had none yet (6). */
+static void shake_hands(struct server *s, struct conn *c)
+{
+	if (s->shaken) {
+		list_ready(s, c);
+		return;
+	}
+	s->shaken = true;
+	switch (tls_handshake(c->tls, c->fd, s->now_ms)) {
+	case TLS_DONE:
+		enter(s, c, CONN_IDLE);
+		c->readable = true;
+		break;
+	case TLS_WAIT:
+		if (c->peer_done)
+			c->state = CONN_BROKEN;
+		break;
+	case TLS_ONWARD:
+		list_ready(s, c);
+		break;
+	case TLS_FAILED:
+		log_event(LOG_DEBUG, "handshake_failed", "error=%d", tls_error(c->tls));
+		linger(s, c);
+		break;
+	}
+}
+
 /* Goes as far as a turn lets it: what is left over first, then one read(). */
 static void run(struct server *s, struct conn *c)
 {
+	if (c->state == CONN_HANDSHAKE)
+		shake_hands(s, c);
 	if (serving(c) && c->input != NULL)
 		serve(s, c);
 	if (serving(c) && !c->listed && c->readable && fill(s, c))
@@ -1176,11 +1249,17 @@ static void conn_event(struct server *s, struct conn *c, uint32_t events)
 		c->state = CONN_BROKEN;
 	if ((events & EPOLLRDHUP) != 0)
 		c->peer_done = true;
-	if ((events & (EPOLLIN | EPOLLRDHUP)) != 0)
+	if ((events & (EPOLLIN | EPOLLRDHUP)) != 0) {
 		c->readable = true;
+		if (c->tls != NULL)
+			tls_hear(c->tls);
+	}
 	if ((events & EPOLLOUT) != 0 && c->output != NULL && c->state != CONN_BROKEN)
 		flush_kept(s, c);
-	run(s, c);
+	if (c->state == CONN_HANDSHAKE)
+		list_ready(s, c);               /* behind those that wait (6) */
+	else
+		run(s, c);
 }
 
 /* The idle connection that was used least recently, and not in this turn, or NULL. */
@@ -1223,9 +1302,12 @@ static void open_conn(struct server *s, int fd, const struct sockaddr_storage *f
 	c->ops = l->ops;
 	c->readable = c->peer_done = false;
 	c->started_us = 0;
+	c->tls = l->https ? pool_take(&s->tlss) : NULL;
+	if (c->tls != NULL)
+		tls_begin(c->tls, s->tls);
 	address_from_sockaddr(from, &c->peer, &port);
 	log_credentials(fd, l);
-	enter(s, c, l->proxy ? CONN_PROXY : CONN_IDLE);
+	enter(s, c, l->https ? CONN_HANDSHAKE : l->proxy ? CONN_PROXY : CONN_IDLE);
 	s->open++;
 	metrics_add(METRICS_ACCEPTED, 1);
 	e.data.u64 = (uint64_t)c->generation << 32 | conn_slot(s, c);
@@ -1448,7 +1530,7 @@ static void drain(struct server *s, bool graceful)
 static void use_settings(struct server *s, const struct config *c)
 {
 	s->config = s->call.config = c;
-	s->timeout_ms[CONN_PROXY] = c->header_timeout_ms;
+	s->timeout_ms[CONN_HANDSHAKE] = s->timeout_ms[CONN_PROXY] = c->header_timeout_ms;
 	s->timeout_ms[CONN_IDLE] = c->idle_timeout_ms;
 	s->timeout_ms[CONN_HEAD] = c->header_timeout_ms;
 	s->timeout_ms[CONN_BODY] = c->body_timeout_ms;
@@ -1466,6 +1548,16 @@ static void reload(struct server *s, int fd)
 	memory_trim(s->call.memo, sizeof *s->call.memo, 0);
 }
 
+/* Handshakes from here on show another certificate. */
+static void take_identity(struct server *s, int fd)
+{
+	if (s->tls == NULL)
+		close(fd);
+	else if (memory_load(fd, &s->identity, sizeof s->identity))
+		tls_server_use(s->tls, &s->identity);
+	explicit_bzero(&s->identity, sizeof s->identity);
+}
+
 static void obey(struct server *s)
 {
 	struct link_order order = { 0 };
@@ -1477,6 +1569,8 @@ static void obey(struct server *s)
 			take_link(s, passed);
 		else if (order.kind == ORDER_SETTINGS && passed >= 0)
 			reload(s, passed);
+		else if (order.kind == ORDER_IDENTITY && passed >= 0)
+			take_identity(s, passed);
 		else if (passed >= 0)
 			close(passed);
 		if (order.kind == ORDER_DRAIN && !s->draining)
@@ -1519,6 +1613,8 @@ static void sweep(struct server *s)
 
 		if (c->state != CONN_FREE && c->deadline_ms <= s->now_ms)
 			expire(s, c);
+		else if (c->state == CONN_IDLE && c->tls != NULL)
+			tls_rest(c->tls);
 	}
 	s->sweep_ms = s->now_ms + SWEEP_MS;
 	s->swept = true;
@@ -1585,6 +1681,7 @@ static void loop(struct server *s)
 		                   life_wait_ms(wait_ms(s)));
 		life_turn();
 		read_clocks(s);
+		s->shaken = false;
 		for (int i = 0; i < count; i++)
 			take_event(s, &events[i]);
 		run_ready(s);
@@ -1611,6 +1708,7 @@ static bool had_memory(struct server *s)
 	size_t body = memory_pages(sizeof(struct body) + BODY_CAP);
 	size_t long_body = memory_pages(sizeof(struct body) + LINK_BODY_MAX);
 	size_t connections = c->max_connections;
+	size_t tls = config_has_https(c) ? memory_pages(tls_bytes()) : 0;
 
 	s->input_cap = input_each - sizeof(struct input);
 	s->ready = memory_map(2 * sizeof s->ready[0] * c->max_connections);
@@ -1623,7 +1721,9 @@ static bool had_memory(struct server *s)
 	       pool_make(&s->inputs, connections * input_each, input_each) &&
 	       pool_make(&s->bodies, c->max_body_memory / 2, body) &&
 	       pool_make(&s->long_bodies, c->max_body_memory / 2, long_body) &&
-	       pool_make(&s->outputs, c->max_answer_memory, sizeof(struct output));
+	       pool_make(&s->outputs, c->max_answer_memory, sizeof(struct output)) &&
+	       (tls == 0 || (pool_make(&s->tlss, connections * tls, tls) &&
+	                     (s->tls = memory_map(tls_server_bytes())) != NULL));
 }
 
 /* False, with one line in `error`: the store or its secret cannot be had. */
@@ -1645,7 +1745,7 @@ static bool open_store(struct server *s, char error[KV_ERROR_MAX])
 	return false;
 }
 
-static void set_up(struct server *s, const int *listeners)
+static void set_up(struct server *s, const int *listeners, struct tls_identity *identity)
 {
 	const struct config *c = s->config;
 	struct epoll_event e = { .events = EPOLLIN, .data.u64 = SLOT_CONTROL };
@@ -1668,12 +1768,17 @@ static void set_up(struct server *s, const int *listeners)
 	s->call.response = &s->response;
 	s->call.question = BUF(s->question);
 	read_clocks(s);
+	if (s->tls != NULL) {
+		tls_server_use(s->tls, identity);
+		explicit_bzero(identity, sizeof *identity);
+	}
 	memcpy(s->listeners, listeners, c->listener_count * sizeof listeners[0]);
 	epoll_ctl(s->epoll, EPOLL_CTL_ADD, s->control, &e);
 	watch_listeners(s, true);
 }
 
-int server_run(const struct config *config, int control, const int *listeners)
+int server_run(const struct config *config, int control, const int *listeners,
+               struct tls_identity *identity)
 {
 	static struct server s;
 	static const struct link_order ready = { ORDER_READY, 0 };
@@ -1690,7 +1795,7 @@ int server_run(const struct config *config, int control, const int *listeners)
 		fprintf(stderr, "sidecart: max_connections: no memory: %s\n", strerror(errno));
 		return 111;
 	}
-	set_up(&s, listeners);
+	set_up(&s, listeners, identity);
 	if (!seccomp_enter(config, SECCOMP_FRONT))
 		return 111;
 	link_send_order(control, &ready, -1);

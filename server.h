@@ -10,9 +10,13 @@
 
 #include "config.h"
 
+struct tls_identity;
+
 /* Serves `listeners` (sockets that listen and do not block, in the order of the settings'
- * listeners) until the supervisor at the other end of `control` is gone, or says so and the
- * last connection has ended; returns the exit status of the process. */
-int server_run(const struct config *config, int control, const int *listeners);
+ * listeners), those with https: under `identity`, which it wipes here, until the supervisor at
+ * the other end of `control` is gone, or says so and the last connection has ended; returns the
+ * exit status of the process. */
+int server_run(const struct config *config, int control, const int *listeners,
+               struct tls_identity *identity);
 
 #endif

@@ -27,15 +27,18 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "date.h"
 #include "hasher.h"
 #include "life.h"
 #include "link.h"
 #include "listener.h"
 #include "log.h"
+#include "memory.h"
 #include "metrics.h"
 #include "server.h"
 #include "supervisor.h"
 #include "systemd.h"
+#include "tls.h"
 #include "writer.h"
 
 #define CHILDREN_MAX 81                 /* a writer, 64 fronts, 16 hashers */
@@ -89,6 +92,8 @@ struct supervisor {
 	pid_t pid;
 	int signals;
 	int listeners[CONFIG_LISTENERS_MAX];    /* -1: not open */
+	struct tls_identity identity;   /* of https: listeners; fronts begin with it */
+	struct tls_identity fresh_identity;     /* of a reload, until it is judged */
 	struct child children[CHILDREN_MAX];
 	uint32_t child_count;
 	uint64_t deaths_ms[KINDS][DEATHS];      /* the last ones, oldest first */
@@ -143,6 +148,30 @@ static void order(const struct child *c, enum link_order_kind kind, uint32_t num
 		kill(c->pid, SIGKILL);
 }
 
+/* Reads certificate and key that `c` names, where a listener needs them. */
+static bool read_identity(const struct supervisor *s, const struct config *c,
+                          struct tls_identity *id, char error[TLS_ERROR_MAX])
+{
+	const uint64_t now_s = (uint64_t)time(NULL);
+	char text[32];
+	struct buf until = BUF(text);
+	bool valid;
+
+	if (!config_has_https(&s->config))
+		return true;
+	if (!tls_identity_read(c, id, error))
+		return false;
+	valid = now_s >= id->from_s && now_s <= id->until_s;
+	date_put(&until, id->until_s);
+	log_event(valid ? LOG_INFO : LOG_WARN, valid ? "certificate" : "certificate_not_valid",
+	          "setting=tls_cert key=%s until=%.*sZ", id->rsa_bits > 0 ? "RSA" : "P-256",
+	          (int)until.len, until.ptr);
+	if (id->rsa_bits > TLS_RSA_BITS)
+		log_event(LOG_WARN, "unwise_setting", "setting=tls_key why=\"each handshake with "
+		          "a key of %u bits holds up all others: P-256 is quick\"", id->rsa_bits);
+	return true;
+}
+
 /* Gives the writer and a front or hasher a fresh link (1). */
 static void link_to_writer(struct supervisor *s, const struct child *c)
 {
@@ -163,7 +192,7 @@ static void link_to_writer(struct supervisor *s, const struct child *c)
 }
 
 /* Leaves a child nothing of the supervisor's but what it needs. */
-static void close_others(const struct supervisor *s, const struct child *c)
+static void close_others(struct supervisor *s, const struct child *c)
 {
 	close(s->signals);
 	if (s->elder >= 0)
@@ -173,9 +202,11 @@ static void close_others(const struct supervisor *s, const struct child *c)
 	for (uint32_t i = 0; i < s->child_count; i++)
 		if (s->children[i].control >= 0)
 			close(s->children[i].control);
-	if (c->kind != FRONT)
-		for (uint32_t i = 0; i < s->config.listener_count; i++)
-			close(s->listeners[i]);
+	if (c->kind == FRONT)
+		return;
+	explicit_bzero(&s->identity, sizeof s->identity);
+	for (uint32_t i = 0; i < s->config.listener_count; i++)
+		close(s->listeners[i]);
 }
 
 /* Signals for the whole group, as a terminal sends them, are the supervisor's business. */
@@ -190,7 +221,7 @@ static void leave_signals(void)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-static int child_main(const struct supervisor *s, const struct child *c, int control)
+static int child_main(struct supervisor *s, const struct child *c, int control)
 {
 	char name[16];
 
@@ -207,7 +238,7 @@ static int child_main(const struct supervisor *s, const struct child *c, int con
 	case WRITER:
 		return writer_run(&s->config, control);
 	case FRONT:
-		return server_run(&s->config, control, s->listeners);
+		return server_run(&s->config, control, s->listeners, &s->identity);
 	case HASHER:
 		return hasher_run(&s->config, control);
 	case KINDS:
@@ -518,6 +549,25 @@ static void pass_settings(struct supervisor *s)
 	close(fd);
 }
 
+/* Handshakes of fronts go on under it; those that are started later begin with it. */
+static void pass_identity(struct supervisor *s)
+{
+	int fd;
+
+	if (!config_has_https(&s->config))
+		return;
+	s->identity = s->fresh_identity;
+	explicit_bzero(&s->fresh_identity, sizeof s->fresh_identity);
+	if ((fd = memory_save(&s->identity, sizeof s->identity)) < 0) {
+		log_event(LOG_ERROR, "reload_failed", "errno=%d", errno);
+		return;
+	}
+	for (uint32_t i = 0; i < s->child_count; i++)
+		if (s->children[i].kind == FRONT)
+			order(&s->children[i], ORDER_IDENTITY, 0, fd);
+	close(fd);
+}
+
 /* Takes of the settings' sources what a running server can. */
 static void reload(struct supervisor *s)
 {
@@ -526,7 +576,8 @@ static void reload(struct supervisor *s)
 
 	systemd_notify_reloading();
 	if (!s->start->read_settings(s->start->context, fresh, error) ||
-	    !config_keep(fresh, &s->settings, tell_kept, error)) {
+	    !config_keep(fresh, &s->settings, tell_kept, error) ||
+	    !read_identity(s, fresh, &s->fresh_identity, error)) {
 		log_event(LOG_ERROR, "reload_refused", "why=%s",
 		          log_quote(quoted, sizeof quoted, slice_of(error)));
 	} else {
@@ -539,6 +590,7 @@ static void reload(struct supervisor *s)
 		log_event(LOG_INFO, "reloaded", "%s", "");
 		config_warnings(&s->config);
 		pass_settings(s);
+		pass_identity(s);
 	}
 	systemd_notify("READY=1");
 }
@@ -789,11 +841,22 @@ int supervisor_make_data(const struct config *config)
 	return EXIT_SYSTEM;
 }
 
+/* What follows from the sockets that were given; and what only root may read, perhaps. */
+static bool settle(struct supervisor *s)
+{
+	char error[CONFIG_ERROR_MAX];
+
+	if (config_finish(&s->config, error) &&
+	    read_identity(s, &s->config, &s->identity, error))
+		return true;
+	fprintf(stderr, "sidecart: %s\n", error);
+	return false;
+}
+
 /* The sockets, and with them the privileges that some of them need. */
 static bool listen_everywhere(struct supervisor *s)
 {
-	return listener_take(&s->config, s->listeners, &s->elder) &&
-	       listener_open(&s->config, s->listeners, false) && drop_privileges(&s->config) &&
+	return listener_open(&s->config, s->listeners, false) && drop_privileges(&s->config) &&
 	       listener_open(&s->config, s->listeners, true);
 }
 
@@ -814,15 +877,18 @@ static void set_up(struct supervisor *s, const struct supervisor_start *begin)
 int supervisor_run(const struct supervisor_start *begin)
 {
 	static struct supervisor s;
+	bool taken, settled;
 
 	set_up(&s, begin);
 	log_open((enum log_level)s.config.log_level, "supervisor");
 	if (!packets_fit())
 		return EXIT_SYSTEM;
 	fit_files(&s);
-	if (!listen_everywhere(&s) || !take_over_signals(&s)) {
+	taken = listener_take(&s.config, s.listeners, &s.elder);
+	settled = taken && settle(&s);
+	if (!settled || !listen_everywhere(&s) || !take_over_signals(&s)) {
 		listener_close(&s.config, s.listeners, s.elder < 0);
-		return EXIT_SYSTEM;
+		return taken && !settled ? EXIT_SETTING : EXIT_SYSTEM;
 	}
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);

@@ -299,6 +299,7 @@ static void put_answer(struct writer *w, const struct work *work)
 		.keep_alive = keep_alive,
 		.http10     = (work->head.flags & LINK_HTTP10) != 0,
 		.date       = w->date,
+		.hsts_s     = (work->head.flags & LINK_HTTPS) != 0 ? w->config->hsts_s : 0,
 	};
 	uint32_t proven = w->call.identity.proven ? LINK_PROVEN : 0;
 	size_t at = w->answer_bytes.len;
@@ -352,6 +353,7 @@ static void prepare_call(struct writer *w, const struct work *work, const struct
 
 	c->request = r;
 	c->peer = work->head.peer;
+	c->https = (work->head.flags & LINK_HTTPS) != 0;
 	c->now_us = work->head.now_us;
 	memcpy(c->random, work->head.random, sizeof c->random);
 	c->answers = work->parked != NULL ? work->parked->answers : NULL;

@@ -131,7 +131,7 @@ class Site:
 class Browser:
     """Chromium with a new profile, on one tab."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, flags=()):
         log = folder / "chromedriver.log"
         with open(log, "wb") as out:
             self.driver = subprocess.Popen([CHROMEDRIVER, "--port=0"], stdin=subprocess.DEVNULL,
@@ -142,7 +142,8 @@ class Browser:
             self.port = int(wait_until(
                 lambda: re.search(r"started successfully on port (\d+)", log.read_text()),
                 "chromedriver listens", BROWSER_S)[1])
-            options = {"binary": CHROMIUM, "args": [*FLAGS, f"--user-data-dir={folder}/profile"]}
+            options = {"binary": CHROMIUM, "args": [
+                *FLAGS, *flags, f"--user-data-dir={folder}/profile"]}
             made = self.call("POST", "/session", {"capabilities": {"alwaysMatch": {
                 "goog:chromeOptions": options,
                 "timeouts": {"script": BROWSER_S * 1000, "pageLoad": BROWSER_S * 1000}}}})

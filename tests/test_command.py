@@ -139,7 +139,7 @@ def test_every_command_explains_itself():
     (["serve", "--session-ttl=2x"],
      'session_ttl: "2x" is no duration (1s to 3650d, such as 14d)'),
     (["serve", "--session-max=1d"], "session_ttl"),
-    (["serve", "--tls-cert=x"], "tls-cert"),
+    (["serve", "--tls-certificate=x"], "tls-certificate"),
     (["serve", "--config", "nowhere.conf"], "nowhere.conf"),
     (["serve", "--data"], "a value is missing"),
 ])

@@ -47,6 +47,8 @@ static const struct {
 	{ "header_timeout", "250ms", offsetof(struct config, header_timeout_ms), 250 },
 	{ "idle_timeout", "1m", offsetof(struct config, idle_timeout_ms), 60000 },
 	{ "seccomp", "off", offsetof(struct config, seccomp), CONFIG_OFF },
+	{ "hsts", "off", offsetof(struct config, hsts_s), 0 },
+	{ "hsts", "2m", offsetof(struct config, hsts_s), 120 },
 };
 
 static void reads_numbers(void **state)
@@ -143,8 +145,8 @@ static const struct {
 	  "here: data: \"a?b\" is no path (1 to 511 bytes, such as /var/lib/sidecart)" },
 	{ "listen", "", NULL },
 	{ "listen", "127.0.0.1:1,shop.example:80",
-	  "here: listen: \"shop.example:80\" is no ADDRESS:PORT or unix:PATH (1 to 16, comma "
-	  "list, such as 127.0.0.1:8080)" },
+	  "here: listen: \"shop.example:80\" is no ADDRESS:PORT, https:ADDRESS:PORT or unix:PATH "
+	  "(1 to 16, comma list, such as 127.0.0.1:8080)" },
 	{ "listen", "127.0.0.1", NULL },
 	{ "listen", "127.0.0.1:65536", NULL },
 	{ "listen", "127.0.0.1:80,", NULL },
@@ -158,7 +160,17 @@ static const struct {
 	{ "listen", "proxy:proxy:127.0.0.1:1", NULL },
 	{ "listen", "proxy:127.0.0.1", NULL },
 	{ "listen", "/run/sidecart.sock", NULL },
-	{ "listen", "https:127.0.0.1:443", NULL },
+	{ "listen", "https:127.0.0.1", NULL },
+	{ "listen", "https:", NULL },
+	{ "listen", "HTTPS:127.0.0.1:443", NULL },
+	{ "listen", "https:unix:/run/a", NULL },
+	{ "listen", "https:https:127.0.0.1:443", NULL },
+	{ "listen", "https:proxy:127.0.0.1:443", NULL },
+	{ "listen", "proxy:https:127.0.0.1:443", NULL },
+	{ "hsts", "0", "here: hsts: \"0\" is none of off, DURATION (such as 365d)" },
+	{ "hsts", "on", NULL },
+	{ "hsts", "500ms", NULL },
+	{ "hsts", "36501d", NULL },
 	{ "surfaces", "oscar, web",
 	  "here: surfaces: \"web\" is none of oscar, ocapi, session, resolve" },
 	{ "surfaces", "oscar,,ocapi", NULL },
@@ -337,8 +349,13 @@ static void listeners_are_of_kinds(void **state)
 	(void)state;
 	config_defaults(&config);
 	set("ops_listen", "unix:ops.sock");
-	set("listen", "unix:/run/a:1, proxy:127.0.0.1:80,proxy:unix:/run/b,[::1]:0");
-	assert_int_equal(config.listener_count, 5);
+	set("listen", "unix:/run/a:1, proxy:127.0.0.1:80,proxy:unix:/run/b,[::1]:0, "
+	    "https:[::1]:443");
+	assert_int_equal(config.listener_count, 6);
+	assert_true(config.listeners[5].https && !config.listeners[5].proxy);
+	assert_int_equal(config.listeners[5].port, 443);
+	for (size_t i = 0; i < 5; i++)
+		assert_false(config.listeners[i].https);
 	assert_string_equal(config.listeners[0].path, "ops.sock");
 	assert_true(config.listeners[0].ops && !config.listeners[0].proxy);
 	assert_string_equal(config.listeners[1].path, "/run/a:1");
@@ -552,6 +569,53 @@ static void cookies_that_browsers_refuse(void **state)
 	}
 }
 
+/* K01: the cookie's name, where nobody has named it, and what is refused beside https:. */
+static void https_names_the_cookie(void **state)
+{
+	static const struct {
+		const char *listen, *set, *value, *name;        /* NULL: refused */
+	} cases[] = {
+		{ "https:127.0.0.1:1", "hsts", "1d", "__Host-sidecart" },
+		{ "https:127.0.0.1:1,https:[::1]:1", "hsts", "1d", "__Host-sidecart" },
+		{ "https:127.0.0.1:1,127.0.0.1:2", "hsts", "1d", "sidecart_session" },
+		{ "https:127.0.0.1:1,unix:/run/a", "hsts", "1d", "sidecart_session" },
+		{ "127.0.0.1:1", "ops_listen", "https:127.0.0.1:2", "sidecart_session" },
+		{ "https:127.0.0.1:1", "cookie_name", "sidecart_session", "sidecart_session" },
+		{ "https:127.0.0.1:1", "cookie_name", "__Host-a", "__Host-a" },
+		{ "https:127.0.0.1:1", "cookie_name", "__host-a", NULL },
+		{ "https:127.0.0.1:1,127.0.0.1:2", "cookie_name", "__Host-a", NULL },
+		{ "https:127.0.0.1:1", "cookie_domain", "a.test", "sidecart_session" },
+		{ "https:127.0.0.1:1", "cookie_secure", "off", "sidecart_session" },
+		{ "https:127.0.0.1:1", "cookie_samesite", "None", "__Host-sidecart" },
+		{ "https:127.0.0.1:1,127.0.0.1:2", "cookie_samesite", "None", NULL },
+		{ "https:127.0.0.1:1", "csrf_cookie_name", "__Secure-a", "__Host-sidecart" },
+		{ "https:127.0.0.1:1", "csrf_cookie_name", "__Host-sidecart", NULL },
+		{ "https:127.0.0.1:1", "tls_key", "", NULL },
+		{ "https:127.0.0.1:1", "tls_cert", "", NULL },
+		{ "127.0.0.1:1", "tls_cert", "", "sidecart_session" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		bool good;
+
+		config_defaults(&config);
+		set("tls_cert", "cert");
+		set("tls_key", "key");
+		set("listen", cases[i].listen);
+		set(cases[i].set, cases[i].value);
+		good = config_finish(&config, error);
+		if (good != (cases[i].name != NULL))
+			fail_msg("%zu: %s", i, good ? "taken" : error);
+		if (good)
+			assert_string_equal(config.cookie_name, cases[i].name);
+	}
+	config.listener_count = 0;      /* other listeners, another name */
+	set("listen", "127.0.0.1:1");
+	assert_true(config_finish(&config, error));
+	assert_string_equal(config.cookie_name, "sidecart_session");
+}
+
 /* What is logged while `config` is warned about. */
 static const char *warnings(void)
 {
@@ -707,6 +771,9 @@ static const struct {
 	{ "listen", "127.0.0.1:8080", false },
 	{ "ops_listen", "", true },
 	{ "ops_listen", "127.0.0.1:8080", true },
+	{ "tls_cert", "cert", false },
+	{ "tls_key", "key", false },
+	{ "hsts", "1d", false },
 	{ "ops_listen", "127.0.0.1:8081", false },
 	{ "data", "/srv/sidecart", true },
 	{ "data", "/var/lib/sidecart", false },
@@ -778,6 +845,27 @@ static void keeping_may_not_fit(void **state)
 	assert_int_equal(fresh.max_target, 4096);
 }
 
+/* TLS on a place where there was none takes a restart, and the cookie's name waits with it. */
+static void keeping_https_out(void **state)
+{
+	static struct config now, fresh;
+
+	(void)state;
+	config_defaults(&now);
+	assert_true(config_finish(&now, error));
+	config_defaults(&fresh);
+	set_in(&fresh, "listen", "https:127.0.0.1:8080");
+	set_in(&fresh, "tls_cert", "cert");
+	set_in(&fresh, "tls_key", "key");
+	assert_true(config_finish(&fresh, error));
+	assert_string_equal(fresh.cookie_name, "__Host-sidecart");
+	told[0] = '\0';
+	assert_true(config_keep(&fresh, &now, tell, error));
+	assert_string_equal(told, "listen ");
+	assert_false(config_has_https(&fresh));
+	assert_string_equal(fresh.cookie_name, "sidecart_session");
+}
+
 static void settings_travel(void **state)
 {
 	static struct config there, before;
@@ -812,12 +900,14 @@ int main(void)
 		cmocka_unit_test(environment),
 		cmocka_unit_test(settings_that_depend_on_others),
 		cmocka_unit_test(cookies_that_browsers_refuse),
+		cmocka_unit_test(https_names_the_cookie),
 		cmocka_unit_test(warns),
 		cmocka_unit_test(reads_durations),
 		cmocka_unit_test(knows_names),
 		cmocka_unit_test(help_is_a_configuration),
 		cmocka_unit_test(keeps_what_only_a_start_changes),
 		cmocka_unit_test(keeping_may_not_fit),
+		cmocka_unit_test(keeping_https_out),
 		cmocka_unit_test(settings_travel),
 	};
 

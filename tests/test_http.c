@@ -1397,7 +1397,7 @@ static void test_response(void **state)
 		size_t len = strlen(cases[i].out);
 		struct http_response r = { .fields = BUF(fields_room), .body = BUF(body_room) };
 		struct http_framing framing = { cases[i].head_only, cases[i].keep_alive,
-		                                cases[i].http10, DATE };
+		                                cases[i].http10, DATE, 0 };
 		struct buf out = { room, 3, len + 3, false }, whole = BUF(whole_room);
 		struct slice rest = { 0 };
 
@@ -1429,6 +1429,29 @@ static void test_response(void **state)
 		check_slice(cases[i].name, "head, then body", slice_skip(buf_slice(&whole), 3),
 		            cases[i].out);
 	}
+}
+
+/* RFC 6797, section 6.1; also where the answer itself was too long. */
+static void test_response_hsts(void **state)
+{
+	static const struct http_framing framing = { .keep_alive = true, .date = DATE,
+		                                     .hsts_s = UINT32_MAX };
+	char fields_room[16], body_room[16], room[512];
+	struct http_response r = { .fields = BUF(fields_room), .body = BUF(body_room) };
+	struct buf out = BUF(room);
+
+	(void)state;
+	http_response_reset(&r);
+	r.status = HTTP_NO_CONTENT;
+	assert_true(http_response_write(&out, &r, &framing));
+	check_slice("hsts", "out", buf_slice(&out),
+	            "HTTP/1.1 204 No Content\r\nDate: " DATE "\r\n"
+	            "Strict-Transport-Security: max-age=4294967295\r\n\r\n");
+	out.len = 0;
+	r.body.full = true;
+	assert_true(http_response_write(&out, &r, &framing));
+	assert_true(out.len < HTTP_FRAME_MAX + 160);
+	assert_non_null(memmem(room, out.len, "Strict-Transport-Security: ", 27));
 }
 
 static void test_response_broken(void **state)
@@ -1592,6 +1615,7 @@ int main(void)
 		cmocka_unit_test(test_reason),
 		cmocka_unit_test(test_date),
 		cmocka_unit_test(test_response),
+		cmocka_unit_test(test_response_hsts),
 		cmocka_unit_test(test_response_broken),
 	};
 

@@ -1319,6 +1319,36 @@ static void test_origins(void **state)
 	assert_int_equal(id.kind, IDENTITY_CUSTOMER);
 }
 
+/* Where the connection is TLS; a trusted proxy may know better. */
+static void test_origins_over_tls(void **state)
+{
+	static const struct {
+		const char *name, *config, *fields;
+		bool https, taken;
+	} cases[] = {
+		{ "own", NONE, ORIGIN("https://shop.test"), true, true },
+		{ "in the clear", NONE, ORIGIN("http://shop.test"), true, false },
+		{ "proxy in the clear", NONE, PROTO("http") ORIGIN("http://shop.test"),
+		  false, true },
+		{ "proxy", NONE, PROTO("https") ORIGIN("http://shop.test"), true, false },
+		{ "empty word", NONE, PROTO("") ORIGIN("http://shop.test"), true, false },
+		{ "not believed", "trusted_proxies=10.0.0.0/8",
+		  PROTO("http") ORIGIN("http://shop.test"), true, false },
+	};
+
+	(void)state;
+	question.https = true;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		set_config(cases[i].config);
+		assert_int_equal(ask(cases[i].fields, "127.0.0.1"), KV_OK);
+		identity_judge_csrf(&question, &id);
+		if (id.https != cases[i].https || cases[i].taken !=
+		    (id.refusal == IDENTITY_ADMITTED))
+			fail_msg("%s: refusal %d", cases[i].name, (int)id.refusal);
+	}
+	question.https = false;
+}
+
 /* `@` stands for ada's token, `%` for the guest's. */
 static void test_tokens(void **state)
 {
@@ -1423,6 +1453,7 @@ int main(void)
 		WITH_COOKIES(test_cookies),
 		WITH_COOKIES(test_keys_are_no_cookies),
 		WITH_COOKIES(test_origins),
+		WITH_COOKIES(test_origins_over_tls),
 		WITH_COOKIES(test_tokens),
 		IN_A_STORE(test_readers),
 	};

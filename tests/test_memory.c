@@ -132,11 +132,27 @@ static void test_none(void **state)
 	assert_null(memory_map(SIZE_MAX - 2 * PAGE));
 }
 
+static void test_copies(void **state)
+{
+	char sent[] = "settings", got[sizeof sent] = "before";
+	int fd = memory_save(sent, sizeof sent);
+
+	(void)state;
+	assert_true(fd >= 0);
+	assert_true(memory_load(fd, got, sizeof got));
+	assert_string_equal(got, "settings");
+	memcpy(got, "before", 7);
+	assert_false(memory_load(fd, got, sizeof got));         /* closed by now */
+	assert_false(memory_load(-1, got, sizeof got));
+	assert_string_equal(got, "before");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_pages),
 		cmocka_unit_test(test_trim),
+		cmocka_unit_test(test_copies),
 		cmocka_unit_test(test_hidden),
 		cmocka_unit_test(test_none),
 	};

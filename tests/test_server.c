@@ -76,7 +76,7 @@ static int run(int its_control)
 			close(fd);
 	if (files != 0)
 		setrlimit(RLIMIT_NOFILE, &limit);
-	return server_run(&config, its_control, &listener);
+	return server_run(&config, its_control, &listener, NULL);
 }
 
 static void listen_anywhere(void)
