@@ -160,8 +160,9 @@ static int version(void)
 	printf("sidecart %s (commit %s)\n"
 	       "built with %s, BearSSL %s, Jansson %s, %s, zlib %s\n"
 	       "features: Session-Id (strict, oscarapi, migrate), cookies, API keys, baskets, "
-	       "/api/, /session, /resolve, seccomp\n", SIDECART_VERSION, SIDECART_COMMIT, COMPILER,
-	       SIDECART_BEARSSL, jansson_version_str(), kv_version(), inflate_zlib_version());
+	       "/api/, /session, /resolve, TLS 1.2, seccomp\n",
+	       SIDECART_VERSION, SIDECART_COMMIT, COMPILER, SIDECART_BEARSSL,
+	       jansson_version_str(), kv_version(), inflate_zlib_version());
 	return COMMAND_DONE;
 }
 
