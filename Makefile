@@ -4,7 +4,7 @@
 MODULES := bytes date inflate memory log life metrics address proxy throttle config json \
            print http sid signing django jwt seal password secret tls money record \
            kv clock client customer product basket \
-           token session identity view call idempotency \
+           token trust session identity view call idempotency \
            oscar oscar_form oscar_login oscar_user oscar_product oscar_basket oscar_line \
            ocapi ocapi_customer ocapi_session ocapi_document ocapi_item ocapi_basket \
            oauth openapi resolve \

@@ -3,14 +3,20 @@
 #include "print.h"
 #include "probe.h"
 
-/* The first listener of the settings. */
+/* The first listener of the settings that is not TLS. */
 static int find_listener(const struct command_line *l, struct probe *p)
 {
 	const struct config *c = &l->config;
 	uint32_t i = 0;
 
-	while (c->listeners[i].ops)     /* `listen` is never empty */
+	while (i < c->listener_count && (c->listeners[i].ops || c->listeners[i].https))
 		i++;
+	for (uint32_t j = 0; i == c->listener_count && j < c->listener_count; j++)
+		if (!c->listeners[j].https)
+			i = j;          /* of ops_listen, which answers too */
+	if (i == c->listener_count)
+		return command_wrong("every listener is https:, which ping does not speak: add one "
+		                     "for it, such as unix:/run/sidecart/ping");
 	if (!probe_listener(p, &c->listeners[i], "/healthz"))
 		return command_wrong("%s: the kernel picked this server's port; say which: "
 		                     "sidecart ping http://ADDRESS:PORT", p->name);

@@ -148,6 +148,8 @@ static const struct setting settings[] = {
 	  "What shoppers' tokens are signed with; ES256: others can verify them, by the JWK set" },
 	{ "jwks_max_age", SECONDS, AT(jwks_max_age_s), 1, DAYS(1), "5m", NULL,
 	  "How long others may keep the JWK set; a new ES256 key signs when it is over" },
+	{ "token_trust", PATH, AT(token_trust), 0, SIZE_AT(token_trust) - 1, "", NULL,
+	  "ISSUER=FILE,...: whose tokens /token/exchange takes, by public keys, JWK set or PEM" },
 	{ "trusted_proxies", NETWORKS, AT(trusted_proxies), 0, CONFIG_NETWORKS_MAX,
 	  "127.0.0.0/8,::1,unix", NULL,
 	  "Peers whose X-Forwarded-* fields are believed; `unix`: those on a Unix socket" },
@@ -987,7 +989,7 @@ static const char *const fixed[] = {
 	"listen", "ops_listen", "data", "user", "workers", "hashers", "durability", "map_size",
 	"sid_secret_file", "max_head", "max_target", "max_headers", "max_body",
 	"max_body_memory", "max_answer_memory", "max_connections", "max_waiting_writes",
-	"max_waiting_passwords", "seccomp",
+	"max_waiting_passwords", "token_trust", "seccomp",
 };
 
 static bool same_listeners(const struct config *a, const struct config *b, bool ops)

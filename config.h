@@ -21,6 +21,7 @@
 #define CONFIG_ORIGIN_MAX    272    /* `https://`, a host name, a port, NUL */
 #define CONFIG_COOKIE_NAME_MAX 64
 #define CONFIG_PATH_MAX      512
+#define CONFIG_TRUST_MAX     2048       /* of token_trust */
 #define CONFIG_SITE_MAX      33     /* of a site's id, NUL included */
 #define CONFIG_SOCKET_MAX    108    /* the path of a Unix socket (unix(7)), NUL included */
 #define CONFIG_ERROR_MAX     512
@@ -99,6 +100,7 @@ struct config {
 	char site[CONFIG_SITE_MAX];
 	uint32_t enforce_https, secure_token_seen;       /* enum config_switch */
 	uint32_t token_ttl_s, jwks_max_age_s;
+	char token_trust[CONFIG_TRUST_MAX];     /* empty: only ours are taken */
 	uint32_t token_alg;             /* enum token_alg of record.h */
 	struct network trusted_proxies[CONFIG_NETWORKS_MAX];    /* `unix` is `::` alone */
 	uint32_t trusted_proxy_count;

@@ -1,4 +1,5 @@
 /* main.c -- the table of commands, and `serve`. */
+#include <assert.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
@@ -6,8 +7,11 @@
 #include "memory.h"
 #include "secret.h"
 #include "supervisor.h"
+#include "trust.h"
 
 #define SHORT_SECRET 32         /* bytes of a Session-Id secret; fewer are warned about */
+
+static_assert(TRUST_ERROR_MAX <= SECRET_ERROR_MAX, "one room for both");
 
 #define O(option) (1u << OPTION_##option)
 
@@ -47,7 +51,7 @@ static int serve(struct command_line *l)
 		return code;
 	if (!secret_create(c->data, c->sid_secret_file, error))
 		return command_fail(COMMAND_SYSTEM, "%s", error);
-	if (!read_secrets(c, &sid_secret_len, error))
+	if (!read_secrets(c, &sid_secret_len, error) || !trust_read(c->token_trust, error))
 		return command_wrong("%s", error);
 	if (!command_hold(c->data))
 		return COMMAND_SYSTEM;

@@ -5,6 +5,7 @@
 #include "json.h"
 #include "log.h"
 #include "oauth.h"
+#include "trust.h"
 
 #define ACCESS_LIFE_S 60
 #define ACCESS_STEP_S 30                /* so long the same request gets the same token */
@@ -366,6 +367,69 @@ enum call_result oauth_revoke(struct call *c)
 	return status == KV_OK ? CALL_DONE : call_store(c, status);
 }
 
+/* The session of the customer whom a token of another issuer's names. Its signature is good. */
+static enum call_result begin_trusted(struct call *c, struct slice token, struct slice login,
+                                      struct identity *id)
+{
+	struct session_owner owner = { .customer_id = 0 };
+	struct customer_record who;
+	enum kv_status status = customer_find(c->kv, login, &who);
+
+	if (status == KV_NOT_FOUND || (status == KV_OK && (who.flags & CUSTOMER_DISABLED) != 0))
+		return CALL_DONE;
+	owner.customer_id = who.id;
+	session_trusted_key(c->sid_secret, token, id->session_key);
+	if (status == KV_OK)
+		status = session_find(c->kv, id->session_key, call_now_s(c), &id->session);
+	if (status == KV_NOT_FOUND) {
+		status = session_start_shown(c->kv, c->config, c->sid_secret, &owner,
+		                             id->session_key, VIA_TOKEN, call_now_s(c));
+		if (status == KV_OK)
+			status = session_find(c->kv, id->session_key, call_now_s(c), &id->session);
+	}
+	if (status != KV_OK)
+		return call_store(c, status == KV_NOT_FOUND ? KV_IO : status);
+	id->refusal = IDENTITY_ADMITTED;
+	id->kind = IDENTITY_CUSTOMER;
+	id->via = VIA_TOKEN;
+	id->recorded = true;
+	return CALL_DONE;
+}
+
+/* False: the token is no trusted issuer's. What a key of his did not sign, or not for this site,
+ * or for nobody here, leaves s->id refused. */
+static bool find_trusted(struct call *c, struct slice token, struct subject *s,
+                         enum call_result *result)
+{
+	struct jwt_expect expect = { .aud = slice_of(c->config->site),
+	                             .life_max_s = TRUST_LIFE_MAX_S,
+	                             .leeway_s = JWT_LEEWAY_MAX_S };
+	struct jwt_claims claims = { 0 };
+	const struct trust_issuer *issuer;
+	const struct jwt_key *key;
+	enum jwt_status judged, verdict;
+	struct jwt t;
+
+	*result = CALL_DONE;
+	if (jwt_open(&t, token) != JWT_GOOD)
+		return false;
+	expect.typ = t.typ;
+	judged = jwt_judge(&t, &expect, call_now_s(c), &claims);
+	issuer = slice_given(claims.iss) ? trust_find(claims.iss) : NULL;
+	if (issuer == NULL)
+		return false;
+	identity_clear(&s->id);
+	s->id.refusal = IDENTITY_TOKEN_DEAD;
+	key = jwt_key_find(issuer->keys, issuer->key_count, &t);
+	if (judged != JWT_GOOD || t.typ == JWT_TYP_OTHER || key == NULL ||
+	    !slice_given(claims.sub))
+		return true;
+	*result = call_verify(c, &t, key, &verdict);
+	if (*result == CALL_DONE && verdict == JWT_GOOD)
+		*result = begin_trusted(c, token, claims.sub, &s->id);
+	return true;
+}
+
 enum { GRANT_TYPE, SUBJECT_TOKEN, SUBJECT_TYPE, REQUESTED_TYPE, AUDIENCE, SCOPE, RESOURCE, ACTOR };
 
 /* The session that is to be exchanged, by the type of what shows it; NULL: c->response says what
@@ -375,11 +439,13 @@ static enum call_result find_exchanged(struct call *c, const struct param *param
 {
 	struct slice token = params[SUBJECT_TOKEN].value, type = params[SUBJECT_TYPE].value;
 	struct buf text = BUF(s->text);
+	enum call_result result;
 
 	*known = true;
 	if (slice_eq(type, SLICE(TYPE_PREFIX "jwt")) ||
+	    slice_eq(type, SLICE(TYPE_PREFIX "id_token")) ||
 	    slice_eq(type, SLICE(TYPE_PREFIX "access_token")))
-		return find_token(c, token, s);
+		return find_trusted(c, token, s, &result) ? result : find_token(c, token, s);
 	begin_subject(c, s);
 	if (slice_eq(type, SLICE("urn:x-sidecart:session-id"))) {
 		s->request.field[HTTP_SESSION_ID] = token;

@@ -11,6 +11,7 @@
 /* Labels that keep the uses of the secret apart. */
 #define COOKIE_LABEL   "sidecart cookie session"
 #define CSRF_LABEL     "sidecart csrf token"
+#define TRUSTED_LABEL  "sidecart trusted token"
 #define DWSID_LABEL    "sidecart dwsid session"
 #define GUEST_LABEL    "sidecart ocapi guest"
 #define CUSTOMER_LABEL "sidecart ocapi customer"
@@ -51,6 +52,12 @@ void session_dwsid_key(struct slice secret, struct slice dwsid,
                        uint8_t key[RECORD_SESSION_KEY_LEN])
 {
 	derive_key(secret, SLICE(DWSID_LABEL), dwsid, key);
+}
+
+void session_trusted_key(struct slice secret, struct slice token,
+                         uint8_t key[RECORD_SESSION_KEY_LEN])
+{
+	derive_key(secret, SLICE(TRUSTED_LABEL), token, key);
 }
 
 void session_guest_key(struct slice secret, struct slice guest_id,

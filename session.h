@@ -44,6 +44,10 @@ void session_dwsid_key(struct slice secret, struct slice dwsid,
 void session_guest_key(struct slice secret, struct slice guest_id,
                        uint8_t key[RECORD_SESSION_KEY_LEN]);
 
+/* The key of the session that a token of another issuer's begins: the same token, the same one. */
+void session_trusted_key(struct slice secret, struct slice token,
+                         uint8_t key[RECORD_SESSION_KEY_LEN]);
+
 /* RECORD_GUEST_ID_LEN characters: a new guest's id, from as many random bytes; and what OCAPI
  * calls a registered customer, which follows from his number and the secret. */
 void session_put_guest_id(struct buf *out, const uint8_t random[RECORD_GUEST_ID_LEN]);

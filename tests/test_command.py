@@ -131,7 +131,7 @@ def test_every_command_explains_itself():
     (["session", "revoke"], "one of KEY"),
     (["session", "revoke", "0" * 40, "--all"], "one of KEY"),
     (["session", "revoke", "--all", "--customer", "ada"], "one of KEY"),
-    (["stat", "--watch"], "watch"),
+    (["stat", "--watch", "x"], "x"),
     (["token", "list"], "usage: sidecart token COMMAND"),
     (["product", "show"], "a word is missing"),
     (["a", "b", "c", "d", "e"], "too many words"),
