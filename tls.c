@@ -365,7 +365,7 @@ static const br_ssl_session_cache_class session_class = {
 	sizeof(struct sessions), save_session, load_session,
 };
 
-/* There are suites of the key's kind alone, and one hash. */
+/* There are suites of the key's kind alone, and one hash that is signed. */
 static int choose(const br_ssl_server_policy_class **class, const br_ssl_server_context *ssl,
                   br_ssl_server_choices *choices)
 {
@@ -508,15 +508,19 @@ static void set_algorithms(br_ssl_engine_context *e, bool rsa)
 	static const uint16_t with_rsa[] = {
 		BR_TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
 		BR_TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+		BR_TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
 	}, with_ec[] = {
 		BR_TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
 		BR_TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+		BR_TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
 	};
 
 	br_ssl_engine_set_versions(e, BR_TLS12, BR_TLS12);
 	br_ssl_engine_set_suites(e, rsa ? with_rsa : with_ec, COUNT_OF(with_ec));
 	br_ssl_engine_set_hash(e, br_sha256_ID, &br_sha256_vtable);
+	br_ssl_engine_set_hash(e, br_sha384_ID, &br_sha384_vtable);
 	br_ssl_engine_set_prf_sha256(e, br_tls12_sha256_prf);
+	br_ssl_engine_set_prf_sha384(e, br_tls12_sha384_prf);
 	br_ssl_engine_set_ec(e, &curves);
 	br_ssl_engine_set_gcm(e, &br_sslrec_in_gcm_vtable, &br_sslrec_out_gcm_vtable);
 	br_ssl_engine_set_aes_ctr(e, &br_aes_ct64_ctr_vtable);

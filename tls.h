@@ -6,7 +6,7 @@
  * read(2) and writev(2).
  *
  * What is spoken: TLS 1.2 alone; ECDHE over X25519 or P-256, signed by the certificate's key,
- * P-256 or RSA; ChaCha20-Poly1305, or AES-128 in GCM where a peer does not know that. Of ALPN,
+ * P-256 or RSA; ChaCha20-Poly1305, or AES in GCM where a peer does not know that. Of ALPN,
  * http/1.1; a peer that lists others only is refused. SNI is ignored: there is one certificate.
  * Sessions are resumed by their id, for a day, by the front that made them; there is no
  * renegotiation, no client's certificate, no compression.

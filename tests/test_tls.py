@@ -204,6 +204,8 @@ def test_openssl(store, pairs):
     for options, expected in {
             ("-tls1_2",): "Cipher is ECDHE-ECDSA-" + CHACHA,
             ("-tls1_2", "-cipher", f"ECDHE-ECDSA-{GCM}"): f"Cipher is ECDHE-ECDSA-{GCM}",
+            ("-tls1_2", "-cipher", "ECDHE-ECDSA-AES256-GCM-SHA384"):
+                "Cipher is ECDHE-ECDSA-AES256-GCM-SHA384",
             ("-tls1_2", "-groups", "X25519"): "Server Temp Key: X25519",
             ("-tls1_2", "-groups", "P-384:P-256"): "Server Temp Key: ECDH, prime256v1",
             (): "New, TLSv1.2",
