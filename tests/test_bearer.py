@@ -33,7 +33,8 @@ class Shop:
 
 @pytest.fixture(params=["HS256", "ES256"])
 def shop(request, store):
-    return Shop(store, request.param)
+    """However often she signs in within a second: none of her sessions gives way to another."""
+    return Shop(store, request.param, max_sessions_per_customer=0)
 
 
 def refused(r):

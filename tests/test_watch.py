@@ -20,10 +20,11 @@ def watch(store, *options, stdout=subprocess.PIPE):
 
 
 def end(process):
-    process.send_signal(signal.SIGINT)
+    """By SIGTERM: a shell's background jobs have SIGINT ignored."""
+    process.send_signal(signal.SIGTERM)
     process.stdout.close()
     assert process.stderr.read() == b""
-    assert process.wait(WAIT_S) == -signal.SIGINT
+    assert process.wait(WAIT_S) == -signal.SIGTERM
 
 
 def test_beside_a_server(store):
