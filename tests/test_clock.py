@@ -39,7 +39,7 @@ def test_a_clock_set_back_revives_nothing(store):
     server.stop()
     assert steps(server) == [] and kept(store) >= before, "a clean end keeps the time"
     assert len(store.records("session", "list")) == 1
-    assert store.records("stat")[0]["clock_ahead_s"] == 0
+    assert store.records("stat")[0]["clock_ahead_s"] <= 1, "unless somebody sets it meanwhile"
 
     kept(store, 3700)
     assert store.records("session", "list") == []
