@@ -1032,6 +1032,8 @@ static void test_network_file_systems(void **state)
 	char error[KV_ERROR_MAX];
 
 	(void)state;
+	if (sizeof(void *) < 8)
+		skip();                 /* statfs() has another name there */
 	for (size_t i = 0; i < COUNT_OF(remote); i++) {
 		file_system = remote[i];
 		error[0] = '\0';
