@@ -2,6 +2,7 @@
 #ifndef PROCESS_H
 #define PROCESS_H
 
+#include <dirent.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -29,6 +30,33 @@ static inline void process_skip_32(void)
 {
 	if (sizeof(void *) < 8 && getenv("EMULATED") != NULL)
 		skip();
+}
+
+/* The process of this name among the supervisor's children. */
+static inline pid_t process_child(const char *name)
+{
+	char path[300], line[1000];
+	DIR *all = opendir("/proc");
+	struct dirent *entry;
+	pid_t found = 0;
+
+	assert_non_null(all);
+	while ((entry = readdir(all)) != NULL) {
+		char its[32] = "";
+		int pid, parent;
+		FILE *f;
+
+		snprintf(path, sizeof path, "/proc/%s/stat", entry->d_name);
+		if (strtol(entry->d_name, NULL, 10) == 0 || (f = fopen(path, "r")) == NULL)
+			continue;
+		if (fgets(line, sizeof line, f) != NULL &&
+		    sscanf(line, "%d (%31[^)]) %*c %d", &pid, its, &parent) == 3 &&
+		    parent == process_pid && strcmp(its, name) == 0)
+			found = pid;
+		fclose(f);
+	}
+	closedir(all);
+	return found;
 }
 
 static inline void must(bool done, const char *error)

@@ -12,7 +12,6 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
-#include <dirent.h>
 #include <errno.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
@@ -217,32 +216,12 @@ static int tear_down(void **state)
 	return 0;
 }
 
-/* The process of this name among the supervisor's children, or 0. */
 static pid_t child(enum role of)
 {
-	char path[300], line[1000], name[32];
-	DIR *all = opendir("/proc");
-	struct dirent *entry;
-	pid_t found = 0;
+	char name[32];
 
-	assert_non_null(all);
 	snprintf(name, sizeof name, "sidecart:%s", role_names[of]);
-	while ((entry = readdir(all)) != NULL) {
-		char its[32] = "";
-		int pid, parent;
-		FILE *f;
-
-		snprintf(path, sizeof path, "/proc/%s/stat", entry->d_name);
-		if (strtol(entry->d_name, NULL, 10) == 0 || (f = fopen(path, "r")) == NULL)
-			continue;
-		if (fgets(line, sizeof line, f) != NULL &&
-		    sscanf(line, "%d (%31[^)]) %*c %d", &pid, its, &parent) == 3 &&
-		    parent == process_pid && strcmp(its, name) == 0)
-			found = pid;
-		fclose(f);
-	}
-	closedir(all);
-	return found;
+	return process_child(name);
 }
 
 static unsigned descriptors(pid_t pid)

@@ -30,43 +30,16 @@
 	"\",\"customer_no\":\"1\",\"email\":\"a@example.com\",\"enabled\":true,\"login\":\"ada\"," \
 	"\"preferred_locale\":\"default\"}"
 
-static void make_token(const struct session_owner *who)
-{
-	static const struct http_request nothing;
-	char bytes[CALL_TOKEN_MAX], fields[4096], body[64];
-	struct http_response response = { .fields = BUF(fields), .body = BUF(body) };
-	struct buf token = BUF(bytes);
-	struct call c = {
-		.config = &world.config, .sid_secret = SLICE("test-secret"), .request = &nothing,
-		.kv = world.kv, .now_us = world.now_s * 1000000, .response = &response,
-	};
-
-	c.random[31] = (uint8_t)(world.bearer_count + 1);
-	identity_clear(&c.identity);
-	c.identity.client_id_len = 8;
-	memcpy(c.identity.client_id, "shop-key", 8);
-	assert_int_equal(call_start_token(&c, who, &token), CALL_DONE);
-	assert_false(token.full);
-	memcpy(world.bearers[world.bearer_count], bytes, token.len);
-	world.bearers[world.bearer_count++][token.len] = '\0';
-}
-
 static void prepare(void)
 {
-	static const uint8_t random[TOKEN_RANDOM_LEN] = { 9 };
 	const struct session_owner owners[] = {
 		{ .guest_id = GUEST_ID }, { .customer_id = 1 },
 	};
-	char bytes[TOKEN_RECORD_MAX];
-	struct buf record = BUF(bytes);
-	struct token_key_record key;
 
 	world.config.max_sessions_per_customer = 0;
-	assert_true(token_generate(&record, TOKEN_HS256, world.seal_key, random));
-	assert_true(record_token_key_read(buf_slice(&record), &key));
-	assert_int_equal(token_add(world.kv, &key, START_S, 0), KV_OK);
+	world_add_token_key();
 	for (size_t i = 0; i < COUNT_OF(owners); i++)
-		make_token(&owners[i]);
+		world_add_bearer(&owners[i]);
 }
 
 static void test_auth(void **state)

@@ -4,7 +4,6 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
-#include <dirent.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -149,33 +148,6 @@ static void test_echo(void **state)
 		close(fds[i]);
 }
 
-/* The process of this name among the supervisor's children. */
-static pid_t child(const char *name)
-{
-	char path[300], line[1000];
-	DIR *all = opendir("/proc");
-	struct dirent *entry;
-	pid_t found = 0;
-
-	assert_non_null(all);
-	while ((entry = readdir(all)) != NULL) {
-		char its[32] = "";
-		int pid, parent;
-		FILE *f;
-
-		snprintf(path, sizeof path, "/proc/%s/stat", entry->d_name);
-		if (strtol(entry->d_name, NULL, 10) == 0 || (f = fopen(path, "r")) == NULL)
-			continue;
-		if (fgets(line, sizeof line, f) != NULL &&
-		    sscanf(line, "%d (%31[^)]) %*c %d", &pid, its, &parent) == 3 &&
-		    parent == process_pid && strcmp(its, name) == 0)
-			found = pid;
-		fclose(f);
-	}
-	closedir(all);
-	return found;
-}
-
 /* A 503 that came before its request was whole ends the connection (requirement H27). */
 static void renew_closed(int *fd)
 {
@@ -200,7 +172,7 @@ static void test_writer_dies(void **state)
 			fds[i] = client();
 			say(fds[i], i, CALL_BODY_MAX, 1);
 		}
-		while ((writer = child("sidecart:writer")) == 0)
+		while ((writer = process_child("sidecart:writer")) == 0)
 			usleep(1000);
 		for (size_t i = 0; i < CLIENTS; i++)
 			assert_int_equal(send(fds[i], bodies[i] + CALL_BODY_MAX - 1, 1, 0), 1);
