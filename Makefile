@@ -108,7 +108,8 @@ check: deps-build+test+check     ## what must pass before a commit
 	  manual service reproducible layout taint units size end-to-end-san guarantees
 
 bench: deps-build+bench          ## CPU per request, beside a server that does nothing
-	@$(MAKE) build/sidecart build/bench/null build/bench/fill build/bench/node_modules
+	@$(MAKE) build/sidecart build/bench/null build/bench/fill \
+	  build/bench/batches build/bench/node_modules
 	@bench/run
 	@bench/peers
 
@@ -238,7 +239,7 @@ build/bench/%: build/release/bench/%
 	@mkdir -p $(@D) && ln -f $< $@
 $(O)/bench/null: $(O)/bench/null.o
 	$(call say,LD $@)$(CC) $(OPT) $(LDFLAGS) -o $@ $^
-$(O)/bench/fill: $(O)/bench/fill.o $(LIB)
+$(O)/bench/fill $(O)/bench/batches: %: %.o $(LIB)
 	$(call say,LD $@)$(CC) $(OPT) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 # A test that defines __wrap_NAME() stands in for NAME() of every module.
 $(O)/tests/test_%: $(O)/tests/test_%.o $(LIB)
