@@ -105,13 +105,16 @@ test: deps-build+test            ## unit tests under ASan and UBSan, end-to-end 
 
 check: deps-build+test+check     ## what must pass before a commit
 	@+MAKE='$(MAKE)' tests/run.sh check tidy warn-gcc warn-clang clang-tidy cppcheck \
-	  manual service reproducible layout taint units size end-to-end-san guarantees
+	  manual service reproducible layout taint units size instructions end-to-end-san guarantees
 
 bench: deps-build+bench          ## CPU per request, beside a server that does nothing
 	@$(MAKE) build/sidecart build/bench/null build/bench/fill \
 	  build/bench/batches build/bench/node_modules
 	@bench/run
 	@bench/peers
+
+instructions: build/sidecart build/bench/fill ## user-space instructions per request, and their budget
+	@bench/instructions
 
 alike: deps-build+bench          ## does the time of an answer tell dead ids from unknown ones?
 	@$(MAKE) build/sidecart
@@ -284,8 +287,8 @@ run-fuzzers: $(FUZZERS)
 	@set -e; for f in $^; do mkdir -p build/corpus/$${f##*/fuzz_}; \
 	  $$f -max_total_time=$(FUZZ_S) -timeout=5 build/corpus/$${f##*/fuzz_}; done
 
-.PHONY: all run test check bench alike install uninstall deb image dist reproducible cross units \
-        end-to-end end-to-end-san tidy warn-gcc warn-clang \
+.PHONY: all run test check bench alike instructions install uninstall deb image dist \
+        reproducible cross units end-to-end end-to-end-san tidy warn-gcc warn-clang \
         clang-tidy cppcheck taint manual service guarantees layout size cover fuzz torture clean help \
         objects run-units run-taint run-fuzzers
 .SECONDARY:
