@@ -6,7 +6,8 @@ or all of them are killed. After each time `sidecart check` is clean and every s
 he was answered: nothing is lost, nothing half done. A request without an answer was done whole or
 not at all, and with an Idempotency-Key it is done once however often it is sent.
 
-SEED draws other rounds. TORTURE_S, in seconds, is the long form; without it there are ROUNDS.
+SEED draws other rounds. TORTURE_S, in seconds, is the long form: so long, and ROUNDS_LONG at
+least; without it there are ROUNDS.
 """
 
 import concurrent.futures
@@ -21,7 +22,7 @@ import pytest
 
 from conftest import Closed, request_bytes, wait_until
 
-ROUNDS = 10
+ROUNDS, ROUNDS_LONG = 10, 500
 SHOPPERS = 6
 ANON, AUTH = "SID:ANON:127.0.0.1:", "SID:AUTH:127.0.0.1:"
 DEATHS = r"event=(ended|front_dropped)"
@@ -191,11 +192,11 @@ def test_crashes(store):
     for i in range(SHOPPERS):
         store.customer(f"shopper{i}")
     shoppers = [Shopper(f"shopper{i}", key, seed * 1000 + i) for i in range(SHOPPERS)]
-    settings = {"workers": 2, "allow": DEATHS, "login_throttle": "off", "map_size": "256M",
+    settings = {"workers": 2, "allow": DEATHS, "login_throttle": "off", "map_size": "4G",
                 "max_quantity": 1000000, "login_throttle_address": "off"}
     server, killed, rounds = store.serve(**settings), {}, 0
-    end = time.monotonic() + time_s
-    while rounds < ROUNDS or time.monotonic() < end:
+    end, least = time.monotonic() + time_s, ROUNDS_LONG if time_s else ROUNDS
+    while rounds < least or time.monotonic() < end:
         rounds += 1
         victim = VICTIMS[rounds - 1] if rounds <= len(VICTIMS) else chance.choice(VICTIMS)
         stop = threading.Event()
