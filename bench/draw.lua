@@ -1,14 +1,16 @@
 -- draw.lua -- wrk script: one request, sent again and again with an id drawn anew for each.
 --
---   wrk -t1 ... -s draw.lua URL -- TEMPLATE IDS COUNT DRAW DEPTH SEED
+--   wrk -t1 ... -s draw.lua URL -- TEMPLATE IDS COUNT DRAW DEPTH SEED RATE
 --
--- TEMPLATE is a file with the bytes of the request; the `@` in it stand where the id goes, as
--- many as it has bytes, or there is none. IDS is a file of ids of one length, a line each, or
--- `uuid`: then session `index` has the identifier it has in fill.c, four steps of xorshift32
--- (Marsaglia 2003) in the shape of a version 4 UUID. COUNT of them are drawn from; DRAW is
--- `uniform` or `log` (log-uniform: half of the draws fall into the square root of COUNT).
--- DEPTH requests go out with one write. done() prints for harness.py a line of `name=value`
--- pairs and one of the latencies, `microseconds:count`.
+-- TEMPLATE is a file with the bytes of the request; the `@` in it, in one place or several, stand
+-- where the id goes, as many as it has bytes, or there is none. IDS is a file of ids of one
+-- length, a line each, or `uuid`: then session `index` has the identifier it has in fill.c, four
+-- steps of xorshift32 (Marsaglia 2003) in the shape of a version 4 UUID. COUNT of them are drawn
+-- from; DRAW is `uniform`, `log` (log-uniform: half of the draws fall into the square root of
+-- COUNT), or `turn`: each in its turn, from that of number SEED on. DEPTH requests go out with
+-- one write, RATE of them a second on all connections together, or 0: as fast as they are
+-- answered. done() prints for harness.py a line of `name=value` pairs and one of the latencies,
+-- `microseconds:count`.
 
 local bit = require "bit"
 local ffi = require "ffi"
@@ -16,10 +18,19 @@ local band, bor, bxor, lshift, rshift = bit.band, bit.bor, bit.bxor, bit.lshift,
 local random, exp, floor = math.random, math.exp, math.floor
 
 local digits = ffi.new("uint8_t[16]", { string.byte("0123456789abcdef", 1, 16) })
-local text, text_len, place = nil, 0, {}
-local ids, id_len
-local count, depth, log_count
+local text, text_len, places = nil, 0, {}
+local ids, id_len = nil, 0
+local count, depth, log_count, turn, one_len
 local seen
+
+ffi.cdef [[
+	int open(const char *path, int flags);
+	int close(int fd);
+	void *mmap(void *at, size_t len, int prot, int flags, int fd, long offset);
+	struct timespec { long s, ns; };
+	int clock_gettime(int clock, struct timespec *t);
+]]
+local PROT_READ, MAP_SHARED, CLOCK_MONOTONIC = 1, 1, 1
 
 -- For done(), which runs in a state of its own and reads these of the thread.
 drawn = 0
@@ -39,34 +50,85 @@ local function read_file(name)
 	return all
 end
 
-function init(args)
-	local one = read_file(args[1])
+-- A file's bytes without reading them: there may be a gigabyte of tokens.
+local function map_file(name)
+	local f = assert(io.open(name, "rb"))
+	local len = f:seek("end")
+	local fd = ffi.C.open(name, 0)
+	local at = ffi.C.mmap(nil, len, PROT_READ, MAP_SHARED, fd, 0)
+
+	f:close()
+	ffi.C.close(fd)
+	assert(ffi.cast("intptr_t", at) ~= -1, "the file of ids cannot be mapped")
+	return ffi.cast("const uint8_t *", at), len
+end
+
+-- Where the bytes of an id go: runs of places, each with what it takes.
+local function find_places(one)
 	local from, to = one:find("@+")
 
+	while from do
+		places[#places + 1] = { at = from - 1, from = id_len, len = to - from + 1 }
+		id_len = id_len + to - from + 1
+		from, to = one:find("@+", to + 1)
+	end
+end
+
+local function use_ids(name)
+	local len
+
+	ids, len = map_file(name)
+	assert(len >= count * (id_len + 1) and ids[id_len] == 10, "ids are as long as their place")
+end
+
+local function use_uuids()
+	assert(#places == 1 and id_len == 36, "a UUID has 36 characters")
+	for i = 0, depth - 1 do
+		ffi.copy(text + i * one_len + places[1].at, "00000000-0000-4000-8000-000000000000", 36)
+	end
+end
+
+local function now_ms()
+	local t = ffi.new("struct timespec")
+
+	ffi.C.clock_gettime(CLOCK_MONOTONIC, t)
+	return tonumber(t.s) * 1000 + tonumber(t.ns) / 1e6
+end
+
+-- wrk asks how many milliseconds a connection that was answered is to wait. A schedule that all
+-- of them share keeps the rate, however long answers take; one that fell behind by more than a
+-- tenth of a second lets the rest go.
+local function keep_rate(rate)
+	local due = now_ms()
+
+	function delay()
+		local now = now_ms()
+
+		due = math.max(due + depth * 1000 / rate, now - 100)
+		return math.max(0, floor(due - now + random()))
+	end
+end
+
+function init(args)
+	local one = read_file(args[1])
+	local draw, rate = args[4], tonumber(args[7])
+
 	count, depth = tonumber(args[3]), tonumber(args[5])
-	log_count = args[4] == "log" and math.log(count) or nil
+	log_count = draw == "log" and math.log(count) or nil
+	turn = draw == "turn" and tonumber(args[6]) - 1 or nil
 	math.randomseed(tonumber(args[6]))
 	text_len = #one * depth
 	text = ffi.new("uint8_t[?]", text_len + 1, string.rep(one, depth))
+	one_len = #one
 	seen = ffi.new("uint8_t[?]", count)
-	if not from then
-		return
+	find_places(one)
+	if id_len > 0 and args[2] == "uuid" then
+		use_uuids()
+	elseif id_len > 0 then
+		use_ids(args[2])
 	end
-	id_len = to - from + 1
-	for i = 1, depth do
-		place[i] = (i - 1) * #one + from - 1
-	end
-	if args[2] ~= "uuid" then
-		local bytes = read_file(args[2])
-
-		assert(#bytes >= count * (id_len + 1) and bytes:byte(id_len + 1) == 10,
-			"ids are as long as their place")
-		ids = ffi.new("uint8_t[?]", #bytes + 1, bytes)
-	else
-		assert(id_len == 36, "an UUID has 36 characters")
-		for i = 1, depth do
-			ffi.copy(text + place[i], "00000000-0000-4000-8000-000000000000", 36)
-		end
+	if rate > 0 then
+		keep_rate(rate)
 	end
 end
 
@@ -100,14 +162,31 @@ local function put_uuid(at, index)
 end
 
 local function draw_index()
+	if turn then
+		turn = turn + 1
+		return turn % count
+	end
 	if log_count then
 		return floor(exp(random() * log_count)) - 1
 	end
 	return random(0, count - 1)
 end
 
+local function put_id(at, index)
+	local id
+
+	if not ids then
+		put_uuid(at + places[1].at, index)
+		return
+	end
+	id = ids + index * (id_len + 1)
+	for i = 1, #places do
+		ffi.copy(text + at + places[i].at, id + places[i].from, places[i].len)
+	end
+end
+
 function request()
-	for i = 1, id_len and depth or 0 do
+	for i = 0, id_len > 0 and depth - 1 or -1 do
 		local index = draw_index()
 
 		drawn = drawn + 1
@@ -115,11 +194,7 @@ function request()
 			seen[index] = 1
 			distinct = distinct + 1
 		end
-		if ids then
-			ffi.copy(text + place[i], ids + index * (id_len + 1), id_len)
-		else
-			put_uuid(place[i], index)
-		end
+		put_id(i * one_len, index)
 	end
 	return ffi.string(text, text_len)
 end

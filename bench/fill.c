@@ -1,31 +1,53 @@
-/* fill.c -- makes the store that bench/run measures with: customers, their sessions, one key.
+/* fill.c -- makes the stores that bench/ measures with: customers, their sessions, baskets, keys.
  *
- * Usage: fill DATA SESSIONS CUSTOMERS header|cookie. DATA must not hold a store yet. All goes
- * in by the domain's own functions, so that what is measured is what the server would have written;
- * only fsync is left out. What a load needs comes on stdout, one thing a line:
- *   host shop.example.com          the realm, to be sent as Host
- *   key sck_...                    an API key of scope `trusted`
- *   session IDENTIFIER CUSTOMER    some of the sessions and whose they are
- * Header session `index` has the same identifier here and in draw.lua; the ids of cookies are
- * written to DATA/ids, a line each.
+ * Usage: fill DATA SESSIONS CUSTOMERS header|cookie|token|basket. DATA must not hold a store yet.
+ * All goes in by the domain's own functions, so that what is measured is what the server would
+ * have written; only fsync is left out. `basket` makes as many customers as sessions, and for each
+ * a session by header, one by token, and an open basket of LINES lines. What a load needs comes on
+ * stdout, one thing a line:
+ *   host shop.example.com               the realm, to be sent as Host
+ *   key sck_...                         an API key of scope `trusted`
+ *   session INDEX IDENTIFIER CUSTOMER   some of the sessions and whose they are
+ * Header session INDEX has the same identifier here and in draw.lua. DATA/ids has, in line INDEX
+ * of equal ones, the id of a cookie; or the token; or the basket's id as OCAPI writes it and,
+ * behind it, the token.
  */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
+#include "basket.h"
 #include "client.h"
 #include "customer.h"
 #include "identity.h"
+#include "product.h"
 #include "secret.h"
 #include "session.h"
 #include "sid.h"
+#include "token.h"
 
 #define HOST           "shop.example.com"
 #define BATCH          20000    /* records or sessions a commit: LMDB bounds its dirty pages */
 #define SAMPLES        64
-#define IDENTIFIER_LEN 48       /* at most: a UUID or a cookie's id */
+#define IDENTIFIER_LEN 36       /* of a UUID */
 #define SESSIONS_MAX   1000000000u
+#define LINES          10       /* of a basket: product 1 and nine others */
+#define PRODUCTS       50
+#define TOKEN_MAX      1024
+
+/* What each kind of store holds, as bits. */
+enum { BY_HEADER = 1, BY_COOKIE = 2, BY_TOKEN = 4, BASKETS = 8 };
+
+static const struct {
+	const char *name;
+	unsigned holds;
+} kinds[] = {
+	{ "header", BY_HEADER },
+	{ "cookie", BY_COOKIE },
+	{ "token",  BY_TOKEN },
+	{ "basket", BY_HEADER | BY_TOKEN | BASKETS },
+};
 
 struct entry {
 	uint8_t key[RECORD_SESSION_KEY_LEN];
@@ -36,7 +58,13 @@ static struct config config;
 static char secret_bytes[SECRET_MAX];
 static struct slice secret;
 static uint32_t sessions, customers;
-static FILE *cookies;           /* NULL: sessions by header */
+static unsigned holds;
+static FILE *ids;               /* NULL: all sessions are by header */
+
+/* What tokens are signed with. */
+static uint8_t token_key[JWT_SECRET_LEN];
+static char token_kid[JWT_KID_MAX], token_client[CLIENT_KEY_MAX];
+static struct buf kid, token_issuer;
 
 static _Noreturn void die(const char *what, const char *why)
 {
@@ -76,7 +104,7 @@ static uint64_t customer_of(uint32_t index)
 }
 
 /* A new cookie's id, also written to the file. */
-static void cookie_key(uint8_t key[RECORD_SESSION_KEY_LEN])
+static void make_cookie(uint8_t key[RECORD_SESSION_KEY_LEN])
 {
 	uint8_t random[SESSION_ID_BYTES];
 	char text[SESSION_ID_CHARS];
@@ -85,19 +113,54 @@ static void cookie_key(uint8_t key[RECORD_SESSION_KEY_LEN])
 	secret_random(random, sizeof random);
 	buf_base64url(&id, random, sizeof random, SESSION_ID_CHARS);
 	session_cookie_key(secret, buf_slice(&id), key);
-	fprintf(cookies, "%.*s\n", (int)id.len, id.ptr);
+	fprintf(ids, "%.*s\n", (int)id.len, id.ptr);
 }
 
-static void session_key_of(uint32_t index, uint8_t key[RECORD_SESSION_KEY_LEN])
+/* The claims of a customer's token, as call.c writes them. */
+static void put_claims(struct buf *out, uint64_t customer_id,
+                       const uint8_t key[RECORD_SESSION_KEY_LEN], uint64_t now_s)
+{
+	buf_lit(out, "{\"_v\":\"1\",\"exp\":");
+	buf_uint(out, now_s + config.token_ttl_s);
+	buf_lit(out, ",\"iat\":");
+	buf_uint(out, now_s);
+	buf_lit(out, ",\"iss\":\"");
+	buf_put(out, buf_slice(&token_issuer));
+	buf_lit(out, "\",\"sub\":\"{\\\"_v\\\":\\\"1\\\",\\\"customer_info\\\":"
+	        "{\\\"customer_id\\\":\\\"");
+	session_put_customer_id(out, secret, customer_id);
+	buf_lit(out, "\\\",\\\"guest\\\":false}}\",\"sid\":\"");
+	buf_hex(out, slice_bytes(key, RECORD_SESSION_KEY_LEN));
+	buf_lit(out, "\",\"site\":");
+	json_put_string(out, slice_of(config.site));
+	buf_char(out, '}');
+}
+
+/* A new token, also written to the file. */
+static void make_token(uint32_t index, uint8_t key[RECORD_SESSION_KEY_LEN], uint64_t now_s)
+{
+	char claims_text[TOKEN_MAX], text[TOKEN_MAX];
+	struct buf claims = BUF(claims_text), token = BUF(text);
+	uint8_t mac[JWT_DIGEST_LEN];
+
+	secret_random(key, RECORD_SESSION_KEY_LEN);
+	put_claims(&claims, customer_of(index), key, now_s);
+	jwt_write_input(&token, JWT_HS256, buf_slice(&kid), JWT_TYP_JWT, buf_slice(&claims));
+	jwt_sign_hs256(slice_bytes(token_key, sizeof token_key), buf_slice(&token), mac);
+	jwt_write_signature(&token, slice_bytes(mac, sizeof mac));
+	if (claims.full || token.full)
+		die("token", "too long");
+	if (holds & BASKETS)    /* they were made in the order of indexes */
+		fprintf(ids, "%026" PRIu32, index + 1);
+	fprintf(ids, "%.*s\n", (int)token.len, token.ptr);
+}
+
+static void header_key(uint32_t index, uint8_t key[RECORD_SESSION_KEY_LEN])
 {
 	char identifier[IDENTIFIER_LEN + 1], text[128];
 	struct buf header = BUF(text);
 	struct sid sid;
 
-	if (cookies != NULL) {
-		cookie_key(key);
-		return;
-	}
 	identifier_of(index, identifier);
 	buf_lit(&header, "SID:AUTH:" HOST ":");
 	buf_str(&header, identifier);
@@ -106,23 +169,54 @@ static void session_key_of(uint32_t index, uint8_t key[RECORD_SESSION_KEY_LEN])
 	sid_key(&sid, SID_AUTH, secret, key);
 }
 
-static void add_key(struct kv *kv, uint64_t now_s)
+static void add_client(struct kv *kv, const char *name, uint32_t scopes, struct buf *text,
+                       uint64_t now_s)
 {
 	struct client_record client = {
 		.created_s = now_s,
-		.scopes    = SCOPE_SHOP | SCOPE_TRUSTED,
-		.name      = slice_of("bench"),
+		.scopes    = scopes,
+		.name      = slice_of(name),
 	};
-	char text[CLIENT_KEY_MAX];
-	struct buf key = BUF(text);
 	uint8_t random[20];
 	enum kv_status status;
 
 	secret_random(random, sizeof random);
-	client_generate(&key, random);
-	must("kv_begin", kv_begin(kv));
-	if (client_add(kv, buf_slice(&key), &client, &status) != CLIENT_ADDED)
+	client_generate(text, random);
+	if (client_add(kv, buf_slice(text), &client, &status) != CLIENT_ADDED)
 		die("client_add", kv_status_text(status));
+}
+
+static void add_token_key(struct kv *kv, uint64_t now_s)
+{
+	char record[TOKEN_RECORD_MAX];
+	struct buf bytes = BUF(record);
+	uint8_t random[TOKEN_RANDOM_LEN];
+	struct token_key_record r;
+
+	do {
+		bytes.len = 0;
+		secret_random(random, sizeof random);
+	} while (!token_generate(&bytes, TOKEN_HS256, NULL, random));
+	if (!record_token_key_read(buf_slice(&bytes), &r))
+		die("token key", "cannot be read back");
+	must("token_add", token_add(kv, &r, now_s, 0));
+	must("token_used", token_used(kv, &r, now_s, config.token_ttl_s));
+	token_secret(secret, &r, token_key);
+	buf_put(&kid, r.kid);
+}
+
+/* Prints the API key; makes the one that tokens are for, and what signs them. */
+static void add_keys(struct kv *kv, uint64_t now_s)
+{
+	char text[CLIENT_KEY_MAX];
+	struct buf key = BUF(text);
+
+	kid = BUF(token_kid);
+	token_issuer = BUF(token_client);
+	must("kv_begin", kv_begin(kv));
+	add_client(kv, "bench", SCOPE_SHOP | SCOPE_TRUSTED, &key, now_s);
+	add_client(kv, "storefront", SCOPE_SHOP, &token_issuer, now_s);
+	add_token_key(kv, now_s);
 	must("kv_commit", kv_commit(kv));
 	printf("key %.*s\n", (int)key.len, key.ptr);
 }
@@ -169,6 +263,65 @@ static void add_customers(struct kv *kv, uint64_t now_s)
 	must("kv_commit", kv_commit(kv));
 }
 
+static void add_products(struct kv *kv, uint64_t now_s)
+{
+	char id[8], name[32];
+	struct product_record product = {
+		.updated_us = now_s * 1000000, .tax_rate_e6 = 210000,
+		.stock = UINT32_MAX, .max_quantity = UINT32_MAX, .currency = slice_of("EUR"),
+	};
+	enum kv_status status;
+
+	must("kv_begin", kv_begin(kv));
+	for (int i = 1; i <= PRODUCTS; i++) {
+		snprintf(id, sizeof id, "%d", i);
+		snprintf(name, sizeof name, "A product named %d", i);
+		product.id = slice_of(id);
+		product.name = slice_of(name);
+		product.price_e4 = 10000 * i + 9900;
+		if (product_put(kv, &product, &status) != PRODUCT_OK)
+			die("product_put", kv_status_text(status));
+	}
+	must("kv_commit", kv_commit(kv));
+}
+
+static void add_basket(struct kv *kv, uint32_t index, uint64_t now_us)
+{
+	static struct basket b;
+	struct basket_change change = { .kv = kv, .config = &config, .now_us = now_us };
+	struct basket_item item = { 0 };
+	uint64_t customer_id = customer_of(index);
+	char product[8];
+	uint32_t line;
+
+	must("basket_make", basket_make(kv, &b, customer_id, NULL, now_us));
+	if (b.id != index + 1)
+		die("basket_make", "another id than was expected");
+	for (uint32_t i = 0; i < LINES; i++) {
+		snprintf(product, sizeof product, "%u",
+		         i == 0 ? 1 : (index * (LINES - 1) + i) % (PRODUCTS - 1) + 2);
+		item.product = slice_of(product);
+		if (basket_add(&b, &item, i % 3 + 1, &change, &line) != BASKET_OK)
+			die("basket_add", product);
+	}
+	must("basket_put", basket_put(kv, &config, &b, true, now_us));
+	must("session_set_customer_basket", session_set_customer_basket(kv, customer_id, b.id));
+}
+
+static void add_baskets(struct kv *kv, uint64_t now_s)
+{
+	add_products(kv, now_s);
+	must("kv_begin", kv_begin(kv));
+	for (uint32_t i = 0; i < sessions; i++) {
+		add_basket(kv, i, now_s * 1000000);
+		if (i % BATCH != BATCH - 1)
+			continue;
+		must("kv_commit", kv_commit(kv));
+		must("kv_begin", kv_begin(kv));
+	}
+	must("kv_commit", kv_commit(kv));
+}
+
 static int by_key(const void *a, const void *b)
 {
 	const struct entry *left = a, *right = b;
@@ -176,31 +329,48 @@ static int by_key(const void *a, const void *b)
 	return memcmp(left->key, right->key, sizeof left->key);
 }
 
+static void start_session(struct kv *kv, const struct entry *e, uint8_t via,
+                          uint64_t now_s)
+{
+	struct session_owner who = { .customer_id = customer_of(e->index) };
+
+	if (via == VIA_TOKEN)
+		must("session_start_shown",
+		     session_start_shown(kv, &config, secret, &who, e->key, via, now_s));
+	else
+		must("session_start",
+		     session_start(kv, &config, e->key, who.customer_id, via, now_s));
+}
+
 /* Sorted within a batch, each leaf page is visited once a batch; the tree comes out as full
  * as after inserts in any order. */
-static void add_batch(struct kv *kv, uint32_t first, uint32_t count, uint64_t now_s)
+static void add_batch(struct kv *kv, uint32_t first, uint32_t count, uint8_t via,
+                      uint64_t now_s)
 {
 	static struct entry batch[BATCH];
 
 	for (uint32_t i = 0; i < count; i++) {
 		batch[i].index = first + i;
-		session_key_of(first + i, batch[i].key);
+		if (via == VIA_HEADER)
+			header_key(first + i, batch[i].key);
+		else if (via == VIA_COOKIE)
+			make_cookie(batch[i].key);
+		else
+			make_token(first + i, batch[i].key, now_s);
 	}
 	qsort(batch, count, sizeof batch[0], by_key);
 	must("kv_begin", kv_begin(kv));
 	for (uint32_t i = 0; i < count; i++)
-		must("session_start",
-		     session_start(kv, &config, batch[i].key, customer_of(batch[i].index),
-		                   cookies != NULL ? VIA_COOKIE : VIA_HEADER, now_s));
+		start_session(kv, &batch[i], via, now_s);
 	must("kv_commit", kv_commit(kv));
 }
 
-static void add_sessions(struct kv *kv, uint64_t now_s)
+static void add_sessions(struct kv *kv, uint8_t via, uint64_t now_s)
 {
 	for (uint32_t first = 0; first < sessions; first += BATCH) {
 		uint32_t left = sessions - first;
 
-		add_batch(kv, first, left < BATCH ? left : BATCH, now_s);
+		add_batch(kv, first, left < BATCH ? left : BATCH, via, now_s);
 	}
 }
 
@@ -212,23 +382,9 @@ static void print_samples(void)
 		uint32_t index = (uint32_t)((uint64_t)sessions * i / SAMPLES);
 
 		identifier_of(index, identifier);
-		printf("session %s %" PRIu64 "\n", identifier, customer_of(index));
+		printf("session %" PRIu32 " %s %" PRIu64 "\n", index, identifier,
+		       customer_of(index));
 	}
-}
-
-static bool print_cookie_samples(void)
-{
-	char id[IDENTIFIER_LEN + 2];
-	bool ok = fseek(cookies, 0, SEEK_SET) == 0;
-
-	for (uint32_t i = 0, next = 0; ok && i < sessions && next < SAMPLES; i++) {
-		ok = fgets(id, sizeof id, cookies) != NULL;
-		if (!ok || i != (uint32_t)((uint64_t)sessions * next / SAMPLES))
-			continue;
-		printf("session %.*s %" PRIu64 "\n", SESSION_ID_CHARS, id, customer_of(i));
-		next++;
-	}
-	return fclose(cookies) == 0 && ok;
 }
 
 static void open_ids(const char *data)
@@ -236,7 +392,7 @@ static void open_ids(const char *data)
 	char path[4096];
 
 	if ((size_t)snprintf(path, sizeof path, "%s/ids", data) >= sizeof path ||
-	    (cookies = fopen(path, "w+")) == NULL)
+	    (ids = fopen(path, "w")) == NULL)
 		die(data, "its file of ids cannot be made");
 }
 
@@ -258,6 +414,7 @@ static struct kv *open_store(const char *data)
 	config_defaults(&config);
 	if (!config_set(&config, SLICE("data"), slice_of(data), "fill", error) ||
 	    !config_set(&config, SLICE("max_sessions_per_customer"), SLICE("0"), "fill", error) ||
+	    !config_set(&config, SLICE("token_ttl"), SLICE("1d"), "fill", error) ||
 	    !config_finish(&config, error) ||
 	    !secret_create(config.data, config.sid_secret_file, error) ||
 	    !secret_read(config.sid_secret_file, &read, error))
@@ -274,27 +431,43 @@ static struct kv *open_store(const char *data)
 	return kv;
 }
 
+static bool read_kind(const char *name)
+{
+	for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+		if (strcmp(name, kinds[i].name) == 0)
+			holds = kinds[i].holds;
+	return holds != 0;
+}
+
 int main(int argc, char **argv)
 {
 	uint64_t now_s = (uint64_t)time(NULL);
 	struct kv *kv;
 
-	if (argc != 5 || (strcmp(argv[4], "header") != 0 && strcmp(argv[4], "cookie") != 0)) {
-		fprintf(stderr, "usage: fill DATA SESSIONS CUSTOMERS header|cookie\n");
+	if (argc != 5 || !read_kind(argv[4])) {
+		fprintf(stderr, "usage: fill DATA SESSIONS CUSTOMERS header|cookie|token|basket\n");
 		return 100;
 	}
 	sessions = count_of(argv[2]);
 	customers = count_of(argv[3]);
+	if ((holds & BASKETS) && customers != sessions)
+		die(argv[3], "not as many customers as sessions");
 	kv = open_store(argv[1]);
-	if (argv[4][0] == 'c')
+	if (holds & (BY_COOKIE | BY_TOKEN))
 		open_ids(argv[1]);
-	add_customers(kv, now_s);
-	add_sessions(kv, now_s);
 	printf("host %s\n", HOST);
-	add_key(kv, now_s);
-	if (cookies == NULL)
-		print_samples();
-	else if (!print_cookie_samples())
+	add_keys(kv, now_s);
+	add_customers(kv, now_s);
+	if (holds & BASKETS)
+		add_baskets(kv, now_s);
+	if (holds & BY_HEADER)
+		add_sessions(kv, VIA_HEADER, now_s);
+	if (holds & BY_COOKIE)
+		add_sessions(kv, VIA_COOKIE, now_s);
+	if (holds & BY_TOKEN)
+		add_sessions(kv, VIA_TOKEN, now_s);
+	print_samples();
+	if (ids != NULL && fclose(ids) != 0)
 		die(argv[1], "its file of ids was not written");
 	kv_close(kv);
 	return 0;
