@@ -72,7 +72,7 @@ C_FILES  := $(SRC) $(wildcard tests/*.c bench/*.c)
 H_FILES  := $(wildcard *.h tests/*.h bench/*.h)
 MANUALS  := $(wildcard docs/*.[1-8])
 
-BENCHES   = run peers writes workers
+BENCHES   = run peers writes workers hashers
 
 INSTALLED = bin/sidecart lib/systemd/system/sidecart.service lib/systemd/system/sidecart.socket \
             lib/sysusers.d/sidecart.conf lib/tmpfiles.d/sidecart.conf \
@@ -113,7 +113,7 @@ check: deps-build+test+check     ## what must pass before a commit
 bench: deps-build+bench          ## how fast, beside peers and targets: 25 minutes; BENCH=--quick
 	@$(MAKE) build/sidecart $(addprefix build/bench/,null fill batches sidecart-slow node_modules)
 	@bad=0; for b in $(BENCHES); do echo "== bench/$$b"; bench/$$b --history $(BENCH) || bad=1; \
-	  done; exit $$bad
+	  done; bench/plot $(BENCH) || bad=1; exit $$bad
 
 instructions: build/sidecart build/bench/fill ## user-space instructions per request, and their budget
 	@bench/instructions

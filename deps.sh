@@ -40,6 +40,7 @@ packages() {
 	fuzz  clang libclang-rt-14-dev   : libFuzzer
 	bench wrk python3                : load, and what drives it
 	bench nginx-light libnginx-mod-http-lua lua-nginx-redis : what bench/peers measures against
+	bench gnuplot-nox                : draws docs/bench.png
 	bench memcached redis-server nodejs npm : the same
 	END
 }

@@ -291,18 +291,18 @@ static void add_basket(struct kv *kv, uint32_t index, uint64_t now_us)
 	struct basket_change change = { .kv = kv, .config = &config, .now_us = now_us };
 	struct basket_item item = { 0 };
 	uint64_t customer_id = customer_of(index);
-	char product[8];
+	char product[LINES][8];        /* borrowed until the basket is put */
 	uint32_t line;
 
 	must("basket_make", basket_make(kv, &b, customer_id, NULL, now_us));
 	if (b.id != index + 1)
 		die("basket_make", "another id than was expected");
 	for (uint32_t i = 0; i < LINES; i++) {
-		snprintf(product, sizeof product, "%u",
+		snprintf(product[i], sizeof product[i], "%u",
 		         i == 0 ? 1 : (index * (LINES - 1) + i) % (PRODUCTS - 1) + 2);
-		item.product = slice_of(product);
+		item.product = slice_of(product[i]);
 		if (basket_add(&b, &item, i % 3 + 1, &change, &line) != BASKET_OK)
-			die("basket_add", product);
+			die("basket_add", product[i]);
 	}
 	must("basket_put", basket_put(kv, &config, &b, true, now_us));
 	must("session_set_customer_basket", session_set_customer_basket(kv, customer_id, b.id));
