@@ -204,6 +204,8 @@ cover:                           ## line and branch coverage of the unit tests, 
 	@+$(call sub,cover,-O0 -g --coverage) run-units
 	@gcov -bn build/cover/*.gcda 2>/dev/null | awk -f tests/cover.awk
 fuzz: deps-build+fuzz            ## libFuzzer, FUZZ_S seconds each of tests/fuzz_*.c
+	@+MAKE='$(MAKE)' tests/run.sh fuzz fuzzers
+fuzzers:
 	@+$(call sub,fuzz,$(SAN) -fsanitize=fuzzer-no-link) CC=clang run-fuzzers
 torture: deps-build+test         ## long forms of the tests that draw: TIME seconds, from SEED on
 	@+$(call sub,san,$(SAN)) build/san/tests/test_power build/san/tests/test_faults
@@ -291,13 +293,12 @@ run-taint: $(O)/tests/taint
 	@valgrind -q --error-exitcode=1 $< >/dev/null
 	@! valgrind -q --error-exitcode=1 $< leak 2>/dev/null
 run-fuzzers: $(FUZZERS)
-	@set -e; for f in $^; do mkdir -p build/corpus/$${f##*/fuzz_}; \
-	  $$f -max_total_time=$(FUZZ_S) -timeout=5 build/corpus/$${f##*/fuzz_}; done
+	@tests/fuzz.sh $(FUZZ_S) $^
 
 .PHONY: all run test check bench alike instructions install uninstall deb image dist \
         reproducible cross units end-to-end end-to-end-san tidy warn-gcc warn-clang \
-        clang-tidy cppcheck taint manual service guarantees layout size cover fuzz torture clean help \
-        objects run-units run-taint run-fuzzers
+        clang-tidy cppcheck taint manual service guarantees layout size cover fuzz fuzzers torture \
+        clean help objects run-units run-taint run-fuzzers
 .SECONDARY:
 $(if $(CROSS),$(OBJ): | $(SYSROOT)/done)
 -include $(wildcard $(O)/*.d $(O)/tests/*.d)

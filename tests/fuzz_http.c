@@ -1,13 +1,14 @@
-/* fuzz_http.c -- a request and its chunked body: whole and split input agree, every slice
- * lies inside the input, and a decoded path holds nothing that could leave its place.
- *
- * The first byte says how the rest is cut into pieces.
+/* fuzz_http.c -- a request and its chunked body: whole, cut in two at every point and byte by byte
+ * they are the same; every slice lies inside the input; nothing is read that has not come; and a
+ * decoded path holds nothing that could leave its place.
  */
+#include <sanitizer/asan_interface.h>
 #include <stdlib.h>
 
 #include "http.h"
 
-#define INPUT_MAX 4096
+#define INPUT_MAX 2048
+#define ROOM      (INPUT_MAX + 64)
 
 /* Small, so that the limits are met. */
 static const struct http_limits limits = {
@@ -72,82 +73,110 @@ static void check_form(struct slice rest)
 	}
 }
 
-/* As it comes from a socket: what was not read yet is not there. */
-static enum http_result parse_split(struct http_request *r, struct slice in, size_t step,
-                                    struct http_refusal *refusal)
+/* Where a request or a body stands after some of it has come. */
+struct parsed {
+	struct http_request request;
+	struct http_chunked chunked;
+	struct http_refusal refusal;
+	enum http_result result;
+	char body_room[300];
+	struct buf body;
+	size_t taken;           /* of a chunked body */
+};
+
+static void begin(struct parsed *p)
 {
-	static char arrived[INPUT_MAX];
-	enum http_result result = HTTP_MORE;
-	size_t at = 0;
-
-	memset(arrived, 0, sizeof arrived);
-	http_request_init(r);
-	while (result == HTTP_MORE && at < in.len) {
-		size_t piece = in.len - at < step ? in.len - at : step;
-
-		memcpy(arrived + at, in.ptr + at, piece);
-		at += piece;
-		result = http_parse(r, (struct slice){ arrived, at }, &limits, refusal);
-	}
-	return result;
+	memset(p, 0, sizeof *p);
+	http_request_init(&p->request);
+	p->result = HTTP_MORE;
+	p->body = BUF(p->body_room);
 }
 
-static void check_chunked(struct slice in, size_t step)
+/* All that has come of a request: the bytes lie where they lay, and what has not come must not be
+ * looked at. */
+static void feed_request(struct parsed *p, struct slice in, size_t come)
 {
-	char whole_room[300], split_room[300];
-	struct buf whole_body = BUF(whole_room), split_body = BUF(split_room);
-	struct http_chunked whole = { 0 }, split = { 0 };
-	struct http_refusal refusal = { 0 }, split_refusal = { 0 };
-	struct slice rest = in;
-	enum http_result expected, result = HTTP_MORE;
-	size_t at = 0;
+	static char arrived[ROOM];
 
-	expected = http_chunked_feed(&whole, &rest, &whole_body, &limits, &refusal);
-	while (result == HTTP_MORE && at < in.len) {
-		struct slice piece = slice_skip(in, at);
+	if (p->result != HTTP_MORE)
+		return;
+	ASAN_UNPOISON_MEMORY_REGION(arrived, sizeof arrived);
+	memcpy(arrived, in.ptr, come);
+	ASAN_POISON_MEMORY_REGION(arrived + come, sizeof arrived - come);
+	p->result = http_parse(&p->request, (struct slice){ arrived, come }, &limits, &p->refusal);
+	ASAN_UNPOISON_MEMORY_REGION(arrived, sizeof arrived);
+	if (p->result == HTTP_READY)
+		check_slices(&p->request, (struct slice){ arrived, come });
+}
 
-		if (piece.len > step)
-			piece.len = step;
-		at += piece.len;
-		result = http_chunked_feed(&split, &piece, &split_body, &limits, &split_refusal);
-		at -= piece.len;
+/* What else has come of a chunked body, up to `come` bytes in all. */
+static void feed_chunked(struct parsed *p, struct slice in, size_t come)
+{
+	struct slice rest = { in.ptr + p->taken, come - p->taken };
+
+	if (p->result != HTTP_MORE)
+		return;
+	p->result = http_chunked_feed(&p->chunked, &rest, &p->body, &limits, &p->refusal);
+	p->taken = come - rest.len;
+	CHECK(p->result != HTTP_MORE || rest.len == 0);
+}
+
+static void check_same_head(const struct http_request *a, const struct http_request *b)
+{
+	CHECK(a->head_len == b->head_len && a->keep_alive == b->keep_alive);
+	CHECK(a->method == b->method && a->minor == b->minor && a->chunked == b->chunked);
+	CHECK(slice_eq(a->path, b->path) && slice_eq(a->query, b->query));
+	CHECK(slice_eq(a->host, b->host) && a->content_length == b->content_length);
+	CHECK(a->expect_continue == b->expect_continue && a->cookie_lines == b->cookie_lines);
+	for (size_t i = 0; i < HTTP_FIELDS; i++)
+		CHECK(slice_eq(a->field[i], b->field[i]));
+}
+
+static void check_same(const struct parsed *a, const struct parsed *b)
+{
+	CHECK(a->result == b->result && a->taken == b->taken);
+	CHECK(a->refusal.status == b->refusal.status && a->refusal.why == b->refusal.why);
+	CHECK(slice_eq(buf_slice(&a->body), buf_slice(&b->body)));
+	CHECK(a->body.len <= limits.max_body && !a->body.full);
+}
+
+/* Whole, at every cut, byte by byte; the last stays in `p`. */
+static void check_cuts(struct slice in, void (*feed)(struct parsed *, struct slice, size_t),
+                       struct parsed *p)
+{
+	static struct parsed whole;
+
+	begin(&whole);
+	feed(&whole, in, in.len);
+	for (size_t cut = 1; cut < in.len; cut++) {
+		begin(p);
+		feed(p, in, cut);
+		feed(p, in, in.len);
+		check_same(p, &whole);
+		if (feed == feed_request && p->result == HTTP_READY)
+			check_same_head(&p->request, &whole.request);
 	}
-	CHECK(result == expected && at == in.len - rest.len);
-	CHECK(refusal.status == split_refusal.status && refusal.why == split_refusal.why);
-	CHECK(slice_eq(buf_slice(&whole_body), buf_slice(&split_body)));
-	CHECK(whole_body.len <= limits.max_body && !whole_body.full);
+	begin(p);
+	for (size_t come = 1; come <= in.len; come++)
+		feed(p, in, come);
+	check_same(p, &whole);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
+	static struct parsed request, body;
 	struct slice in = slice_bytes(data, len);
-	struct http_request whole, split;
-	struct http_refusal refusal = { 0 }, split_refusal = { 0 };
-	enum http_result result;
-	size_t step;
 
-	if (len < 2 || len > INPUT_MAX)
+	if (len == 0 || len > INPUT_MAX)
 		return 0;
-	step = data[0] % 64 + 1u;
-	in = slice_skip(in, 1);
 	check_path(in);
 	check_form(in);
-	check_chunked(in, step);
-
-	http_request_init(&whole);
-	result = http_parse(&whole, in, &limits, &refusal);
-	CHECK(parse_split(&split, in, step, &split_refusal) == result);
-	CHECK(refusal.status == split_refusal.status && refusal.why == split_refusal.why);
-	if (result != HTTP_READY)
+	check_cuts(in, feed_chunked, &body);
+	check_cuts(in, feed_request, &request);
+	if (request.result != HTTP_READY)
 		return 0;
-	check_slices(&whole, in);
-	CHECK(whole.head_len == split.head_len && whole.keep_alive == split.keep_alive);
-	CHECK(slice_eq(whole.path, split.path) && slice_eq(whole.query, split.query));
-	CHECK(slice_eq(whole.host, split.host) && whole.content_length == split.content_length);
-	for (size_t i = 0; i < HTTP_FIELDS; i++)
-		CHECK(slice_eq(whole.field[i], split.field[i]));
-	check_path(whole.path);
-	if (whole.chunked)
-		check_chunked(slice_skip(in, whole.head_len), step);
+	check_path(request.request.path);
+	if (request.request.chunked)
+		check_cuts(slice_skip(in, request.request.head_len), feed_chunked, &body);
 	return 0;
 }

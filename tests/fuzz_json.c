@@ -1,4 +1,6 @@
-/* fuzz_json.c -- JSON: no part of a document is one, and what is written is read again. */
+/* fuzz_json.c -- JSON: no part of a document is one; what is written is read again as the same;
+ * and what was merged into an object stands in it: merged once more, it changes nothing.
+ */
 #include <stdlib.h>
 
 #include "json.h"
@@ -42,6 +44,50 @@ static void check_document(struct slice text)
 	need(!parses(part));
 }
 
+static int put_text(const char *bytes, size_t len, void *out)
+{
+	buf_put(out, (struct slice){ bytes, len });
+	return 0;
+}
+
+/* Written by Jansson and read again it is the same; false: it was none, or too long. */
+static bool write_again(struct slice text, struct buf *out)
+{
+	char error[JSON_ERROR_MAX];
+	json_t *root = json_parse(text, error);
+
+	out->len = 0;
+	return root != NULL && !out->full &&
+	       json_dump_callback(root, put_text, out, JSON_COMPACT | JSON_ENCODE_ANY) == 0 &&
+	       !out->full;
+}
+
+static void check_round_trip(struct slice text)
+{
+	static char room[2][1 << 17];
+	struct buf once = BUF(room[0]), twice = BUF(room[1]);
+
+	if (!write_again(text, &once))
+		return;
+	need(write_again(buf_slice(&once), &twice));
+	need(slice_eq(buf_slice(&once), buf_slice(&twice)));
+}
+
+/* RFC 7396: what stands in front of the first line's end is patched with the rest. */
+static void check_merge(struct slice rest)
+{
+	static char room[2][1 << 17];
+	struct slice target = slice_cut(&rest, '\n');
+	struct buf once = BUF(room[0]), twice = BUF(room[1]);
+	char error[JSON_ERROR_MAX];
+
+	if (!json_merge_patch(&once, target, rest, error) || once.full)
+		return;
+	need(parses(target) && parses(rest) && parses(buf_slice(&once)));
+	need(json_merge_patch(&twice, buf_slice(&once), rest, error));
+	need(slice_eq(buf_slice(&once), buf_slice(&twice)));
+}
+
 /* Any bytes make a string; where they are UTF-8 they are the string. */
 static void check_string(struct slice bytes)
 {
@@ -63,6 +109,8 @@ static void check_string(struct slice bytes)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	check_document(slice_bytes(data, len));
+	check_round_trip(slice_bytes(data, len));
+	check_merge(slice_bytes(data, len));
 	check_string(slice_bytes(data, len));
 	return 0;
 }

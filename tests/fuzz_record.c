@@ -88,6 +88,31 @@ static void try_token_key(struct slice in)
 	require(!record_token_key_read(require_front(in, &out), &r));
 }
 
+static void try_data(struct slice in)
+{
+	struct slice json;
+	struct buf out = BUF(bytes);
+
+	if (!record_data_read(in, &json))
+		return;
+	require_inside(in, json);
+	require(record_data_write(&out, json));
+	require(!record_data_read(require_front(in, &out), &json));
+}
+
+static void try_replay(struct slice in)
+{
+	struct replay_record r;
+	struct buf out = BUF(bytes);
+
+	if (!record_replay_read(in, &r))
+		return;
+	require_inside(in, r.fields);
+	require_inside(in, r.body);
+	require(record_replay_write(&out, &r));
+	require(!record_replay_read(require_front(in, &out), &r));
+}
+
 static void try_product(struct slice in)
 {
 	struct product_record r;
@@ -252,6 +277,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	try_session(in);
 	try_customer(in);
 	try_client(in);
+	try_data(in);
+	try_replay(in);
 	try_token_key(in);
 	try_product(in);
 	try_basket(in);
