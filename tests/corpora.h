@@ -48,6 +48,21 @@ static inline bool corpus_row(FILE *file, struct slice *field, size_t count)
 	return true;
 }
 
+/* Closes the file: its rows, counted anew, must be as many as were judged, and `expected`. */
+static inline void corpus_close(FILE *file, const char *name, size_t judged, size_t expected)
+{
+	struct slice field;
+	size_t rows = 0;
+
+	rewind(file);
+	while (corpus_row(file, &field, 1))
+		rows++;
+	fclose(file);
+	print_message("%s: %zu of %zu rows\n", name, judged, rows);
+	assert_int_equal(judged, rows);
+	assert_int_equal(rows, expected);
+}
+
 /* Decodes a field of hexadecimal; `-` is the empty one. */
 static inline struct slice corpus_hex(struct slice field, uint8_t *bytes, size_t cap)
 {
