@@ -138,6 +138,19 @@ static inline bool slice_has(struct slice s, char c)
 	return s.len > 0 && memchr(s.ptr, c, s.len) != NULL;
 }
 
+/* True where no byte is 0x80 or more. */
+static inline bool slice_is_ascii(struct slice s)
+{
+	uint64_t any = 0;
+	size_t i = 0;
+
+	for (; s.len - i >= 8; i += 8)
+		any |= word_at(s.ptr + i);
+	for (; i < s.len; i++)
+		any |= (unsigned char)s.ptr[i];
+	return (any & WORD_HIGHS) == 0;
+}
+
 /* The part of `s` after its first `n` bytes; `n` is at most `s.len`. */
 static inline struct slice slice_skip(struct slice s, size_t n)
 {
@@ -361,12 +374,45 @@ static inline int byte_base64url(char c)
 	return c == '-' ? 62 : c == '_' ? 63 : -1;
 }
 
+/* The high bits of those of eight bytes below 0x80 that are `low` to `high`. */
+static inline uint64_t word_between(uint64_t w, unsigned low, unsigned high)
+{
+	return ((w + WORD_ONES * (0x80 - low)) ^ (w + WORD_ONES * (0x7f - high))) & WORD_HIGHS;
+}
+
+/* Eight digits of base64url as six bytes, and two that say nothing; false for any other text. The
+ * values are set side by side, twice as many at each step. */
+static inline bool word_base64url(const char digits[8], char bytes[8])
+{
+	uint64_t w = word_at(digits), c = w & ~WORD_HIGHS, n;
+	uint64_t upper = word_between(c, 'A', 'Z'), lower = word_between(c, 'a', 'z');
+	uint64_t number = word_between(c, '0', '9'), minus = word_between(c, '-', '-');
+	uint64_t line = word_between(c, '_', '_');
+
+	if (((upper | lower | number | minus | line) & ~w) != WORD_HIGHS)
+		return false;
+	n = be64toh(c - (upper >> 7) * 'A' - (lower >> 7) * ('a' - 26) +
+	            (number >> 7) * (52 - '0') + (minus >> 7) * (62 - '-') -
+	            (line >> 7) * ('_' - 63));
+	n = (n & 0x003f003f003f003f) | (n >> 2 & 0x0fc00fc00fc00fc0);
+	n = (n & 0x00000fff00000fff) | (n >> 4 & 0x00fff00000fff000);
+	n = htobe64((n & 0x00ffffff00000000) << 8 | (n & 0xffffff) << 16);
+	memcpy(bytes, &n, sizeof n);
+	return true;
+}
+
 /* Decodes base64url without padding behind `out`; false for any other text, and where it does
  * not fit. Bits of the last digit that no byte needs must be 0: bytes have one text. */
 static inline bool base64url_decode(struct slice text, struct buf *out)
 {
 	unsigned bits = 0, count = 0;
 
+	while (text.len >= 8 && !out->full && out->cap - out->len >= 8) {
+		if (!word_base64url(text.ptr, out->ptr + out->len))
+			return false;
+		text = slice_skip(text, 8);
+		out->len += 6;
+	}
 	for (size_t i = 0; i < text.len; i++) {
 		int digit = byte_base64url(text.ptr[i]);
 

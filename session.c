@@ -19,14 +19,31 @@
 
 #define SECURE_BYTES   25
 
+#define KEPT_SECRET_MAX 128     /* a longer one is made a key of each time */
+
+/* The secret's key to HMAC, which takes half of the work: it is kept for the next time, since a
+ * process has one secret. */
+static const br_hmac_key_context *key_of(struct slice secret)
+{
+	static br_hmac_key_context key;
+	static char kept[KEPT_SECRET_MAX];
+	static size_t kept_len;
+
+	if (kept_len > 0 && slice_eq_secret(secret, (struct slice){ kept, kept_len }))
+		return &key;
+	br_hmac_key_init(&key, &br_sha256_vtable, secret.ptr, secret.len);
+	kept_len = secret.len <= sizeof kept ? secret.len : 0;
+	if (kept_len > 0)
+		memcpy(kept, secret.ptr, kept_len);
+	return &key;
+}
+
 static void derive(struct slice secret, struct slice label, struct slice from,
                    uint8_t out[br_sha256_SIZE])
 {
-	br_hmac_key_context key;
 	br_hmac_context hmac;
 
-	br_hmac_key_init(&key, &br_sha256_vtable, secret.ptr, secret.len);
-	br_hmac_init(&hmac, &key, 0);
+	br_hmac_init(&hmac, key_of(secret), 0);
 	br_hmac_update(&hmac, label.ptr, label.len);
 	br_hmac_update(&hmac, from.ptr, from.len);
 	br_hmac_out(&hmac, out);

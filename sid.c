@@ -7,7 +7,8 @@
 
 #define UUID_LEN 36
 
-#define TYPE_LEN 9              /* of "SID:", the type, and ":" */
+#define TYPE_LEN  9             /* of "SID:", the type, and ":" */
+#define WHOLE_MAX 512           /* bytes of a Session-Id and the secret */
 
 static const char *const type_text[] = {
 	[SID_ANON] = "SID:ANON:",
@@ -199,11 +200,8 @@ void sid_write(struct buf *out, const struct sid *s, enum sid_type type)
 static void hash_latin1(br_sha1_context *sha, struct slice s)
 {
 	size_t start = 0;
-	unsigned char any = 0;
 
-	for (size_t i = 0; i < s.len; i++)
-		any |= (unsigned char)s.ptr[i];
-	for (size_t i = 0; any >= 0x80 && i < s.len; i++) {
+	for (size_t i = 0; i < s.len; i++) {
 		unsigned char c = (unsigned char)s.ptr[i];
 		uint8_t two[2] = { (uint8_t)(0xc0 | c >> 6), (uint8_t)(0x80 | (c & 0x3f)) };
 
@@ -216,17 +214,36 @@ static void hash_latin1(br_sha1_context *sha, struct slice s)
 	br_sha1_update(sha, s.ptr + start, s.len - start);
 }
 
+/* A text that is short and the same in UTF-8 is hashed at once with the secret: each piece for
+ * itself costs as much as copying them all. */
+static bool hash_whole(br_sha1_context *sha, const struct sid *s, enum sid_type type,
+                       struct slice secret)
+{
+	char text[WHOLE_MAX];
+	struct buf whole = BUF(text);
+
+	sid_write(&whole, s, type);
+	if (whole.full || !slice_is_ascii(buf_slice(&whole)))
+		return false;
+	buf_put(&whole, secret);
+	if (!whole.full)
+		br_sha1_update(sha, text, whole.len);
+	return !whole.full;
+}
+
 void sid_key(const struct sid *s, enum sid_type type, struct slice secret,
              uint8_t key[SID_KEY_LEN])
 {
 	br_sha1_context sha;
 
 	br_sha1_init(&sha);
-	br_sha1_update(&sha, type_text[type], TYPE_LEN);
-	hash_latin1(&sha, s->realm);
-	br_sha1_update(&sha, ":", 1);
-	hash_latin1(&sha, s->identifier);
-	br_sha1_update(&sha, secret.ptr, secret.len);
+	if (!hash_whole(&sha, s, type, secret)) {
+		br_sha1_update(&sha, type_text[type], TYPE_LEN);
+		hash_latin1(&sha, s->realm);
+		br_sha1_update(&sha, ":", 1);
+		hash_latin1(&sha, s->identifier);
+		br_sha1_update(&sha, secret.ptr, secret.len);
+	}
 	br_sha1_out(&sha, key);
 }
 

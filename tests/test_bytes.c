@@ -295,6 +295,55 @@ static void test_base64url_digits(void **state)
 	}
 }
 
+/* Eight digits are decoded at a step: each byte at each of their places counts as it does alone,
+ * and so does what stands behind them. */
+static void test_base64url_words(void **state)
+{
+	static const char text[] = "Az09-_aZbYcXdQ";
+	char room[16], digits[sizeof text - 1], again[sizeof text - 1];
+	struct slice in = { digits, sizeof digits };
+
+	(void)state;
+	for (size_t at = 0; at < sizeof digits; at++) {
+		for (int c = 0; c < 256; c++) {
+			struct buf out = BUF(room), back = BUF(again);
+			bool last = at == sizeof digits - 1;
+			int value = byte_base64url((char)c);
+
+			memcpy(digits, text, sizeof digits);
+			digits[at] = (char)c;
+			assert_int_equal(base64url_decode(guarded(in), &out),
+			                 value >= 0 && (!last || (value & 15) == 0));
+			if (value < 0 || last)
+				continue;
+			buf_base64url(&back, (const uint8_t *)out.ptr, out.len, sizeof digits);
+			assert_true(slice_eq(buf_slice(&back), in));
+		}
+	}
+	for (size_t cap = 0; cap <= sizeof room; cap++) {
+		struct buf out = { room, 0, cap, false };
+
+		assert_int_equal(base64url_decode(SLICE("Zm9vYmFyZm9vYmFy"), &out), cap >= 12);
+		assert_int_equal(out.full, cap < 12);
+	}
+}
+
+static void test_ascii(void **state)
+{
+	char text[20];
+
+	(void)state;
+	for (size_t len = 0; len <= sizeof text; len++) {
+		memset(text, 0x7f, sizeof text);
+		assert_true(slice_is_ascii(guarded((struct slice){ text, len })));
+		for (size_t at = 0; at < sizeof text; at++) {
+			text[at] = '\x80';
+			assert_int_equal(slice_is_ascii((struct slice){ text, len }), at >= len);
+			text[at] = '\x7f';
+		}
+	}
+}
+
 static void test_buf(void **state)
 {
 	char room[32];
@@ -377,6 +426,8 @@ int main(void)
 		cmocka_unit_test(test_utf8),
 		cmocka_unit_test(test_base64url),
 		cmocka_unit_test(test_base64url_digits),
+		cmocka_unit_test(test_base64url_words),
+		cmocka_unit_test(test_ascii),
 		cmocka_unit_test(test_buf),
 		cmocka_unit_test(test_hex_of_every_byte),
 		cmocka_unit_test(test_buf_full),

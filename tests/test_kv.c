@@ -50,6 +50,17 @@ int fdatasync(int fd)
 	return fails(sync_errno) ? -1 : (int)syscall(SYS_fdatasync, fd);
 }
 
+/* Stands in for LMDB's: a store as it is without an order of keys of kv.c's own. */
+typedef int compare_function(const void *a, const void *b);
+static bool order_is_lmdbs;
+int __wrap_mdb_set_compare(void *txn, unsigned dbi, compare_function *order);
+int __real_mdb_set_compare(void *txn, unsigned dbi, compare_function *order);
+
+int __wrap_mdb_set_compare(void *txn, unsigned dbi, compare_function *order)
+{
+	return order_is_lmdbs ? 0 : __real_mdb_set_compare(txn, dbi, order);
+}
+
 /* Another process, which holds the store open too. It is told what to do by one letter and
  * answers a number. It must be started before this process opens the store. */
 struct peer {
@@ -743,6 +754,61 @@ static uint32_t draw(uint32_t bound)
 	return (random >> 8) % bound;
 }
 
+/* Keys of up to 24 bytes, many of which begin alike, and with bytes of 0x80 and more. */
+static struct slice drawn_key(char key[24])
+{
+	static const char bytes[] = "\0\1\x7f\x80\xfe\xff";
+	size_t len = 1 + draw(24), alike = draw(12);
+
+	for (size_t i = 0; i < len; i++)
+		key[i] = i < alike ? 'S' : bytes[draw(sizeof bytes - 1)];
+	return (struct slice){ key, len };
+}
+
+/* All that is there is found under its key, and in the order of the bytes. */
+static uint64_t count_in_order(void)
+{
+	struct slice key, value, found, last = { 0 };
+	char copy[24];
+	uint64_t count = 0;
+
+	while (kv_scan(store, (struct slice){ 0 }, last, &key, &value) == KV_OK) {
+		assert_true(count == 0 || slice_order(last, key) < 0);
+		last = (struct slice){ memcpy(copy, key.ptr, key.len), key.len };
+		assert_int_equal(kv_get(store, last, &found), KV_OK);
+		assert_ptr_equal(found.ptr, value.ptr);
+		count++;
+	}
+	return count;
+}
+
+/* The order of keys is LMDB's own, or stores that are there could not be read. */
+static void test_order_is_lmdbs(void **state)
+{
+	char key[24], value[200] = "";
+	uint64_t entries;
+
+	(void)state;
+	for (unsigned round = 0; round < 6; round++) {
+		for (unsigned i = 0; i < 400; i++)
+			assert_int_equal(kv_put(store, drawn_key(key),
+			                        (struct slice){ value, draw(sizeof value) }),
+			                 KV_OK);
+		commit();
+		entries = figures().entries;
+		kv_close(store);
+		order_is_lmdbs = round % 2 == 0;
+		store_open(KV_READ);
+		assert_int_equal(kv_begin_read(store), KV_OK);
+		assert_int_equal(count_in_order(), entries);
+		kv_close(store);
+		store_open(KV_WRITE);
+		begin();
+		assert_int_equal(count_in_order(), entries);
+	}
+	order_is_lmdbs = false;
+}
+
 /* LMDB does not write the pages that a batch took and freed again, the last ones too. */
 static void test_sound_store_opens_after_every_batch(void **state)
 {
@@ -1101,6 +1167,7 @@ int main(void)
 		IN_A_DIRECTORY(test_missing_store),
 		IN_A_DIRECTORY(test_damaged_store),
 		IN_A_DIRECTORY(test_file_that_is_no_store),
+		IN_A_BATCH(test_order_is_lmdbs),
 		IN_A_BATCH(test_sound_store_opens_after_every_batch),
 		IN_A_BATCH(test_full_map),
 		IN_A_DIRECTORY(test_full_map_held_by_a_reader),

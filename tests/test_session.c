@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <bearssl.h>
 #include <cmocka.h>
 
 #include "session.h"
@@ -610,6 +611,32 @@ static void test_damaged_records(void **state)
 
 /* --- Cookies, guests, data. --- */
 
+/* What is kept of one secret is never another's, and its key is HMAC's (RFC 2104) for each. */
+static void test_key_of_every_secret(void **state)
+{
+	static char bytes[320];
+	static const size_t lens[] = { 1, 32, 32, 64, 65, 128, 129, 300, 32, 31, 128, 127, 1, 0,
+		                       1 };
+	uint8_t key[RECORD_SESSION_KEY_LEN], expected[br_sha256_SIZE];
+	br_hmac_key_context hmac_key;
+	br_hmac_context hmac;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof bytes; i++)
+		bytes[i] = (char)(i + 1);
+	for (size_t i = 0; i < COUNT_OF(lens); i++) {
+		br_hmac_key_init(&hmac_key, &br_sha256_vtable, bytes + i, lens[i]);
+		br_hmac_init(&hmac, &hmac_key, 0);
+		br_hmac_update(&hmac, "sidecart cookie sessionid", 25);
+		br_hmac_out(&hmac, expected);
+		for (unsigned again = 0; again < 2; again++) {
+			session_cookie_key((struct slice){ bytes + i, lens[i] }, SLICE("id"),
+			                   key);
+			assert_memory_equal(key, expected, sizeof key);
+		}
+	}
+}
+
 static void test_cookie_keys(void **state)
 {
 	static const struct {
@@ -1167,6 +1194,7 @@ int main(void)
 		IN_A_BATCH(test_sweep_of_strays),
 		IN_A_BATCH(test_next),
 		IN_A_BATCH(test_damaged_records),
+		cmocka_unit_test(test_key_of_every_secret),
 		IN_A_BATCH(test_cookie_keys),
 		IN_A_BATCH(test_guests),
 		IN_A_BATCH(test_guests_have_no_limit),

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <bearssl.h>
 #include <cmocka.h>
 
 #include "corpora.h"
@@ -402,6 +403,37 @@ static void test_write(void **state)
 	assert_true(slice_eq(buf_slice(&out), SLICE("SID:ANON:Example.com:\xe9")));
 }
 
+/* Texts of every length, ASCII or not, have the key that their UTF-8 form and the secret give. */
+static void test_key_of_every_length(void **state)
+{
+	static char identifier[700], whole[2 * sizeof identifier + 64];
+	uint8_t key[SID_KEY_LEN], expected[SID_KEY_LEN];
+	br_sha1_context sha;
+
+	(void)state;
+	memset(identifier, 'k', sizeof identifier);
+	for (size_t len = 1; len <= sizeof identifier; len++) {
+		for (size_t at = 0; at <= len; at += 1 + at) {
+			const struct sid s = { .realm = SLICE("shop"),
+				               .identifier = { identifier, len } };
+			struct buf out = BUF(whole);
+
+			identifier[at < len ? at : 0] = at < len ? '\xe9' : 'k';
+			buf_lit(&out, "SID:AUTH:shop:");
+			for (size_t i = 0; i < len; i++)
+				buf_str(&out, identifier[i] == 'k' ? "k" : "\xc3\xa9");
+			buf_put(&out, secret);
+			assert_false(out.full);
+			br_sha1_init(&sha);
+			br_sha1_update(&sha, whole, out.len);
+			br_sha1_out(&sha, expected);
+			sid_key(&s, SID_AUTH, guarded(secret), key);
+			assert_memory_equal(key, expected, sizeof key);
+			identifier[at < len ? at : 0] = 'k';
+		}
+	}
+}
+
 static void test_error_text(void **state)
 {
 	(void)state;
@@ -522,6 +554,7 @@ int main(void)
 		cmocka_unit_test(test_long_identifier),
 		cmocka_unit_test(test_original_key),
 		cmocka_unit_test(test_write),
+		cmocka_unit_test(test_key_of_every_length),
 		cmocka_unit_test(test_error_text),
 		cmocka_unit_test(test_corpus_strict),
 		cmocka_unit_test(test_corpus_oscarapi),
