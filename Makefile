@@ -34,7 +34,8 @@ CC        = $(CROSS:%=%-)gcc
 STRIP     = $(CROSS:%=%-)strip
 # The emulator knows no seccomp, and does not free the lock of a process that was killed.
 # On 32 bits the C library has other names for calls that a test stands in for.
-NO_CROSS  = tests/test_seccomp.c tests/test_whole.c tests/test_power.c tests/test_faults.c
+NO_CROSS  = tests/test_seccomp.c tests/test_whole.c tests/test_power.c tests/test_faults.c \
+            tests/test_simulate.c
 SYSROOT   = $(CROSS:%=build/sysroot/%)
 RUN       = $(if $(CROSS),env EMULATED=1 qemu-$(QEMU_$(CROSS))-static -L $(SYSROOT))
 QEMU_aarch64-linux-gnu   = aarch64
@@ -103,7 +104,7 @@ run: deps-build+run              ## build it, then serve a demo on 127.0.0.1:808
 	@./demo.sh
 
 test: deps-build+test            ## unit tests under ASan and UBSan, end-to-end tests
-	@+MAKE='$(MAKE)' tests/run.sh test units build/sidecart end-to-end
+	@+MAKE='$(MAKE)' tests/run.sh test units simulation build/sidecart end-to-end
 
 check: deps-build+test+check     ## what must pass before a commit
 	@+MAKE='$(MAKE)' tests/run.sh check tidy warn-gcc warn-clang clang-tidy cppcheck \
@@ -124,6 +125,8 @@ alike: deps-build+bench          ## does the time of an answer tell dead ids fro
 
 units:                           ## unit tests under ASan and UBSan
 	@+$(call sub,san,$(SAN)) run-units
+simulation: build/release/tests/test_simulate ## the server's logic against a plain model
+	@OPERATIONS=400000 timeout 600 $<
 end-to-end: build/sidecart build/next ## tests/test_*.py on build/sidecart
 	@tests/end-to-end.sh $<
 # Leaks are looked for in the unit tests; here that takes half of the time.
@@ -208,7 +211,8 @@ fuzz: deps-build+fuzz            ## libFuzzer, FUZZ_S seconds each of tests/fuzz
 fuzzers:
 	@+$(call sub,fuzz,$(SAN) -fsanitize=fuzzer-no-link) CC=clang run-fuzzers
 torture: deps-build+test         ## long forms of the tests that draw: TIME seconds, from SEED on
-	@+$(call sub,san,$(SAN)) build/san/tests/test_power build/san/tests/test_faults
+	@+$(call sub,san,$(SAN)) build/san/tests/test_power build/san/tests/test_faults \
+	  build/san/tests/test_simulate
 	@$(MAKE) build/sidecart
 	@TIME=$(TIME) SEED=$(SEED) tests/torture.sh build/san/tests build/sidecart
 compile_commands.json: Makefile  ## for editors and clangd
@@ -253,9 +257,11 @@ $(O)/bench/null: $(O)/bench/null.o
 	$(call say,LD $@)$(CC) $(OPT) $(LDFLAGS) -o $@ $^
 $(O)/bench/fill $(O)/bench/batches: %: %.o $(LIB)
 	$(call say,LD $@)$(CC) $(OPT) $(LDFLAGS) -o $@ $^ $(LDLIBS)
-# A test that defines __wrap_NAME() stands in for NAME() of every module.
+# A test that defines __wrap_NAME() stands in for NAME() of every module; one that includes NAME.c
+# has that module's own.
 $(O)/tests/test_%: $(O)/tests/test_%.o $(LIB)
-	$(call say,LD $@)$(CC) $(OPT) -o $@ $^ -lcmocka $(LDLIBS) \
+	$(call say,LD $@)$(CC) $(OPT) -o $@ $(filter-out $(patsubst %,$(O)/%.o,$(shell \
+	  sed -n 's/^#include "\(.*\)\.c"/\1/p' tests/test_$*.c)),$^) -lcmocka $(LDLIBS) \
 	  $(patsubst __wrap_%,-Wl$(comma)--wrap=%,$(shell grep -o '__wrap_[a-z0-9_]*' tests/test_$*.c | sort -u))
 $(O)/tests/taint: $(O)/tests/taint.o $(LIB)
 	$(call say,LD $@)$(CC) $(OPT) -o $@ $^ $(LDLIBS)
@@ -295,7 +301,7 @@ run-taint: $(O)/tests/taint
 run-fuzzers: $(FUZZERS)
 	@tests/fuzz.sh $(FUZZ_S) $^
 
-.PHONY: all run test check bench alike instructions install uninstall deb image dist \
+.PHONY: all run test simulation check bench alike instructions install uninstall deb image dist \
         reproducible cross units end-to-end end-to-end-san tidy warn-gcc warn-clang \
         clang-tidy cppcheck taint manual service guarantees layout size cover fuzz fuzzers torture \
         clean help objects run-units run-taint run-fuzzers
