@@ -199,7 +199,7 @@ image: $(BIN)                    ## an image for containers in build/, from scra
 	@$(STRIP) -o $(O)/sidecart.stripped $(BIN)
 	@deploy/image.sh $(O)/sidecart.stripped $(VERSION) $(ARCHITECTURE) $(COMMIT) build/$(IMAGE) \
 	  && echo build/$(IMAGE)
-dist: deb image                  ## versioned archives and their checksums in build/dist/
+dist: deb image $(if $(CROSS),,sbom)                  ## versioned archives and their checksums in build/dist/
 	@+MAKE='$(MAKE)' CROSS='$(CROSS)' deploy/dist.sh $(VERSION) $(ARCHITECTURE) \
 	  build/$(DEB) build/$(IMAGE)
 
@@ -235,6 +235,14 @@ reproducible:                    ## two builds of one commit, in two places, are
 	@+MAKE='$(MAKE)' tests/reproducible.sh $(COMMIT)
 $(O)/sidecart: $(OBJ) | $(LEAN)
 	$(call say,LD $@)$(CC) $(OPT) $(LDFLAGS) $(if $(LEAN),-L$(O)/lib) -o $@ $^ $(LDLIBS)
+# The same binary once more, with the linker's map of it.
+sbom: $(BIN)                     ## what the static binary holds, in build/sidecart.spdx.json
+	@mkdir -p build/sbom && $(CC) $(OPT) $(LDFLAGS) -Wl,-Map=build/sbom/map -L$(O)/lib \
+	  -o build/sbom/sidecart $(OBJ) $(LDLIBS) && cmp build/sbom/sidecart $(BIN)
+	@$(STRIP) build/sbom/sidecart
+	@deploy/sbom.sh build/sbom/map build/sbom/sidecart $(VERSION) $(COMMIT) $(ARCHITECTURE) \
+	  >build/sbom/json && mv build/sbom/json build/sidecart.spdx.json
+	@echo build/sidecart.spdx.json
 $(O)/lib/%.a:
 	@mkdir -p $(@D) && objcopy -D --remove-section=.eh_frame \
 	  "$$($(CC) -print-file-name=$(@F))" $@
@@ -301,7 +309,7 @@ run-taint: $(O)/tests/taint
 run-fuzzers: $(FUZZERS)
 	@tests/fuzz.sh $(FUZZ_S) $^
 
-.PHONY: all run test simulation check bench alike instructions install uninstall deb image dist \
+.PHONY: all run test simulation check bench alike instructions install uninstall deb image dist sbom \
         reproducible cross units end-to-end end-to-end-san tidy warn-gcc warn-clang \
         clang-tidy cppcheck taint manual service guarantees layout size cover fuzz fuzzers torture \
         clean help objects run-units run-taint run-fuzzers

@@ -2,6 +2,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <gnu/libc-version.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -158,11 +159,12 @@ static void help(const struct command *c)
 static int version(void)
 {
 	printf("sidecart %s (commit %s)\n"
-	       "built with %s, BearSSL %s, Jansson %s, %s, zlib %s\n"
+	       "built with %s, BearSSL %s, Jansson %s, %s, zlib %s, glibc %s\n"
 	       "features: Session-Id (strict, oscarapi, migrate), cookies, API keys, baskets, "
 	       "/api/, /session, /resolve, TLS 1.2, seccomp\n",
 	       SIDECART_VERSION, SIDECART_COMMIT, COMPILER, SIDECART_BEARSSL,
-	       jansson_version_str(), kv_version(), inflate_zlib_version());
+	       jansson_version_str(), kv_version(), inflate_zlib_version(),
+	       gnu_get_libc_version());
 	return COMMAND_DONE;
 }
 

@@ -1,6 +1,7 @@
 #!/bin/sh
 # dist.sh -- what a release consists of, in build/dist/: the source, the binary with all that
-# `make install` copies, the Debian package, the image for containers, and a checksum of each.
+# `make install` copies, the Debian package, the image for containers, what the binary holds
+# (SPDX; not for other processors), and a checksum of each.
 #   deploy/dist.sh VERSION ARCHITECTURE PACKAGE IMAGE
 # The same commit gives the same bytes (SOURCE_DATE_EPOCH). Archives of other processors stay.
 set -eu
@@ -25,8 +26,10 @@ ${MAKE:-make} -s install DESTDIR="$root/$name-$architecture" PREFIX=/usr/local $
 archive "$name-$architecture.tar.gz" -C "$root" "$name-$architecture"
 rm -rf "$root"
 cp "$package" "$image" "$out/"
+[ -n "${CROSS:-}" ] || cp build/sidecart.spdx.json "$out/$name-$architecture.spdx.json"
 cd "$out"
-for file in *.tar.gz *.deb *.oci.tar; do
+for file in *.tar.gz *.deb *.oci.tar *.spdx.json; do
+	[ -e "$file" ] || continue
 	sha256sum "$file" >"$file.sha256"
 done
 ls

@@ -156,7 +156,7 @@ def test_version():
     done = call("--version")
     assert done.returncode == 0 and done.stderr == ""
     for part in ((ROOT / "VERSION").read_text().strip(), "commit ", "BearSSL", "LMDB 0.9",
-                 "Jansson 2", "zlib 1", "features: "):
+                 "Jansson 2", "zlib 1", "glibc 2", "features: "):
         assert part in done.stdout, done.stdout
 
 

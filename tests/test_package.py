@@ -1,6 +1,8 @@
 """`make install`, `make uninstall`, and the Debian package in a system of its own (debootstrap)."""
 
 import contextlib
+import hashlib
+import json
 import os
 import pathlib
 import re
@@ -53,6 +55,52 @@ def test_install_and_uninstall(tmp_path, prefix):
     assert modes == {"0o644"}
     make("uninstall", f"DESTDIR={tmp_path}", f"PREFIX={prefix}")
     assert files(where) == {"bin/other"}
+
+
+# SPDX 2.3, sections 6 and 7: what a document and a package must have.
+DOCUMENT = {"spdxVersion": r"SPDX-2\.3", "dataLicense": r"CC0-1\.0", "name": r"sidecart-.+",
+            "SPDXID": r"SPDXRef-DOCUMENT", "documentNamespace": r"urn:uuid:[0-9a-f-]{36}"}
+PACKAGE = {"SPDXID": r"SPDXRef-[A-Za-z0-9.-]+", "name": r".+", "versionInfo": r"\d.*",
+           "supplier": r"Organization: .+", "downloadLocation": r"NOASSERTION",
+           "licenseConcluded": r"[A-Za-z0-9. -]+", "licenseDeclared": r"[A-Za-z0-9. -]+",
+           "copyrightText": r".+"}
+
+
+def test_bill_of_materials():
+    """`make sbom` lists each archive that the linker took something from, once, with all that
+    SPDX asks for, and `sidecart --version` names the same versions."""
+    bill = json.loads((ROOT / make("sbom").split()[-1]).read_text())
+    for name, pattern in DOCUMENT.items():
+        assert re.fullmatch(pattern, bill[name]), name
+    created = bill["creationInfo"]["created"]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", created)
+    assert any(c.startswith("Tool: ") for c in bill["creationInfo"]["creators"])
+    packages = {p["name"]: p for p in bill["packages"]}
+    assert len(packages) == len(bill["packages"]) == len({p["SPDXID"] for p in bill["packages"]})
+    for p in packages.values():
+        for name, pattern in PACKAGE.items():
+            assert re.fullmatch(pattern, p[name]), (p, name)
+        assert p["filesAnalyzed"] is False
+        assert re.fullmatch(r"[0-9a-f]{64}", p["checksums"][0]["checksumValue"])
+    own = packages.pop("sidecart")
+    stripped = (ROOT / "build" / "sbom" / "sidecart").read_bytes()
+    assert own["checksums"][0]["checksumValue"] == hashlib.sha256(stripped).hexdigest()
+    related = {(r["spdxElementId"], r["relationshipType"], r["relatedSpdxElement"])
+               for r in bill["relationships"]}
+    assert related == {("SPDXRef-DOCUMENT", "DESCRIBES", "SPDXRef-sidecart")} | {
+        ("SPDXRef-sidecart", "STATIC_LINK", p["SPDXID"]) for p in packages.values()}
+    archives = set(re.findall(r"(?m)^\S*/(lib\w+\.a)\(\S+\)$",
+                              (ROOT / "build" / "sbom" / "map").read_text()))
+    assert {"libbearssl.a", "liblmdb.a", "libjansson.a", "libz.a", "libc.a"} <= archives
+    listed = " ".join(p["sourceInfo"] for p in packages.values())
+    assert all(f"/{name}" in listed for name in archives), archives
+    said = subprocess.run([ROOT / "build" / "sidecart", "--version"], capture_output=True,
+                          text=True, check=True).stdout
+    for p in packages.values():
+        url = p["externalRefs"][0]["referenceLocator"]
+        assert url.startswith(f"pkg:deb/debian/{p['name']}@")
+        upstream = re.fullmatch(r"(?:\d+:)?([\d.]+?)(?:[.+]dfsg.*)?-[^-]+", p["versionInfo"])[1]
+        assert re.search(rf"[ ]{re.escape(upstream)}\b", said), (upstream, said)
 
 
 def test_example_configuration_is_good(tmp_path):
