@@ -552,12 +552,12 @@ static enum jwt_status read_token(const struct identity_question *q, const struc
 	const struct jwt_expect expect = { .typ = JWT_TYP_JWT, .life_max_s = TOKEN_LIFE_MAX_S,
 	                                   .leeway_s = TOKEN_LEEWAY_S };
 	struct jwt_claims claims;
-	enum jwt_status verdict = jwt_judge(jwt, &expect, q->now_s, &claims);
+	enum jwt_status verdict = jwt_judge_own(jwt, &expect, q->now_s, &claims);
 
 	if (verdict != JWT_GOOD && verdict != JWT_EXPIRED)
 		return verdict;
-	if (!hex_decode(jwt_string(claims.all, "sid"), t->key, sizeof t->key) ||
-	    !slice_eq(jwt_string(claims.all, "site"), slice_of(q->config->site)) ||
+	if (!hex_decode(claims.sid, t->key, sizeof t->key) ||
+	    !slice_eq(claims.site, slice_of(q->config->site)) ||
 	    claims.iss.len > sizeof t->client_id)
 		return JWT_BAD_CLAIMS;
 	t->exp_s = claims.exp_s;

@@ -1,11 +1,11 @@
 /* jwt.c -- see jwt.h. */
 #include <assert.h>
-#include <bearssl.h>
 
 #include "jwt.h"
 
 #define DATE_MAX 253402300799.0         /* the end of the year 9999 */
 #define PEM_MAX  1024                   /* bytes of an RSA key of 4096 bits in base64: 736 */
+#define PLAIN_DIGITS_MAX 11             /* of a number that is a date for sure */
 
 static const char *const alg_text[JWT_ALGS] = {
 	[JWT_HS256] = "HS256",
@@ -86,14 +86,121 @@ static bool read_alg(struct slice text, enum jwt_alg *alg)
 	return false;
 }
 
+/* A member of a plain object: one without blanks, with plain strings and small whole numbers. What
+ * is plain is ASCII, and escapes nothing but quotes and backslashes. */
+struct plain_member {
+	struct slice name, value;
+	bool number, escapes;
+};
+
+static bool take_byte(struct slice *rest, char c)
+{
+	if (rest->len == 0 || rest->ptr[0] != c)
+		return false;
+	*rest = slice_skip(*rest, 1);
+	return true;
+}
+
+static bool take_plain_string(struct slice *rest, struct slice *s, bool *escapes)
+{
+	size_t i = 0;
+
+	if (!take_byte(rest, '"'))
+		return false;
+	for (*escapes = false; i < rest->len && rest->ptr[i] != '"'; i++) {
+		if (rest->ptr[i] < 0x20 || rest->ptr[i] > 0x7e)
+			return false;
+		if (rest->ptr[i] != '\\')
+			continue;
+		*escapes = true;
+		if (++i == rest->len || (rest->ptr[i] != '"' && rest->ptr[i] != '\\'))
+			return false;
+	}
+	if (i == rest->len)
+		return false;
+	*s = (struct slice){ rest->ptr, i };
+	*rest = slice_skip(*rest, i + 1);
+	return true;
+}
+
+/* A number without sign, fraction, or zero in front. */
+static bool take_plain_number(struct slice *rest, struct slice *s)
+{
+	size_t i = 0;
+
+	while (i < rest->len && rest->ptr[i] >= '0' && rest->ptr[i] <= '9')
+		i++;
+	if (i == 0 || i > PLAIN_DIGITS_MAX || (i > 1 && rest->ptr[0] == '0'))
+		return false;
+	*s = (struct slice){ rest->ptr, i };
+	*rest = slice_skip(*rest, i);
+	return true;
+}
+
+/* Takes the next member, behind `{` or behind the one before. */
+static bool take_plain_member(struct slice *rest, struct plain_member *m)
+{
+	if (!take_plain_string(rest, &m->name, &m->escapes) || m->escapes || !take_byte(rest, ':'))
+		return false;
+	m->number = rest->len > 0 && rest->ptr[0] != '"';
+	return m->number ? take_plain_number(rest, &m->value) :
+	                   take_plain_string(rest, &m->value, &m->escapes);
+}
+
+/* Reads a plain object whose members are all in `names`, each once at most: values[i] is that
+ * of names[i], absent where it is not there. A value whose bit is in `any` may escape something:
+ * it is not taken, only known to be a string; of the others those in `numbers` are numbers.
+ * False: this is for Jansson to judge. */
+static bool read_plain(struct slice text, const char *const *names, size_t count, unsigned numbers,
+                       unsigned any, struct slice *values)
+{
+	struct plain_member m;
+
+	memset(values, 0, count * sizeof *values);
+	if (!take_byte(&text, '{'))
+		return false;
+	do {
+		size_t i = 0;
+
+		if (!take_plain_member(&text, &m))
+			return false;
+		while (i < count && !slice_eq(m.name, slice_of(names[i])))
+			i++;
+		if (i == count || slice_given(values[i]) || m.number != (numbers >> i & 1) ||
+		    (m.escapes && (any >> i & 1) == 0))
+			return false;
+		values[i] = m.value;
+	} while (take_byte(&text, ','));
+	return take_byte(&text, '}') && text.len == 0;
+}
+
+/* The header as sidecart writes it. */
+static bool read_plain_header(struct jwt *t, struct slice text)
+{
+	enum { V, ALG, KID, TYP, MEMBERS };
+	static const char *const names[MEMBERS] = { "_v", "alg", "kid", "typ" };
+	struct slice value[MEMBERS];
+
+	if (!read_plain(text, names, MEMBERS, 0, 1u << V, value) ||
+	    value[KID].len == 0 || value[KID].len > JWT_KID_MAX || !read_alg(value[ALG], &t->alg))
+		return false;
+	t->kid_len = value[KID].len;
+	memcpy(t->kid, value[KID].ptr, value[KID].len);
+	t->typ = read_typ(value[TYP]);
+	return true;
+}
+
 /* Every member is judged before `alg` is, so that what is malformed is called so. */
 static enum jwt_status read_header(struct jwt *t, struct slice text)
 {
 	static const char *const extensions[] = { "crit", "b64", "zip" };
 	char error[JSON_ERROR_MAX];
-	const json_t *header = json_parse(text, error);
+	const json_t *header;
 	struct slice kid;
 
+	if (read_plain_header(t, text))
+		return JWT_GOOD;
+	header = json_parse(text, error);
 	if (!json_is_object(header) || !is_optional_string(header, "kid") ||
 	    !is_optional_string(header, "typ") || !slice_given(jwt_string(header, "alg")))
 		return JWT_BAD_HEADER;
@@ -161,28 +268,50 @@ void jwt_digest(struct slice input, uint8_t digest[JWT_DIGEST_LEN])
 	br_sha256_out(&sha, digest);
 }
 
-void jwt_sign_hs256(struct slice secret, struct slice input, uint8_t mac[JWT_DIGEST_LEN])
+void jwt_hmac_prepare(struct jwt_hmac_key *key, struct slice secret)
 {
-	br_hmac_key_context key;
-	br_hmac_context hmac;
-
-	br_hmac_key_init(&key, &br_sha256_vtable, secret.ptr, secret.len);
-	br_hmac_init(&hmac, &key, 0);
-	br_hmac_update(&hmac, input.ptr, input.len);
-	br_hmac_out(&hmac, mac);
-	explicit_bzero(&key, sizeof key);
-	explicit_bzero(&hmac, sizeof hmac);
+	br_hmac_key_init(&key->prepared, &br_sha256_vtable, secret.ptr, secret.len);
 }
 
-bool jwt_check_hs256(struct slice secret, const struct jwt *t)
+static void hmac(const struct jwt_hmac_key *key, struct slice input, uint8_t mac[JWT_DIGEST_LEN])
+{
+	br_hmac_context context;
+
+	br_hmac_init(&context, &key->prepared, 0);
+	br_hmac_update(&context, input.ptr, input.len);
+	br_hmac_out(&context, mac);
+	explicit_bzero(&context, sizeof context);
+}
+
+void jwt_sign_hs256(struct slice secret, struct slice input, uint8_t mac[JWT_DIGEST_LEN])
+{
+	struct jwt_hmac_key key;
+
+	jwt_hmac_prepare(&key, secret);
+	hmac(&key, input, mac);
+	explicit_bzero(&key, sizeof key);
+}
+
+bool jwt_check_hmac(const struct jwt_hmac_key *key, const struct jwt *t)
 {
 	uint8_t mac[JWT_DIGEST_LEN];
 	bool equal;
 
-	jwt_sign_hs256(secret, t->input, mac);
+	hmac(key, t->input, mac);
 	equal = slice_eq_secret(slice_bytes(mac, sizeof mac),
 	                        slice_bytes(t->signature, t->signature_len));
 	explicit_bzero(mac, sizeof mac);
+	return equal;
+}
+
+bool jwt_check_hs256(struct slice secret, const struct jwt *t)
+{
+	struct jwt_hmac_key key;
+	bool equal;
+
+	jwt_hmac_prepare(&key, secret);
+	equal = jwt_check_hmac(&key, t);
+	explicit_bzero(&key, sizeof key);
 	return equal;
 }
 
@@ -319,11 +448,25 @@ static enum jwt_status judge_parties(const struct jwt_expect *e, const struct jw
 	return aud == NULL ? JWT_GOOD : JWT_WRONG_AUDIENCE;
 }
 
+/* Claims that were read: whose they are, and when they hold. */
+static enum jwt_status judge_read(const struct jwt_expect *e, const struct jwt_claims *c,
+                                  uint64_t nbf_s, uint64_t now_s)
+{
+	enum jwt_status status = judge_parties(e, c);
+
+	if (status != JWT_GOOD)
+		return status;
+	if (c->iat_s > now_s + e->leeway_s || nbf_s > now_s + e->leeway_s)
+		return JWT_NOT_YET;
+	if (c->exp_s <= c->iat_s || c->exp_s - c->iat_s > e->life_max_s)
+		return JWT_BAD_LIFE;
+	return now_s < c->exp_s + e->leeway_s ? JWT_GOOD : JWT_EXPIRED;
+}
+
 enum jwt_status jwt_judge(const struct jwt *t, const struct jwt_expect *e, uint64_t now_s,
                           struct jwt_claims *c)
 {
 	char error[JSON_ERROR_MAX];
-	enum jwt_status status;
 	uint64_t nbf_s;
 
 	assert(e->leeway_s <= JWT_LEEWAY_MAX_S);
@@ -340,14 +483,47 @@ enum jwt_status jwt_judge(const struct jwt *t, const struct jwt_expect *e, uint6
 	nbf_s = c->iat_s;
 	if (json_object_get(c->all, "nbf") != NULL && !read_date(c->all, "nbf", &nbf_s))
 		return JWT_BAD_CLAIMS;
-	status = judge_parties(e, c);
-	if (status != JWT_GOOD)
+	return judge_read(e, c, nbf_s, now_s);
+}
+
+/* The claims as sidecart writes them, with their not-before. */
+static bool read_plain_claims(struct slice text, struct jwt_claims *c, uint64_t *nbf_s)
+{
+	enum { V, EXP, IAT, ISS, NBF, SID, SITE, SUB, CLAIMS };
+	static const char *const names[CLAIMS] = {
+		"_v", "exp", "iat", "iss", "nbf", "sid", "site", "sub",
+	};
+	struct slice value[CLAIMS];
+
+	if (!read_plain(text, names, CLAIMS, 1u << EXP | 1u << IAT | 1u << NBF,
+	                1u << V | 1u << SUB, value) ||
+	    value[ISS].len == 0 || !slice_uint(value[EXP], UINT64_MAX, &c->exp_s) ||
+	    !slice_uint(value[IAT], UINT64_MAX, &c->iat_s))
+		return false;
+	c->iss = value[ISS];
+	c->sid = value[SID];
+	c->site = value[SITE];
+	*nbf_s = c->iat_s;
+	return !slice_given(value[NBF]) || slice_uint(value[NBF], UINT64_MAX, nbf_s);
+}
+
+enum jwt_status jwt_judge_own(const struct jwt *t, const struct jwt_expect *e, uint64_t now_s,
+                              struct jwt_claims *c)
+{
+	enum jwt_status status;
+	uint64_t nbf_s;
+
+	assert(e->leeway_s <= JWT_LEEWAY_MAX_S);
+	*c = (struct jwt_claims){ 0 };
+	if (t->typ == e->typ &&
+	    read_plain_claims((struct slice){ t->payload, t->payload_len }, c, &nbf_s))
+		return judge_read(e, c, nbf_s, now_s);
+	status = jwt_judge(t, e, now_s, c);
+	if (status != JWT_GOOD && status != JWT_EXPIRED)
 		return status;
-	if (c->iat_s > now_s + e->leeway_s || nbf_s > now_s + e->leeway_s)
-		return JWT_NOT_YET;
-	if (c->exp_s <= c->iat_s || c->exp_s - c->iat_s > e->life_max_s)
-		return JWT_BAD_LIFE;
-	return now_s < c->exp_s + e->leeway_s ? JWT_GOOD : JWT_EXPIRED;
+	c->sid = jwt_string(c->all, "sid");
+	c->site = jwt_string(c->all, "site");
+	return status;
 }
 
 static void put_base64url(struct buf *out, struct slice bytes)

@@ -17,6 +17,8 @@
 #ifndef JWT_H
 #define JWT_H
 
+#include <bearssl.h>
+
 #include "bytes.h"
 #include "json.h"
 
@@ -101,7 +103,15 @@ const struct jwt_key *jwt_key_find(const struct jwt_key *keys, size_t count,
 
 void jwt_digest(struct slice input, uint8_t digest[JWT_DIGEST_LEN]);
 
-/* Compares in constant time. */
+/* A secret as HMAC needs it: half of the work on a short text, done once. It is as secret. */
+struct jwt_hmac_key {
+	br_hmac_key_context prepared;
+};
+
+void jwt_hmac_prepare(struct jwt_hmac_key *key, struct slice secret);
+
+/* Compare in constant time. */
+bool jwt_check_hmac(const struct jwt_hmac_key *key, const struct jwt *t);
 bool jwt_check_hs256(struct slice secret, const struct jwt *t);
 
 /* Checks what an ES256 or RS256 key has signed: half a millisecond, the hasher's work. */
@@ -124,6 +134,7 @@ struct jwt_expect {
 struct jwt_claims {
 	json_t *all;                    /* an object */
 	struct slice iss, sub;          /* sub: absent where there is none */
+	struct slice sid, site;         /* of jwt_judge_own() alone; absent where no string is */
 	uint64_t iat_s, exp_s;
 };
 
@@ -131,6 +142,12 @@ struct jwt_claims {
  * there. `*c` is whole for JWT_GOOD and JWT_EXPIRED. */
 enum jwt_status jwt_judge(const struct jwt *t, const struct jwt_expect *e, uint64_t now_s,
                           struct jwt_claims *c);
+
+/* The same for a token that says who its session is: with sid and site, but no sub, and `all` may
+ * be NULL. Claims as sidecart writes them are read without making a document of them; any others
+ * by jwt_judge(). */
+enum jwt_status jwt_judge_own(const struct jwt *t, const struct jwt_expect *e, uint64_t now_s,
+                              struct jwt_claims *c);
 
 /* The string `name` of a JSON object; absent where there is none. */
 struct slice jwt_string(const json_t *object, const char *name);

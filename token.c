@@ -6,6 +6,7 @@
 
 #define SECRET_LABEL "sidecart token key"
 #define SEED_KID_LEN 16         /* random bytes that name an HS256 key */
+#define KEPT_SECRET_MAX 128     /* with a longer Session-Id secret nothing is kept */
 
 static_assert(RECORD_SCALAR_LEN == JWT_SCALAR_LEN + SEAL_MORE, "a sealed scalar");
 static_assert(RECORD_POINT_LEN == JWT_POINT_LEN && RECORD_KID_MAX == JWT_KID_MAX, "as jwt.h");
@@ -292,17 +293,45 @@ static enum kv_status find_only(struct kv *kv, const struct jwt *t, uint64_t now
 	return status == KV_NOT_FOUND && count == 1 ? KV_OK : status;
 }
 
-/* Takes as long for a key that is not there. */
-static bool check_hs256(struct slice sid_secret, const struct token_key_record *r,
-                        const struct jwt *t)
+/* What of a key's secret is made anew only where the key or the Session-Id secret is another. */
+struct kept_key {
+	struct jwt_hmac_key hmac;
+	size_t sid_secret_len;          /* 0: nothing is kept */
+	char sid_secret[KEPT_SECRET_MAX];
+	uint8_t seed[RECORD_SEED_LEN];
+};
+
+static bool is_kept(const struct kept_key *k, struct slice sid_secret, struct slice seed)
+{
+	return k->sid_secret_len > 0 &&
+	       slice_eq_secret(sid_secret, (struct slice){ k->sid_secret, k->sid_secret_len }) &&
+	       slice_eq_secret(seed, slice_bytes(k->seed, sizeof k->seed));
+}
+
+static void keep(struct kept_key *k, struct slice sid_secret, const struct token_key_record *r)
 {
 	uint8_t secret[JWT_SECRET_LEN];
-	bool good;
+	bool fits = sid_secret.len <= sizeof k->sid_secret && r->secret.len == sizeof k->seed;
 
 	token_secret(sid_secret, r, secret);
-	good = jwt_check_hs256(slice_bytes(secret, sizeof secret), t);
+	jwt_hmac_prepare(&k->hmac, slice_bytes(secret, sizeof secret));
 	explicit_bzero(secret, sizeof secret);
-	return good;
+	k->sid_secret_len = fits ? sid_secret.len : 0;
+	if (fits) {
+		memcpy(k->sid_secret, sid_secret.ptr, sid_secret.len);
+		memcpy(k->seed, r->secret.ptr, sizeof k->seed);
+	}
+}
+
+/* Takes as long for a key that is not there, which stands for any. */
+static bool check_hs256(struct slice sid_secret, const struct token_key_record *r, bool found,
+                        const struct jwt *t)
+{
+	static struct kept_key kept;
+
+	if (!is_kept(&kept, sid_secret, r->secret) && (found || kept.sid_secret_len == 0))
+		keep(&kept, sid_secret, r);
+	return jwt_check_hmac(&kept.hmac, t) && found;
 }
 
 enum kv_status token_check(struct kv *kv, struct slice sid_secret, const struct jwt *t,
@@ -319,7 +348,7 @@ enum kv_status token_check(struct kv *kv, struct slice sid_secret, const struct 
 	if (found && jwt_algs[r.alg] != t->alg) {
 		*verdict = JWT_BAD_ALG;
 	} else if (t->alg == JWT_HS256) {
-		good = check_hs256(sid_secret, &r, t);
+		good = check_hs256(sid_secret, &r, found, t);
 		*verdict = !found ? JWT_NO_KEY : good ? JWT_GOOD : JWT_BAD_SIGNATURE;
 	} else if (found) {
 		token_public(&r, key);

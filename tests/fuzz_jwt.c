@@ -25,6 +25,65 @@ static void put_base64url(struct buf *out, const void *bytes, size_t len)
 	buf_base64url(out, bytes, len, (len * 8 + 5) / 6);
 }
 
+/* What is read without making a document of it is read as Jansson reads it: a blank in front, which
+ * says nothing, leads there. */
+static void try_own_claims(void)
+{
+	static const struct jwt_expect e = { .typ = JWT_TYP_JWT, .life_max_s = 1800,
+		                             .leeway_s = 60 };
+	static struct jwt slow;
+	struct jwt_claims c, other;
+	enum jwt_status status;
+
+	if (t.payload_len == sizeof t.payload)
+		return;
+	slow = t;
+	slow.typ = t.typ = JWT_TYP_JWT;
+	slow.payload[0] = ' ';
+	memcpy(slow.payload + 1, t.payload, t.payload_len);
+	slow.payload_len = t.payload_len + 1;
+	status = jwt_judge_own(&slow, &e, 1800000000, &other);
+	if (status == JWT_GOOD || status == JWT_EXPIRED) {
+		need(jwt_judge_own(&t, &e, 1800000000, &c) == status);
+		need(c.iat_s == other.iat_s && c.exp_s == other.exp_s);
+		jwt_judge_own(&slow, &e, 1800000000, &other);
+		need(c.all != NULL || (slice_eq(c.iss, other.iss) && slice_eq(c.sid, other.sid) &&
+		                       slice_eq(c.site, other.site)));
+		return;
+	}
+	need(jwt_judge_own(&t, &e, 1800000000, &c) == status);
+}
+
+/* The same of a header. */
+static void try_header(struct slice json)
+{
+	static const char digits[] = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+	static char room[2][2 * JWT_HEADER_MAX];
+	static struct jwt read[2];
+	enum jwt_status status[2];
+
+	if (json.len >= JWT_HEADER_MAX)
+		return;
+	for (unsigned i = 0; i < 2; i++) {
+		char bytes[JWT_HEADER_MAX];
+		struct buf text = BUF(bytes), token = BUF(room[i]);
+
+		if (i == 1)
+			buf_char(&text, ' ');
+		buf_put(&text, json);
+		put_base64url(&token, text.ptr, text.len);
+		buf_lit(&token, ".e30.");
+		buf_str(&token, digits + sizeof digits - 44);
+		status[i] = jwt_open(&read[i], buf_slice(&token));
+	}
+	need(status[0] == status[1]);
+	if (status[0] != JWT_GOOD)
+		return;
+	need(read[0].alg == read[1].alg && read[0].typ == read[1].typ);
+	need(slice_eq((struct slice){ read[0].kid, read[0].kid_len },
+	              (struct slice){ read[1].kid, read[1].kid_len }));
+}
+
 /* Claims that jwt_judge() reads lie in the arena, and its times in their limits. */
 static void try_claims(void)
 {
@@ -86,6 +145,7 @@ static void try_change(struct slice in)
 		return;
 	need(is_good(buf_slice(&token)));
 	need(t.typ == JWT_TYP_JWT && slice_eq((struct slice){ t.payload, t.payload_len }, claims));
+	try_own_claims();
 	room[at % token.len] = (char)(room[at % token.len] ^ change);
 	need(is_good(buf_slice(&token)) == (change == 0));
 }
@@ -124,5 +184,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	if (in.len >= 3)
 		try_change(in);
 	try_keys(in);
+	try_header(in);
 	return 0;
 }

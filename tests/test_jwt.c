@@ -1249,6 +1249,48 @@ static void test_texts(void **state)
 	assert_string_equal(jwt_alg_text(JWT_ALGS), "unknown");
 }
 
+/* Claims as sidecart writes them are read without Jansson: with the same verdict as behind a
+ * blank, which leads to it. */
+static void test_own_claims(void **state)
+{
+	static const char *const claims[] = {
+		"{\"exp\":1900,\"iat\":1000,\"iss\":\"app\",\"sub\":\"\\\"\",\"sid\":\"00\"}",
+		"{\"exp\":1900,\"iat\":1000,\"iss\":\"app\",\"exp\":1901}",
+		"{\"exp\":1900,\"iat\":1000,\"iss\":\"app\",\"aud\":\"x\"}",
+		"{\"exp\":1900,\"iat\":1000,\"iss\":\"a\\\"b\",\"sid\":\"\\u0030\"}",
+		"{\"exp\":01900,\"iat\":1000,\"iss\":\"app\"}",
+		"{\"exp\":\"1900\",\"iat\":1000,\"iss\":\"app\"}",
+		"{\"exp\":1900,\"iat\":1000,\"iss\":\"app\",\"sub\":1}",
+		"{\"exp\":1900,\"iat\":1000,\"iss\":\"app\",\"sid\":1}",
+		"{\"exp\":1900,\"iat\":1000,\"iss\":\"app\",\"nbf\":1801}",
+		"{\"exp\":1900,\"iat\":1000,\"iss\":\"\"}",
+		"{\"exp\":1400,\"iat\":1000,\"iss\":\"app\"}",
+		"{\"exp\":1900,\"iat\":1000,\"iss\":\"app\"}}",
+		"{\"exp\":1900,\"iat\":1000,}", "{}", "{",
+	};
+	static const struct jwt_expect e = { .typ = JWT_TYP_JWT, .life_max_s = 3600 };
+	struct jwt_claims plain, other;
+	unsigned read = 0;
+
+	(void)state;
+	t.typ = JWT_TYP_JWT;
+	for (size_t i = 0; i < COUNT_OF(claims); i++) {
+		enum jwt_status status;
+
+		t.payload_len = strlen(claims[i]);
+		memcpy(t.payload, claims[i], t.payload_len);
+		status = jwt_judge_own(&t, &e, 1500, &plain);
+		read += status == JWT_GOOD && plain.all == NULL;
+		memmove(t.payload + 1, t.payload, t.payload_len++);
+		t.payload[0] = ' ';
+		if (jwt_judge_own(&t, &e, 1500, &other) != status)
+			fail_msg("%s: %s", claims[i], jwt_status_text(status));
+		if (status == JWT_GOOD)
+			assert_int_equal(plain.exp_s, other.exp_s);
+	}
+	assert_int_equal(read, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1279,6 +1321,7 @@ int main(void)
 		cmocka_unit_test(test_corpus_ecdsa),
 		cmocka_unit_test(test_corpus_rs256),
 		cmocka_unit_test(test_texts),
+		cmocka_unit_test(test_own_claims),
 	};
 
 	json_seed(1);
