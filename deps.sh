@@ -23,6 +23,7 @@ packages() {
 	test  python3-jsonschema         : end-to-end tests of documents (OpenAPI, OCAPI)
 	test  prometheus                 : promtool, which judges /metrics
 	test  python3-lmdb               : end-to-end tests that look into the store
+	test  python3-cryptography       : end-to-end tests that open what is sealed
 	test  openssl                    : end-to-end tests of TLS: keys, certificates, a client
 	test  strace systemd             : end-to-end tests of deploy/sidecart.service
 	test  debootstrap                : end-to-end tests of the Debian package

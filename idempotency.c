@@ -66,6 +66,8 @@ static void answer_again(struct call *c, const struct replay_record *kept)
 {
 	c->response->status = (enum http_status)kept->status;
 	buf_put(&c->response->fields, kept->fields);
+	if (c->identity.has_sid)
+		call_put_session_id(c, c->identity.sid.type);
 	http_field_lit(c->response, "Idempotent-Replayed: true");
 	buf_put(&c->response->body, kept->body);
 	c->basket_cookie = kept->basket_cookie;
@@ -121,22 +123,39 @@ static bool holds_secret(struct slice fields)
 	       memmem(fields.ptr, fields.len, "Authorization: ", 15) != NULL;
 }
 
+/* All fields but the caller's own Session-Id, which opens his session: who asks again is told it
+ * anew. */
+static void put_kept_fields(struct buf *out, struct slice fields)
+{
+	while (fields.len > 0) {
+		const char *end = memmem(fields.ptr, fields.len, "\r\n", 2);
+		size_t len = end == NULL ? fields.len : (size_t)(end - fields.ptr) + 2;
+
+		if (!slice_starts(fields, SLICE("Session-Id: ")))
+			buf_put(out, (struct slice){ fields.ptr, len });
+		fields = slice_skip(fields, len);
+	}
+}
+
 enum kv_status idempotency_keep(struct call *c, const struct idempotency *i)
 {
-	char bytes[RECORD_MAX];
-	struct buf value = BUF(bytes);
+	char bytes[RECORD_MAX], field_bytes[RECORD_MAX];
+	struct buf value = BUF(bytes), fields = BUF(field_bytes);
 	struct record_key place, sweep;
 	struct slice key = record_replay_key(&place, i->place);
 	struct replay_record r = {
 		.due_s = call_now_s(c) + IDEMPOTENCY_LIFE_S, .basket_cookie = c->basket_cookie,
-		.status = (uint16_t)c->response->status, .fields = buf_slice(&c->response->fields),
-		.body = buf_slice(&c->response->body),
+		.status = (uint16_t)c->response->status, .body = buf_slice(&c->response->body),
 	};
 	enum kv_status status;
 
 	if (r.status < 200 || r.status > 299 || http_response_full(c->response) ||
-	    holds_secret(r.fields))
+	    holds_secret(buf_slice(&c->response->fields)))
 		return KV_OK;
+	put_kept_fields(&fields, buf_slice(&c->response->fields));
+	if (fields.full)
+		return KV_FULL;
+	r.fields = buf_slice(&fields);
 	memcpy(r.digest, i->digest, sizeof r.digest);
 	if (!record_replay_write(&value, &r))
 		return KV_FULL;

@@ -21,6 +21,8 @@ import time
 
 import pytest
 
+from used import Used
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 # Taken out of the environment, where it would be a setting that is not known.
 BIN = (ROOT / os.environ.pop("SIDECART_BIN", "build/sidecart")).resolve()
@@ -33,7 +35,7 @@ USUAL_WARNINGS = r"event=(unwise_setting|short_sid_secret|serving_as_root)"
 
 def sanitized():
     with open(BIN, "rb") as binary:
-        return b"__asan_init" in binary.read()
+        return re.search(rb"__asan_init|^exec valgrind ", binary.read(), re.MULTILINE) is not None
 
 
 SANITIZED = sanitized() if BIN.exists() else False
@@ -94,10 +96,14 @@ class Closed(Exception):
     """The server ended the connection where a response was due."""
 
 
+USED = {}       # by the port of a running server: the secrets that its store's tests used
+
+
 class Wire:
     """A raw connection to a port, or to the path of a Unix socket: bytes out, responses in."""
 
     def __init__(self, port, timeout_s=WAIT_S, receive_bytes=None):
+        self.used, self.sent = USED.get(port, Used()), set()
         path = None if isinstance(port, int) else str(port)
         self.socket = socket.socket(socket.AF_UNIX if path else socket.AF_INET)
         if receive_bytes:
@@ -115,7 +121,9 @@ class Wire:
         self.socket.close()
 
     def send(self, data):
-        self.socket.sendall(data if isinstance(data, bytes) else data.encode("latin-1"))
+        data = data if isinstance(data, bytes) else data.encode("latin-1")
+        self.sent |= self.used.see(data)
+        self.socket.sendall(data)
         return self
 
     def send_bytewise(self, data):
@@ -155,6 +163,8 @@ class Wire:
             if not self.more():
                 raise Closed(self.buffer)
         r.body, self.buffer = self.buffer[:size], self.buffer[size:]
+        self.used.see(head + b"\r\n\r\n" + r.body)
+        assert r.status < 400 or not [s for s in self.sent if s in r.body], f"S11: {r}"
         return r
 
     def ended(self):
@@ -236,6 +246,7 @@ class Server:
             ports = re.findall(r"listening address=(?:unix:\S+|\S*:(\d+)\b)", self.log())
             return ports if len(ports) >= count else None
         self.all_ports = [int(p or 0) for p in wait_until(found, "the server listens")]
+        USED.update(dict.fromkeys(self.all_ports, self.store.used))
         return self.all_ports[0], self.all_ports[-1]
 
     def log(self):
@@ -319,6 +330,7 @@ class Store:
         self.path = folder / "data"
         self.path.mkdir(mode=0o700)
         self.servers = []
+        self.used = Used()
         self.environment = dict(os.environ)
         if secret is not None:
             secret_path = self.path / "sid.secret"
@@ -339,7 +351,10 @@ class Store:
         return [json.loads(line) for line in self.run(*arguments, "--json").splitlines()]
 
     def key(self, name, scope="trusted", *options):
-        return self.run("key", "add", name, "--scope", scope, *options).strip()
+        key = self.run("key", "add", name, "--scope", scope, *options).strip()
+        if scope != "shop":     # the id of an OCAPI client, which every page tells
+            self.used.secrets.add(key.encode())
+        return key
 
     def customer(self, login, password=None, *options):
         return int(self.run("customer", "add", login, "--email", f"{login}@example.com",
@@ -362,6 +377,12 @@ class Store:
         self.servers.clear()
         if failure:
             raise failure
+        self.used.judge(self.files())
+
+    def files(self):
+        """What may show no secret: the logs and all of the store but its own two secrets."""
+        return [p for p in [*self.path.parent.glob("stderr.*"), *self.path.iterdir()]
+                if p.is_file() and p.name not in ("sid.secret", "seal.key")]
 
 
 @pytest.fixture

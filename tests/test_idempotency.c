@@ -34,6 +34,7 @@ static enum idempotency_verdict run(enum http_status status)
 	if (verdict != IDEMPOTENCY_FIRST)
 		return verdict;
 	response.status = status;
+	call_put_echo(&call);
 	http_field_lit(&response, "Location: /somewhere");
 	buf_lit(&response.body, "run ");
 	buf_uint(&response.body, ++runs);
@@ -59,8 +60,11 @@ static void test_first_answer_again(void **state)
 	assert_int_equal(run(HTTP_OK), IDEMPOTENCY_AGAIN);
 	assert_int_equal(response.status, HTTP_OK);
 	assert_true(slice_eq(body(), slice_of(first)));
+	/* The Session-Id is told anew: it is not what was kept (S02). */
 	assert_true(slice_eq(buf_slice(&response.fields),
-	                     SLICE("Location: /somewhere\r\nIdempotent-Replayed: true\r\n")));
+	                     SLICE("Vary: Session-Id\r\nLocation: /somewhere\r\n"
+	                           "Session-Id: SID:ANON:shop.example:anna\r\n"
+	                           "Idempotent-Replayed: true\r\n")));
 	assert_int_equal(call.basket_cookie, 7);
 }
 

@@ -55,6 +55,7 @@ ssize_t getrandom(void *bytes, size_t len, unsigned flags)
 	ssize_t (*call)(void *, size_t, unsigned);
 
 	next(&call, "getrandom");
+	assert_int_equal(flags, 0);     /* S01: before the kernel has entropy, it waits */
 	if (fate != IN_PIECES)
 		return call(bytes, len, flags);
 	return disturbed() ? -1 : call(bytes, len > 0 ? 1 : 0, flags);
