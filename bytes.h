@@ -67,6 +67,22 @@ static inline uint64_t word_at(const char *ptr)
 	return w;
 }
 
+/* The high bit of each byte from `low` to `high`, which are ASCII; of no other one. */
+static inline uint64_t word_within(uint64_t w, unsigned char low, unsigned char high)
+{
+	uint64_t seven = w & ~WORD_HIGHS;
+	uint64_t from_low = seven + WORD_ONES * (0x80u - low);
+	uint64_t beyond_high = seven + WORD_ONES * (0x7fu - high);
+
+	return from_low & ~beyond_high & ~w & WORD_HIGHS;
+}
+
+/* How many bytes stand before the first of those whose high bit is set in `mask`, not 0. */
+static inline size_t word_first(uint64_t mask)
+{
+	return (size_t)__builtin_ctzll(le64toh(mask)) / 8;
+}
+
 /* Equal in a time that depends on the lengths alone: for secrets and digests. */
 static inline bool slice_eq_secret(struct slice a, struct slice b)
 {
@@ -316,13 +332,16 @@ static inline void buf_uint(struct buf *b, uint64_t n)
 static inline void word_put_hex(char out[8], const char four[4])
 {
 	const uint64_t low = UINT64_MAX / 65535 * 15;   /* the lower half of each pair's byte */
-	const unsigned char *b = (const unsigned char *)four;
-	uint64_t pairs = (uint64_t)b[0] | (uint64_t)b[1] << 16 | (uint64_t)b[2] << 32 |
-	                 (uint64_t)b[3] << 48;
-	uint64_t halves = (pairs >> 4 & low) | (pairs & low) << 8;
-	uint64_t letters = (halves + WORD_ONES * 6) >> 4 & WORD_ONES;
-	uint64_t text = htole64(halves + WORD_ONES * '0' + letters * ('a' - '0' - 10));
+	uint32_t bytes;
+	uint64_t pairs, halves, letters, text;
 
+	memcpy(&bytes, four, sizeof bytes);
+	pairs = le32toh(bytes);
+	pairs = (pairs | pairs << 16) & UINT64_C(0x0000ffff0000ffff);
+	pairs = (pairs | pairs << 8) & UINT64_MAX / 65535 * 255;
+	halves = (pairs >> 4 & low) | (pairs & low) << 8;
+	letters = (halves + WORD_ONES * 6) >> 4 & WORD_ONES;
+	text = htole64(halves + WORD_ONES * '0' + letters * ('a' - '0' - 10));
 	memcpy(out, &text, sizeof text);
 }
 

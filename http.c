@@ -14,9 +14,10 @@
 #define CHUNK_DIGITS_MAX     16         /* of a chunk-size: what 64 bits hold */
 #define CHUNK_EXTENSIONS_MAX 1024       /* bytes, all of one request (H24) */
 
-#define STATUS(status, text) [status] = { text, sizeof(text) - 1 }
+#define VERSION              "HTTP/1.1 "
+#define STATUS(status, text) [status] = { VERSION text, sizeof(VERSION text) - 1 }
 
-/* A status line after `HTTP/1.1 `; the reason phrase begins behind the code. */
+/* A status line; the reason phrase begins behind the code. */
 static const struct slice status_text[] = {
 	STATUS(HTTP_CONTINUE,             "100 Continue"),
 	STATUS(HTTP_OK,                   "200 OK"),
@@ -68,36 +69,40 @@ struct known_field {
 	enum repeat repeat;
 };
 
+/* Whole words of eight bytes can be read of a name. */
+#define NAME(literal) literal "\0\0\0\0\0\0\0"
+
 /* The row is the length of the name. */
 static const struct known_field known_fields[][6] = {
-	[4]  = { { "host",              HTTP_HOST,              REFUSE } },
-	[6]  = { { "cookie",            HTTP_COOKIE,            FIRST  },
-	         { "origin",            HTTP_ORIGIN,            REFUSE },
-	         { "accept",            HTTP_ACCEPT,            FIRST  },
-	         { "expect",            HTTP_EXPECT,            REFUSE } },
-	[7]  = { { "upgrade",           HTTP_UPGRADE,           FIRST  } },
-	[8]  = { { "if-match",          HTTP_IF_MATCH,          REFUSE } },
-	[9]  = { { "x-api-key",         HTTP_X_API_KEY,         REFUSE } },
-	[10] = { { "session-id",        HTTP_SESSION_ID,        REFUSE },
-	         { "connection",        HTTP_CONNECTION,        FIRST  } },
-	[11] = { { "x-csrftoken",       HTTP_X_CSRFTOKEN,       REFUSE } },
-	[12] = { { "content-type",      HTTP_CONTENT_TYPE,      REFUSE } },
-	[13] = { { "authorization",     HTTP_AUTHORIZATION,     REFUSE } },
-	[14] = { { "content-length",    HTTP_CONTENT_LENGTH,    REFUSE },
-	         { "sec-fetch-site",    HTTP_SEC_FETCH_SITE,    REFUSE },
-	         { "x-original-uri",    HTTP_X_ORIGINAL_URI,    REFUSE },
-	         { "x-original-url",    HTTP_X_ORIGINAL_URL,    REFUSE },
-	         { "x-dw-client-id",    HTTP_X_DW_CLIENT_ID,    REFUSE } },
-	[15] = { { "x-forwarded-for",   HTTP_X_FORWARDED_FOR,   FIRST  },
-	         { "x-forwarded-uri",   HTTP_X_FORWARDED_URI,   REFUSE },
-	         { "idempotency-key",   HTTP_IDEMPOTENCY_KEY,   REFUSE } },
-	[16] = { { "x-forwarded-host",  HTTP_X_FORWARDED_HOST,  REFUSE } },
-	[17] = { { "x-forwarded-proto", HTTP_X_FORWARDED_PROTO, REFUSE },
-	         { "transfer-encoding", HTTP_TRANSFER_ENCODING, REFUSE } },
-	[18] = { { "x-forwarded-method", HTTP_X_FORWARDED_METHOD, REFUSE } },
-	[19] = { { "x-dw-resource-state", HTTP_X_DW_RESOURCE_STATE, REFUSE } },
-	[25] = { { "x-dw-http-method-override", HTTP_X_DW_HTTP_METHOD_OVERRIDE, REFUSE } },
-	[29] = { { "access-control-request-method", HTTP_ACCESS_CONTROL_REQUEST_METHOD, FIRST } },
+	[4]  = { { NAME("host"),              HTTP_HOST,              REFUSE } },
+	[6]  = { { NAME("cookie"),            HTTP_COOKIE,            FIRST  },
+	         { NAME("origin"),            HTTP_ORIGIN,            REFUSE },
+	         { NAME("accept"),            HTTP_ACCEPT,            FIRST  },
+	         { NAME("expect"),            HTTP_EXPECT,            REFUSE } },
+	[7]  = { { NAME("upgrade"),           HTTP_UPGRADE,           FIRST  } },
+	[8]  = { { NAME("if-match"),          HTTP_IF_MATCH,          REFUSE } },
+	[9]  = { { NAME("x-api-key"),         HTTP_X_API_KEY,         REFUSE } },
+	[10] = { { NAME("session-id"),        HTTP_SESSION_ID,        REFUSE },
+	         { NAME("connection"),        HTTP_CONNECTION,        FIRST  } },
+	[11] = { { NAME("x-csrftoken"),       HTTP_X_CSRFTOKEN,       REFUSE } },
+	[12] = { { NAME("content-type"),      HTTP_CONTENT_TYPE,      REFUSE } },
+	[13] = { { NAME("authorization"),     HTTP_AUTHORIZATION,     REFUSE } },
+	[14] = { { NAME("content-length"),    HTTP_CONTENT_LENGTH,    REFUSE },
+	         { NAME("sec-fetch-site"),    HTTP_SEC_FETCH_SITE,    REFUSE },
+	         { NAME("x-original-uri"),    HTTP_X_ORIGINAL_URI,    REFUSE },
+	         { NAME("x-original-url"),    HTTP_X_ORIGINAL_URL,    REFUSE },
+	         { NAME("x-dw-client-id"),    HTTP_X_DW_CLIENT_ID,    REFUSE } },
+	[15] = { { NAME("x-forwarded-for"),   HTTP_X_FORWARDED_FOR,   FIRST  },
+	         { NAME("x-forwarded-uri"),   HTTP_X_FORWARDED_URI,   REFUSE },
+	         { NAME("idempotency-key"),   HTTP_IDEMPOTENCY_KEY,   REFUSE } },
+	[16] = { { NAME("x-forwarded-host"),  HTTP_X_FORWARDED_HOST,  REFUSE } },
+	[17] = { { NAME("x-forwarded-proto"), HTTP_X_FORWARDED_PROTO, REFUSE },
+	         { NAME("transfer-encoding"), HTTP_TRANSFER_ENCODING, REFUSE } },
+	[18] = { { NAME("x-forwarded-method"), HTTP_X_FORWARDED_METHOD, REFUSE } },
+	[19] = { { NAME("x-dw-resource-state"), HTTP_X_DW_RESOURCE_STATE, REFUSE } },
+	[25] = { { NAME("x-dw-http-method-override"), HTTP_X_DW_HTTP_METHOD_OVERRIDE, REFUSE } },
+	[29] = { { NAME("access-control-request-method"),
+	           HTTP_ACCESS_CONTROL_REQUEST_METHOD, FIRST } },
 };
 
 /* What a byte may stand in, as bits. */
@@ -154,7 +159,7 @@ const char *http_reason(enum http_status status)
 {
 	if ((size_t)status >= COUNT_OF(status_text) || status_text[status].len == 0)
 		return "Unknown";
-	return status_text[status].ptr + sizeof("200 ") - 1;
+	return status_text[status].ptr + sizeof(VERSION "200 ") - 1;
 }
 
 static enum http_result refuse(struct http_refusal *refusal, enum http_status status,
@@ -181,18 +186,36 @@ static inline const char *skip(const char *at, const char *end, unsigned bits)
 	return at;
 }
 
-/* As skip() with IN_VALUE, eight bytes at a step while all of them are plain ASCII text:
- * the high bit of a byte shows in one of the terms where it is below SP, DEL or obs-text.
- * Whatever else a borrow or a carry makes show is only judged byte by byte. */
+/* As skip() with IN_VALUE, eight bytes at a step while all of them are plain ASCII text: the
+ * high bit of a byte shows in one of the terms where it is below SP, DEL or obs-text. A borrow or
+ * a carry makes others show, too: of those words it is told byte by byte. */
 static inline const char *skip_value(const char *at, const char *end)
 {
 	for (; end - at >= 8; at += 8) {
-		uint64_t w = word_at(at);
+		uint64_t w = word_at(at), good;
 
-		if (((w - WORD_ONES * ' ') | (w + WORD_ONES) | w) & WORD_HIGHS)
+		if ((((w - WORD_ONES * ' ') | (w + WORD_ONES) | w) & WORD_HIGHS) == 0)
+			continue;
+		good = word_within(w, ' ', '~') | (w & WORD_HIGHS);
+		if (good != WORD_HIGHS) {
+			at += word_first(good ^ WORD_HIGHS);
 			break;
+		}
 	}
-	return skip(at, end, IN_VALUE);
+	return skip(at, end, IN_VALUE);         /* beyond a HTAB there may be more */
+}
+
+/* As skip() with IN_TARGET, eight bytes at a step. */
+static inline const char *skip_target(const char *at, const char *end)
+{
+	for (; end - at >= 8; at += 8) {
+		uint64_t w = word_at(at);
+		uint64_t good = word_within(w, '!', '~') & ~word_within(w, '#', '#');
+
+		if (good != WORD_HIGHS)
+			return at + word_first(good ^ WORD_HIGHS);
+	}
+	return skip(at, end, IN_TARGET);
 }
 
 /* The value of two hexadecimal digits at the front, or -1. */
@@ -228,13 +251,41 @@ static bool host_valid(struct slice host)
 	return host.len > 0 && (!numeric || address_parse(host, &a));
 }
 
+/* True for what host_valid() is true for, where it has letters, digits, hyphens and dots alone, a
+ * letter and eight bytes at least: they are judged eight at a step. */
+static bool host_is_plain(struct slice host)
+{
+	uint64_t letters = 0;
+
+	if (host.len < sizeof letters)
+		return false;
+	for (size_t i = 0; i < host.len; i += 8) {
+		size_t at = host.len - i >= 8 ? i : host.len - 8;
+		uint64_t w = word_at(host.ptr + at), dots = word_within(w, '.', '.');
+		uint64_t letter = word_within(w | WORD_ONES * 0x20, 'a', 'z');
+
+		if ((letter | word_within(w, '0', '9') | word_within(w, '-', '.')) != WORD_HIGHS ||
+		    (dots & dots << 8) != 0 ||
+		    (host.ptr[at] == '.' && (at == 0 || host.ptr[at - 1] == '.')))
+			return false;
+		letters |= letter;
+	}
+	return letters != 0;
+}
+
 /* User information is refused (RFC 9110, section 4.2.4). */
 bool http_is_authority(struct slice authority)
 {
-	struct slice host = http_host_name(authority), port = slice_skip(authority, host.len);
+	struct slice host, port;
 	struct address a;
 	uint64_t number;
 
+	if (host_is_plain(authority))
+		return true;
+	if (authority.len == 0)
+		return false;
+	host = http_host_name(authority);
+	port = slice_skip(authority, host.len);
 	if (port.len > 0 && port.ptr[0] != ':')
 		return false;
 	if (port.len > 1 && !slice_uint(slice_skip(port, 1), UINT16_MAX, &number))
@@ -249,26 +300,29 @@ bool http_is_token(struct slice s)
 	return s.len > 0 && skip(s.ptr, s.ptr + s.len, IN_TOKEN) == s.ptr + s.len;
 }
 
-static enum http_result take_crlf(struct cursor *c, const char *otherwise)
+static inline enum http_result take_crlf(struct cursor *c, const char *otherwise)
 {
+	if (c->end - c->at >= 2 && c->at[0] == '\r' && c->at[1] == '\n') {
+		c->at += 2;
+		return HTTP_READY;
+	}
 	if (c->at == c->end)
 		return HTTP_MORE;
 	if (*c->at != '\r')
 		return refuse_bad(c->refusal, otherwise);
 	if (c->end - c->at < 2)
 		return HTTP_MORE;
-	if (c->at[1] != '\n')
-		return refuse_bad(c->refusal, "A CR stands without its LF.");
-	c->at += 2;
-	return HTTP_READY;
+	return refuse_bad(c->refusal, "A CR stands without its LF.");
 }
 
 /* Takes the bytes of one word, at most `max`, and the SP behind them. */
-static enum http_result take_word(struct cursor *c, const struct word_kind *kind, size_t max,
-                                  struct slice *word)
+static inline enum http_result take_word(struct cursor *c, const struct word_kind *kind, size_t max,
+                                         struct slice *word)
 {
 	size_t left = (size_t)(c->end - c->at);
-	const char *stop = skip(c->at, left > max ? c->at + max + 1 : c->end, kind->bits);
+	const char *end = left > max ? c->at + max + 1 : c->end;
+	const char *stop = kind->bits == IN_TARGET ? skip_target(c->at, end)
+	                                           : skip(c->at, end, kind->bits);
 
 	*word = (struct slice){ c->at, (size_t)(stop - c->at) };
 	if (word->len > max)
@@ -278,6 +332,17 @@ static enum http_result take_word(struct cursor *c, const struct word_kind *kind
 	if (word->len == 0 || *stop != ' ')
 		return refuse_bad(c->refusal, kind->why_bad);
 	c->at = stop + 1;
+	return HTTP_READY;
+}
+
+static inline enum http_result take_method(struct cursor *c, struct slice *name)
+{
+	struct slice rest = { c->at, (size_t)(c->end - c->at) };
+
+	if (!slice_starts(rest, SLICE("GET ")))
+		return take_word(c, &method_word, HTTP_METHOD_MAX, name);
+	*name = (struct slice){ rest.ptr, sizeof "GET" - 1 };   /* nearly all are so */
+	c->at += sizeof "GET";
 	return HTTP_READY;
 }
 
@@ -305,6 +370,8 @@ static enum http_result take_version(struct cursor *c, int *major, int *minor)
 
 static enum http_method method_find(struct slice name)
 {
+	if (slice_eq(name, SLICE("GET")))
+		return HTTP_GET;
 	for (size_t i = 0; i < COUNT_OF(methods); i++)
 		if (slice_eq(name, methods[i].name))
 			return methods[i].method;
@@ -362,7 +429,7 @@ static enum http_result parse_request_line(struct http_request *r, struct cursor
 	enum http_result result;
 	int major = 0, minor = 0;
 
-	result = take_word(c, &method_word, HTTP_METHOD_MAX, &r->method_name);
+	result = take_method(c, &r->method_name);
 	if (result == HTTP_READY)
 		result = take_word(c, &target_word, limits->max_target, &r->target);
 	if (result == HTTP_READY)
@@ -398,6 +465,42 @@ static bool name_matches(struct slice name, const char *known, bool *underscore)
 		*underscore = true;
 	}
 	return true;
+}
+
+/* The words of `name` are `known`'s, capitals aside. What follows `len` bytes can be read up to
+ * the end of its word. Of all bytes none but letters becomes one of a known name: `>> 1` sets
+ * 0x20 where 0x40 is set. */
+static inline bool name_is(const char *name, const char *known, size_t len)
+{
+	for (;; len -= 8, name += 8, known += 8) {
+		uint64_t w = word_at(name), differ;
+
+		differ = le64toh((w | (w >> 1 & WORD_ONES * 0x20)) ^ word_at(known));
+		if (len < 8)
+			return (differ & ((UINT64_C(1) << 8 * len) - 1)) == 0;
+		if (differ != 0)
+			return false;
+	}
+}
+
+/* The known field that the line at the front has, spelled with `-`, and its colon. NULL: it has
+ * none, or there are too few bytes to judge them eight at a step. */
+static inline const struct known_field *find_at_once(const struct cursor *c, const char **colon)
+{
+	const struct known_field *known;
+	size_t left = (size_t)(c->end - c->at), len = 0;
+	uint64_t colons = 0;
+
+	for (; len < COUNT_OF(known_fields) && left - len >= 8; len += 8)
+		if ((colons = word_within(word_at(c->at + len), ':', ':')) != 0)
+			break;
+	if (colons == 0 || (len += word_first(colons)) >= COUNT_OF(known_fields))
+		return NULL;
+	*colon = c->at + len;
+	for (known = known_fields[len]; known->name != NULL; known++)
+		if (name_is(c->at, known->name, len))
+			return known;
+	return NULL;
 }
 
 static const struct known_field *field_find(struct slice name, bool *underscore)
@@ -515,19 +618,11 @@ static enum http_result judge_field(struct http_request *r, enum http_field fiel
 	return HTTP_READY;
 }
 
-static enum http_result keep_field(struct http_request *r, struct slice name,
+static enum http_result keep_field(struct http_request *r, const struct known_field *known,
                                    struct slice value, struct http_refusal *refusal)
 {
-	bool underscore;
-	const struct known_field *known = field_find(name, &underscore);
-	struct slice *field;
+	struct slice *field = &r->field[known->field];
 
-	if (known == NULL)
-		return HTTP_READY;
-	/* A backend may read `Session_Id` as the real one (CGI spells both alike). */
-	if (underscore)
-		return refuse_bad(refusal, "A field name has `_` where a known one has `-`.");
-	field = &r->field[known->field];
 	if (slice_given(*field) && known->repeat == REFUSE)
 		return refuse_bad(refusal, "A field that stands alone is there twice.");
 	if (!slice_given(*field))
@@ -535,24 +630,44 @@ static enum http_result keep_field(struct http_request *r, struct slice name,
 	return judge_field(r, known->field, value, refusal);
 }
 
+/* Takes a field's name, and says where its colon is; `*known` is NULL where nobody reads it. */
+static enum http_result take_name(struct cursor *c, const char **colon,
+                                  const struct known_field **known, bool *underscore)
+{
+	*underscore = false;
+	if ((*known = find_at_once(c, colon)) != NULL)
+		return HTTP_READY;
+	*colon = skip(c->at, c->end, IN_TOKEN);
+	if (*colon == c->end)
+		return HTTP_MORE;
+	if (*colon == c->at || **colon != ':')
+		return refuse_bad(c->refusal, "A line is no field name with its colon.");
+	*known = field_find((struct slice){ c->at, (size_t)(*colon - c->at) }, underscore);
+	return HTTP_READY;
+}
+
 static enum http_result parse_field_line(struct http_request *r, struct cursor *c)
 {
-	const char *from = c->at, *colon = skip(from, c->end, IN_TOKEN);
-	enum http_result result;
+	const struct known_field *known;
+	const char *colon;
+	bool underscore;
+	enum http_result result = take_name(c, &colon, &known, &underscore);
 	struct slice value;
 
-	if (colon == c->end)
-		return HTTP_MORE;
-	if (colon == from || *colon != ':')
-		return refuse_bad(c->refusal, "A line is no field name with its colon.");
+	if (result != HTTP_READY)
+		return result;
 	c->at = skip_value(colon + 1, c->end);
 	value = (struct slice){ colon + 1, (size_t)(c->at - colon - 1) };
 	result = take_crlf(c, "A field value holds a control byte.");
 	if (result != HTTP_READY)
 		return result;
 	r->parser.count++;
-	return keep_field(r, (struct slice){ from, (size_t)(colon - from) }, slice_trim(value),
-	                  c->refusal);
+	if (known == NULL)
+		return HTTP_READY;
+	/* A backend may read `Session_Id` as the real one (CGI spells both alike). */
+	if (underscore)
+		return refuse_bad(c->refusal, "A field name has `_` where a known one has `-`.");
+	return keep_field(r, known, slice_trim(value), c->refusal);
 }
 
 /* What only the whole head tells; broken framing was refused before. */
@@ -617,6 +732,7 @@ enum http_result http_parse(struct http_request *r, struct slice in,
 	bool cut = in.len > limits->max_head;
 	struct cursor c = { in.ptr, in.ptr, refusal };
 	enum http_result result = HTTP_READY;
+	const char *line = in.ptr;
 
 	if (in.len == 0)
 		return HTTP_MORE;
@@ -624,9 +740,10 @@ enum http_result http_parse(struct http_request *r, struct slice in,
 	c.at += r->parser.at;
 	c.end += cut ? limits->max_head : in.len;
 	while (result == HTTP_READY && !r->parser.head_done) {
-		r->parser.at = (size_t)(c.at - in.ptr);
+		line = c.at;
 		result = parse_line(r, &c, limits);
 	}
+	r->parser.at = (size_t)(line - in.ptr);
 	if (result == HTTP_MORE && cut)
 		return refuse(refusal, HTTP_FIELDS_TOO_LARGE, "The head is longer than max_head.");
 	if (result != HTTP_READY)
@@ -1046,6 +1163,7 @@ static void put_head(struct buf *out, const struct http_response *r,
 {
 	enum http_status status = r->status;
 	struct slice fields = buf_slice(&r->fields), body = buf_slice(&r->body);
+	struct buf b = *out;            /* a copy stays in registers */
 	bool closes = r->close || !framing->keep_alive;
 
 	assert((size_t)status < COUNT_OF(status_text) && status_text[status].len > 0);
@@ -1056,27 +1174,27 @@ static void put_head(struct buf *out, const struct http_response *r,
 		             "\"status\":500,\"detail\":\"The answer was too long.\"}");
 		closes = true;
 	}
-	buf_lit(out, "HTTP/1.1 ");
-	buf_put(out, status_text[status]);
-	buf_lit(out, "\r\nDate: ");
-	buf_put(out, (struct slice){ framing->date, HTTP_DATE_LEN });
-	buf_lit(out, "\r\n");
+	buf_put(&b, status_text[status]);
+	buf_lit(&b, "\r\nDate: ");
+	buf_put(&b, (struct slice){ framing->date, HTTP_DATE_LEN });
+	buf_lit(&b, "\r\n");
 	if (framing->hsts_s > 0) {
-		buf_lit(out, "Strict-Transport-Security: max-age=");
-		buf_uint(out, framing->hsts_s);
-		buf_lit(out, "\r\n");
+		buf_lit(&b, "Strict-Transport-Security: max-age=");
+		buf_uint(&b, framing->hsts_s);
+		buf_lit(&b, "\r\n");
 	}
-	buf_put(out, fields);
+	buf_put(&b, fields);
 	if (has_content(status)) {
-		buf_lit(out, "Content-Length: ");
-		buf_uint(out, body.len);
-		buf_lit(out, "\r\n");
+		buf_lit(&b, "Content-Length: ");
+		buf_uint(&b, body.len);
+		buf_lit(&b, "\r\n");
 	}
 	if (closes)
-		buf_lit(out, "Connection: close\r\n");
+		buf_lit(&b, "Connection: close\r\n");
 	else if (framing->http10)
-		buf_lit(out, "Connection: keep-alive\r\n");
-	buf_lit(out, "\r\n");
+		buf_lit(&b, "Connection: keep-alive\r\n");
+	buf_lit(&b, "\r\n");
+	*out = b;
 	*content = has_content(status) && !framing->head_only ? body : (struct slice){ 0 };
 }
 

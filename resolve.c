@@ -112,50 +112,61 @@ enum call_result resolve_refuse(struct call *c, bool forward_auth)
 	return call_problem(c, status, code, detail);
 }
 
-/* How many bytes at the front of `s` are printable ASCII, neither blank nor `%`. Eight at a
- * step: the high bit of a byte shows in one of the terms where it is something else; what a
- * borrow or a carry makes show besides is judged byte by byte. */
+/* Of eight bytes, the high bit of each that is printable ASCII, neither blank nor `%`. */
+static inline uint64_t word_plain(uint64_t w)
+{
+	return word_within(w, '!', '~') & ~word_within(w, '%', '%');
+}
+
+/* How many bytes at the front of `s` are so: eight at a step, the last eight once more where
+ * less are left. */
 static size_t plain_len(struct slice s)
 {
 	size_t i = 0;
 
-	for (; s.len - i >= 8; i += 8) {
-		uint64_t w = word_at(s.ptr + i), percent = w ^ WORD_ONES * '%';
-
-		if ((((w - WORD_ONES * 0x21) | (w + WORD_ONES) | w | (percent - WORD_ONES)) &
-		     WORD_HIGHS) != 0)
-			break;
-	}
+	while (s.len - i >= 8 && word_plain(word_at(s.ptr + i)) == WORD_HIGHS)
+		i += 8;
+	if (i > 0 && s.len - i < 8 && word_plain(word_at(s.ptr + s.len - 8)) == WORD_HIGHS)
+		return s.len;
 	while (i < s.len && s.ptr[i] > 0x20 && s.ptr[i] < 0x7f && s.ptr[i] != '%')
 		i++;
 	return i;
 }
 
-/* Printable ASCII as it is, all else -- and `%` and blanks -- percent-encoded, so that a value
- * is one unbroken word (requirement F04); nothing is `-`, which no login can be. */
-static void put_word(struct buf *out, struct slice s)
+/* Behind what is plain: the rest, with each other byte percent-encoded. */
+static struct buf put_encoded(struct buf out, struct slice s)
 {
 	static const char digit[] = "0123456789ABCDEF";
 
-	if (s.len == 0)
-		buf_char(out, '-');
 	while (s.len > 0) {
-		size_t plain = plain_len(s);
-		unsigned char c;
+		unsigned char c = (unsigned char)s.ptr[0];
+		size_t plain;
 
-		buf_put(out, (struct slice){ s.ptr, plain });
-		s = slice_skip(s, plain);
-		if (s.len == 0)
-			break;
-		c = (unsigned char)s.ptr[0];
-		buf_char(out, '%');
-		buf_char(out, digit[c >> 4]);
-		buf_char(out, digit[c & 15]);
+		buf_char(&out, '%');
+		buf_char(&out, digit[c >> 4]);
+		buf_char(&out, digit[c & 15]);
 		s = slice_skip(s, 1);
+		plain = plain_len(s);
+		buf_put(&out, (struct slice){ s.ptr, plain });
+		s = slice_skip(s, plain);
 	}
+	return out;
 }
 
-static void put_id(struct buf *out, uint64_t id)
+/* Printable ASCII as it is, all else -- and `%` and blanks -- percent-encoded, so that a value
+ * is one unbroken word (requirement F04); nothing is `-`, which no login can be. */
+static inline void put_word(struct buf *out, struct slice s)
+{
+	size_t plain = plain_len(s);
+
+	if (s.len == 0)
+		buf_char(out, '-');
+	buf_put(out, (struct slice){ s.ptr, plain });
+	if (plain < s.len)
+		*out = put_encoded(*out, slice_skip(s, plain));
+}
+
+static inline void put_id(struct buf *out, uint64_t id)
 {
 	if (id != 0)
 		buf_uint(out, id);
@@ -163,25 +174,41 @@ static void put_id(struct buf *out, uint64_t id)
 		buf_char(out, '-');
 }
 
+#define FIELDS(text) { text, sizeof(text) - 1 }
+
+/* What stands in front of the session's key, by enum identity_kind. */
+static const struct slice kind_fields[] = {
+	[IDENTITY_NONE]     = FIELDS("X-Session-Kind: none\r\nX-Session-Key: -"),
+	[IDENTITY_GUEST]    = FIELDS("X-Session-Kind: guest\r\nX-Session-Key: "),
+	[IDENTITY_CUSTOMER] = FIELDS("X-Session-Kind: customer\r\nX-Session-Key: "),
+};
+
+static void put_client(struct buf *out, const struct client_record *client)
+{
+	buf_lit(out, "\r\nX-Client-Name: ");
+	put_word(out, client->name);
+	buf_lit(out, "\r\nX-Client-Scopes: ");
+	client_scopes_write(out, client->scopes);
+}
+
 static void put_identity_fields(struct buf *out, const struct identity *id)
 {
-	buf_lit(out, "X-Session-Kind: ");
-	buf_str(out, identity_kind_text(id->kind));
-	buf_lit(out, "\r\nX-Session-Key: ");
+	struct buf b = *out;            /* a copy stays in registers */
+
+	buf_put(&b, kind_fields[id->kind]);
 	if (id->kind != IDENTITY_NONE)
-		buf_hex(out, slice_bytes(id->session_key, sizeof id->session_key));
+		buf_hex(&b, slice_bytes(id->session_key, sizeof id->session_key));
+	buf_lit(&b, "\r\nX-Customer-Id: ");
+	put_id(&b, id->session.customer_id);
+	buf_lit(&b, "\r\nX-Customer-Login: ");
+	put_word(&b, id->session.login);
+	buf_lit(&b, "\r\nX-Basket-Id: ");
+	put_id(&b, id->session.basket_id);
+	*out = b;
+	if (id->client != NULL)
+		put_client(out, id->client);
 	else
-		buf_char(out, '-');
-	buf_lit(out, "\r\nX-Customer-Id: ");
-	put_id(out, id->session.customer_id);
-	buf_lit(out, "\r\nX-Customer-Login: ");
-	put_word(out, id->session.login);
-	buf_lit(out, "\r\nX-Basket-Id: ");
-	put_id(out, id->session.basket_id);
-	buf_lit(out, "\r\nX-Client-Name: ");
-	put_word(out, id->client != NULL ? id->client->name : (struct slice){ 0 });
-	buf_lit(out, "\r\nX-Client-Scopes: ");
-	client_scopes_write(out, id->client != NULL ? id->client->scopes : 0);
+		buf_lit(out, "\r\nX-Client-Name: -\r\nX-Client-Scopes: -");
 	buf_lit(out, "\r\nX-Auth-Via: ");
 	buf_str(out, identity_via_text(id->via));
 	buf_lit(out, "\r\n");

@@ -470,21 +470,26 @@ static enum kv_status renew_identity(struct call *c, const struct route_match *m
  * and waits for no write: the renewal behind its answer moves it. */
 static enum kv_status settle_identity(struct call *c, const struct route_match *m)
 {
-	const struct identity_question q = question(c, m);
+	struct identity_question q;
 
-	return m->surface == FORWARD_AUTH ? KV_OK : identity_settle(&q, &c->identity);
+	if (m->surface == FORWARD_AUTH)
+		return KV_OK;
+	q = question(c, m);
+	return identity_settle(&q, &c->identity);
 }
 
 /* Only a request that may change something can be forged to harm. Below /dw/ a client's origins
  * are judged, and a cookie alone opens nothing but a token that no foreign page can read. */
 static void judge_csrf(struct call *c, const struct route_match *m)
 {
-	const struct identity_question q = question(c, m);
+	struct identity_question q;
 	uint32_t safe = READS | HTTP_OPTIONS;
 
-	if (m->route != NULL && m->surface != FORWARD_AUTH && m->surface != OCAPI &&
-	    ((uint32_t)c->request->method & safe) == 0)
-		identity_judge_csrf(&q, &c->identity);
+	if (m->route == NULL || m->surface == FORWARD_AUTH || m->surface == OCAPI ||
+	    ((uint32_t)c->request->method & safe) != 0)
+		return;
+	q = question(c, m);
+	identity_judge_csrf(&q, &c->identity);
 }
 
 /* Pages of the origins of cors_origins may read what this surface answers. */
@@ -671,10 +676,12 @@ static struct slice asked_format(const struct http_request *r)
 /* True where the client takes no JSON, and c->response says so. */
 static bool refuse_media(struct call *c, const struct route_match *m)
 {
-	struct slice format = asked_format(c->request);
+	struct slice format;
 
-	if (m->surface != OSCAR || m->path == NULL || m->bare ||
-	    slice_eq(format, SLICE("json")))
+	if (m->surface != OSCAR || m->path == NULL || m->bare)
+		return false;
+	format = asked_format(c->request);
+	if (slice_eq(format, SLICE("json")))
 		return false;
 	if (format.len > 0)
 		oscar_error(c, HTTP_NOT_FOUND, "Not found.");

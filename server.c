@@ -484,7 +484,8 @@ static void count_request(struct server *s, const struct conn *c, uint32_t statu
 	bool asked = c->state == CONN_ASKED || c->state == CONN_QUEUED;
 
 	metrics_request(c->input->path, status);
-	metrics_add(METRICS_RATE_LIMITED, status == HTTP_TOO_MANY_REQUESTS && !asked);
+	if (status == HTTP_TOO_MANY_REQUESTS && !asked)
+		metrics_add(METRICS_RATE_LIMITED, 1);
 	if (asked)
 		metrics_observe(METRICS_WRITER_US,
 		                s->turn_us > c->asked_us ? s->turn_us - c->asked_us : 0, 1);
@@ -1685,7 +1686,8 @@ static void loop(struct server *s)
 		for (int i = 0; i < count; i++)
 			take_event(s, &events[i]);
 		run_ready(s);
-		accept_some(s);
+		if (s->knocked != 0)
+			accept_some(s);
 		if (s->now_ms >= s->sweep_ms)
 			sweep(s);
 		count_turn(s);

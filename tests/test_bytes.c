@@ -70,6 +70,31 @@ static void test_case_of_every_byte(void **state)
 	}
 }
 
+/* Every byte beside every other one: of each the high bit, and of no other. */
+static void test_within(void **state)
+{
+	static const unsigned char ranges[][2] = {
+		{ 0, 0x7f }, { ' ', '~' }, { 'a', 'z' }, { ':', ':' }, { 0x7f, 0x7f }, { 0, 0 },
+	};
+
+	(void)state;
+	for (size_t r = 0; r < COUNT_OF(ranges); r++)
+		for (unsigned pair = 0; pair < 1u << 16; pair++) {
+			unsigned char low = ranges[r][0], high = ranges[r][1], bytes[8], want[8];
+			uint64_t mask;
+
+			for (size_t i = 0; i < sizeof bytes; i++) {
+				bytes[i] = (unsigned char)(i % 3 == 1 ? pair >> 8 : pair);
+				want[i] = bytes[i] >= low && bytes[i] <= high ? 0x80 : 0;
+			}
+			mask = word_within(word_at((const char *)bytes), low, high);
+			assert_memory_equal(&mask, want, sizeof want);
+			for (size_t i = 0; mask != 0 && i < word_first(mask); i++)
+				assert_int_equal(want[i], 0);
+			assert_true(mask == 0 || want[word_first(mask)] == 0x80);
+		}
+}
+
 static void test_search(void **state)
 {
 	(void)state;
@@ -417,6 +442,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_equality),
 		cmocka_unit_test(test_case_of_every_byte),
+		cmocka_unit_test(test_within),
 		cmocka_unit_test(test_search),
 		cmocka_unit_test(test_cut),
 		cmocka_unit_test(test_trim),

@@ -4,6 +4,7 @@
  * cut at every offset, at the end of memory that nobody may read; whatever has not come yet
  * is poison, and the outcome must be the same each time (H33).
  */
+#include <ctype.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -693,6 +694,40 @@ static bool is_token(int c)
 	                             (c >= 'a' && c <= 'z'));
 }
 
+/* Every byte at every place of a known name, behind which the input ends soon or goes on: it is
+ * that name where the byte is its letter, small or capital, refused where it stands for a hyphen
+ * or no name has it, else another name. */
+static void check_byte_of_name(size_t i, size_t at, int c, const char *behind)
+{
+	char text[256], *name = text + sizeof GET - 1;
+	int want = tolower(fields[i].name[at]);
+	bool same = tolower(c) == want, refused = (c == '_' && want == '-') || !is_token(c);
+	struct slice in = { text, (size_t)snprintf(text, sizeof text, GET "%s:%s\r\n%s",
+	                                           fields[i].name, fields[i].first, behind) };
+	struct outcome o;
+
+	name[at] = (char)c;
+	o = feed(in, in.len, 1, &limits);
+	if ((o.result == HTTP_REFUSED) != refused)
+		fail_msg("%s: byte %d at %zu is %s", fields[i].name, c, at,
+		         refused ? "taken" : "refused");
+	if (!refused && slice_given(o.request.field[i]) != same)
+		fail_msg("%s: byte %d at %zu", fields[i].name, c, at);
+}
+
+static void test_bytes_of_names(void **state)
+{
+	(void)state;
+	for (size_t i = HTTP_HOST + 1; i < COUNT_OF(fields); i++)
+		for (size_t at = 0; fields[i].name[at] != '\0'; at++)
+			for (int c = 0; c < 256; c++) {
+				if (c == ':')   /* a shorter name */
+					continue;
+				check_byte_of_name(i, at, c, "\r\n");
+				check_byte_of_name(i, at, c, "another: field, not: this\r\n\r\n");
+			}
+}
+
 static bool is_host(int c)
 {
 	return c > 0 && c < 0x80 && (strchr("-._~!$&'()*+,;=", c) != NULL ||
@@ -735,12 +770,43 @@ static void test_bytes(void **state)
 	(void)state;
 	check_bytes("method", "G%T / HTTP/1.1\r\nHost: a\r\n\r\n", "", is_token);
 	check_bytes("target", "GET /% HTTP/1.1\r\nHost: a\r\n\r\n", "", is_target);
+	check_bytes("target, first of eight",
+	            "GET /1234567%9012345 HTTP/1.1\r\nHost: a\r\n\r\n", "", is_target);
+	check_bytes("target, last of eight",
+	            "GET /123456%89012345 HTTP/1.1\r\nHost: a\r\n\r\n", "", is_target);
 	check_bytes("H15 name", GET "a%b: c\r\n\r\n", ":", is_token);
 	check_bytes("H14 value", GET "a: %\r\n\r\n", "", is_value);
 	check_bytes("H14 value, first of eight", GET "a:%23456789\r\n\r\n", "", is_value);
 	check_bytes("H14 value, last of eight", GET "a:1234567%9012\r\n\r\n", "", is_value);
 	check_bytes("H14 value, behind UTF-8", GET "a:\xff%3456789\r\n\r\n", "", is_value);
 	check_bytes("H16 host", "GET / HTTP/1.1\r\nHost: a%1\r\n\r\n", ":", is_host);
+}
+
+/* Hosts of letters, digits, hyphens and dots are judged eight bytes at a step where no port is
+ * behind them: with one, byte by byte, the verdict is the same. */
+static void test_hosts_alike(void **state)
+{
+	static const char often[] = "abcXYZ019-..", seldom[] = "/;@[`{_%~*\x80 \n";
+	uint32_t seed = 1;
+
+	(void)state;
+	print_message("seed %u\n", seed);
+	for (int i = 0; i < 300000; i++) {
+		char text[40];
+		size_t len = 1 + (size_t)i % 30;
+		struct slice host = { text, len };
+
+		for (size_t at = 0; at < len; at++) {
+			seed = seed * 1664525 + 1013904223;
+			text[at] = often[(seed >> 24) % (sizeof often - 1)];
+			if ((seed >> 16) % 64 == 0)
+				text[at] = seldom[(seed >> 24) % (sizeof seldom - 1)];
+		}
+		memcpy(text + len, ":80", 3);
+		if (http_is_authority(guarded(host)) !=
+		    http_is_authority((struct slice){ text, len + 3 }))
+			fail_msg("`%.*s`", (int)len, text);
+	}
 }
 
 static char long_text[INPUT_MAX];
@@ -1596,7 +1662,9 @@ int main(void)
 		cmocka_unit_test(test_fields),
 		cmocka_unit_test(test_underscore),
 		cmocka_unit_test(test_near_names),
+		cmocka_unit_test(test_bytes_of_names),
 		cmocka_unit_test(test_bytes),
+		cmocka_unit_test(test_hosts_alike),
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_largest_head),
 		cmocka_unit_test(test_pipelined),
