@@ -125,8 +125,8 @@ alike: deps-build+bench          ## does the time of an answer tell dead ids fro
 
 units:                           ## unit tests under ASan and UBSan
 	@+$(call sub,san,$(SAN)) run-units
-simulation: build/release/tests/test_simulate ## the server's logic against a plain model
-	@OPERATIONS=400000 timeout 600 $<
+simulation: build/release/tests/test_simulate ## a million operations against a plain model
+	@OPERATIONS=1000000 timeout 900 $<
 end-to-end: build/sidecart build/next ## tests/test_*.py on build/sidecart
 	@tests/end-to-end.sh $<
 # Leaks are looked for in the unit tests; here that takes half of the time.

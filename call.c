@@ -347,19 +347,24 @@ static enum kv_status merge(struct call *c, struct basket *into, struct basket *
 	return status == KV_OK ? call_put_basket(c, into, true) : status;
 }
 
-/* The basket of the cookie is the one of the guest's session too, from now on; what the session
- * had before is merged into it. */
+/* The basket of the cookie is the one of the guest's session too, from now on, and no longer of
+ * another one that had it: with that it would end. What the session had before is merged into
+ * it. */
 static enum kv_status adopt(struct call *c, struct basket *carried)
 {
 	struct identity *id = &c->identity;
+	uint8_t key[RECORD_SESSION_KEY_LEN];
 	struct basket_left left;
 	struct basket own;
 	enum kv_status status;
 
 	if (!id->recorded || id->session.basket_id == carried->id)
 		return KV_OK;
-	status = find_own(c, &own);
-	identity_owner_key(id, c->sid_secret, carried->guest);
+	identity_owner_key(id, c->sid_secret, key);     /* the put would move what it is made of */
+	status = session_refer_basket(c->kv, carried, false);
+	if (status == KV_OK)
+		status = find_own(c, &own);
+	memcpy(carried->guest, key, sizeof key);
 	if (status == KV_OK)
 		status = merge(c, carried, &own, &left);
 	else if (status == KV_NOT_FOUND)

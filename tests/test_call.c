@@ -196,6 +196,45 @@ static void test_two_baskets_become_one(void **state)
 	assert_int_equal(quantity_of("1"), 3);
 }
 
+/* A new guest's session, as a cookie shows it. */
+static void start_guest(char session[SESSION_ID_CHARS + 1], uint8_t key[RECORD_SESSION_KEY_LEN])
+{
+	struct buf id = { session, 0, SESSION_ID_CHARS, false };
+
+	calls_ask("");
+	buf_base64url(&id, call.random, sizeof call.random, SESSION_ID_CHARS);
+	session[SESSION_ID_CHARS] = '\0';
+	assert_int_equal(call_keep_guest(&call, key), KV_OK);
+}
+
+/* The cookie leads one guest's session after the other to a basket: with the end of the first it
+ * stays the second's. */
+static void test_basket_goes_to_another_session(void **state)
+{
+	char first[SESSION_ID_CHARS + 1], second[SESSION_ID_CHARS + 1];
+	uint8_t first_key[RECORD_SESSION_KEY_LEN], second_key[RECORD_SESSION_KEY_LEN];
+	struct session_record s;
+	uint64_t carried;
+
+	(void)state;
+	calls_ask("");
+	assert_int_equal(call_open_basket(&call, true, &basket), KV_OK);
+	carried = basket.id;
+	add(&basket, "1", 1);
+	start_guest(first, first_key);
+	start_guest(second, second_key);
+	calls_ask_by_cookie(carried, first);
+	assert_int_equal(call_open_basket(&call, false, &basket), KV_OK);
+	calls_ask_by_cookie(carried, second);
+	assert_int_equal(call_open_basket(&call, false, &basket), KV_OK);
+	assert_int_equal(session_find(store, first_key, now_s, &s), KV_OK);
+	assert_int_equal(s.basket_id, 0);
+	assert_int_equal(session_end(store, first_key), KV_OK);
+	assert_int_equal(basket_get(store, carried, now_s, &basket), KV_OK);
+	assert_memory_equal(basket.guest, second_key, sizeof second_key);
+	assert_int_equal(basket.line_count, 1);
+}
+
 static void test_login_takes_the_guests_basket(void **state)
 {
 	uint64_t guests;
@@ -459,6 +498,7 @@ int main(void)
 		TEST(test_cookie_beside_header_counts_for_nothing),
 		TEST(test_cookie_off),
 		TEST(test_two_baskets_become_one),
+		TEST(test_basket_goes_to_another_session),
 		TEST(test_login_takes_the_guests_basket),
 		TEST(test_login_without_anything_to_merge),
 		TEST(test_merge_keeps_to_stock),

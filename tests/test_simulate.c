@@ -692,6 +692,7 @@ static struct model_basket *open_basket(const struct op *o, struct caller *w, bo
 	struct model_basket *own = w->recorded ? model_usable(shop, w->open, now_s) : NULL;
 
 	if (b != NULL && w->recorded && w->open != b->id) {
+		model_refer(shop, b, false);    /* whose it was has it no longer */
 		memcpy(b->guest, w->owner, MODEL_NAME);
 		if (own != NULL)
 			model_merge(shop, b, own, now_s);
@@ -767,8 +768,9 @@ static void keep_answer(uint64_t caller, uint64_t request, uint64_t now_s)
 static uint64_t caller_hash(const struct op *o, const struct caller *w)
 {
 	const struct proof *p = &o->proof;
-	uint64_t number = (uint64_t)(p->key + 1) << 32 | p->key_number, hash = o->idempotency_key;
+	uint64_t number = (uint64_t)(p->key + 1) << 32 | p->key_number, hash;
 
+	hash = hash_of(1, slice_bytes(&o->idempotency_key, sizeof o->idempotency_key));
 	hash = hash_of(hash, slice_bytes(&number, sizeof number));
 	if (w->kind != NOBODY_KNOWN)
 		return hash_of(hash, slice_bytes(w->name, MODEL_NAME));
