@@ -16,6 +16,8 @@
  *      wait for one computation with a key at most.
  *  (7) Between two connections the output is empty and the call is prepared anew: nothing of
  *      one request shows in the answer to another's.
+ *  (8) Who has more than a turn's part waits on the ready list, of which a turn runs a few: who
+ *      asks one thing waits for what others ask once, however much more they have sent.
  */
 #include <assert.h>
 #include <errno.h>
@@ -42,6 +44,8 @@
 
 #define EVENTS_A_TURN    128
 #define ACCEPTS_A_TURN   8
+#define ANSWERED_A_TURN  128            /* requests; from there on one for each who has sent some */
+#define RUNS_A_TURN      4              /* of connections that had had their part of a turn */
 #define ANSWERS_A_TURN   64             /* taken from the link */
 #define INPUT_MIN        16384          /* bytes of an input buffer */
 #define OUTPUT_CAP       65536          /* bytes of short answers that leave in one write() */
@@ -56,6 +60,8 @@
 #define DETAIL_MAX       128            /* of a failure that the writer tells of */
 #define MINUTE_MS        60000
 #define GRACE_MS         5000           /* a peer that is idle may still ask once in this time */
+#define IN_USE_MS        1000           /* who asked in this time gives way to no newcomer */
+#define TOUCHED_MAX      (1u << 20)     /* bytes of free buffers that keep their memory */
 
 /* Numbers beyond those of connections, for what else epoll reports. */
 enum {
@@ -120,6 +126,7 @@ struct conn {
 	bool ops;                       /* came on an ops listener */
 	bool readable;                  /* (4) */
 	bool peer_done;                 /* the peer has shut down: read until the end */
+	bool asked_before;              /* a request of its was answered */
 	bool listed;                    /* on the ready list */
 	uint64_t deadline_ms;
 	uint64_t started_us;            /* of a request that is to be logged; 0: it is not */
@@ -197,6 +204,16 @@ static void pool_give(struct pool *p, void *given)
 {
 	memcpy(given, &p->free, sizeof p->free);
 	p->free = given;
+}
+
+/* Where none of its buffers is taken, what many at once have touched goes back to the system. */
+static void pool_trim(struct pool *p, bool taken)
+{
+	if (taken || p->fresh * p->each <= TOUCHED_MAX)
+		return;
+	memory_trim(p->base, p->fresh * p->each, 0);
+	p->free = NULL;
+	p->fresh = 0;
 }
 
 static struct conn *conn_at(const struct server *s, uint32_t slot)
@@ -501,6 +518,7 @@ static void finish(struct server *s, struct conn *c, bool keep_alive, uint32_t s
 		log_request(c, status, bytes);
 	count_request(s, c, status);
 	c->started_us = 0;
+	c->asked_before = true;
 	release_body(s, c);
 	c->input->start = c->input->next;
 	if (c->input->start < c->input->end)
@@ -1020,15 +1038,15 @@ static enum kv_status renew_snapshot(struct server *s)
 	return status;
 }
 
-/* Answers what the input holds, up to max_pipeline steps, and writes the answers. */
+/* Answers what the input holds, as many steps as a turn has time for, and writes the answers. */
 static void serve(struct server *s, struct conn *c)
 {
-	uint32_t steps = 0;
+	uint32_t limit = s->answered < ANSWERED_A_TURN ? s->config->max_pipeline : 1, steps = 0;
 
 	assert(s->output.len == 0);                     /* (7) */
 	s->snapshot = renew_snapshot(s);                /* (1) */
 	while (serving(c) && c->input->start < c->input->end) {
-		if (steps++ == s->config->max_pipeline) {
+		if (steps++ == limit) {
 			list_ready(s, c);
 			break;
 		}
@@ -1229,19 +1247,27 @@ static void run(struct server *s, struct conn *c)
 		list_ready(s, c);                       /* (4) */
 }
 
+/* In their order, as many as a turn has time for (8). */
 static void run_ready(struct server *s)
 {
-	uint32_t count = s->ready_count;
+	uint32_t count = s->ready_count, kept = 0, runs = 0;
 
 	for (uint32_t i = 0; i < count; i++) {
 		struct conn *c = conn_at(s, s->ready[i]);
+		bool shakes = c->state == CONN_HANDSHAKE, is_free = c->state == CONN_FREE;
 
+		if (!is_free && (shakes ? s->shaken : runs == RUNS_A_TURN)) {
+			s->ready[kept++] = s->ready[i];
+			continue;
+		}
 		c->listed = false;
-		if (c->state != CONN_FREE)
-			run(s, c);
+		if (is_free)
+			continue;
+		runs += !shakes;
+		run(s, c);
 	}
-	s->ready_count -= count;
-	memmove(s->ready, s->ready + count, s->ready_count * sizeof s->ready[0]);
+	memmove(s->ready + kept, s->ready + count, (s->ready_count - count) * sizeof s->ready[0]);
+	s->ready_count -= count - kept;
 }
 
 static void conn_event(struct server *s, struct conn *c, uint32_t events)
@@ -1259,21 +1285,28 @@ static void conn_event(struct server *s, struct conn *c, uint32_t events)
 		flush_kept(s, c);
 	if (c->state == CONN_HANDSHAKE)
 		list_ready(s, c);               /* behind those that wait (6) */
-	else
+	else if (!c->listed)                    /* (8) */
 		run(s, c);
 }
 
-/* The idle connection that was used least recently, and not in this turn, or NULL. */
+/* The idle connection that gives way to a newcomer, or NULL: who came first of those that never
+ * asked anything, and not in this turn; else who asked last before all others, and not lately. So
+ * strangers who hold connections, idle or not, do not drive out those who use theirs. */
 static struct conn *oldest_idle(const struct server *s)
 {
 	struct conn *oldest = NULL;
-	uint64_t used_now_ms = s->now_ms + s->timeout_ms[CONN_IDLE];
+	uint64_t now_ms = s->now_ms + s->timeout_ms[CONN_IDLE];
 
 	for (uint32_t i = 0; i < s->conns.fresh; i++) {
 		struct conn *c = conn_at(s, i);
+		uint64_t in_use_ms = c->asked_before ? IN_USE_MS : 0;
 
-		if (c->state == CONN_IDLE && c->output == NULL && c->deadline_ms < used_now_ms &&
-		    (oldest == NULL || c->deadline_ms < oldest->deadline_ms))
+		if (c->state != CONN_IDLE || c->output != NULL ||
+		    c->deadline_ms + in_use_ms >= now_ms)
+			continue;
+		if (oldest == NULL || c->asked_before < oldest->asked_before ||
+		    (c->asked_before == oldest->asked_before &&
+		     c->deadline_ms < oldest->deadline_ms))
 			oldest = c;
 	}
 	return oldest;
@@ -1301,7 +1334,7 @@ static void open_conn(struct server *s, int fd, const struct sockaddr_storage *f
 	assert(c != NULL && c->input == NULL && c->body == NULL && c->output == NULL);
 	c->fd = fd;
 	c->ops = l->ops;
-	c->readable = c->peer_done = false;
+	c->readable = c->peer_done = c->asked_before = false;
 	c->started_us = 0;
 	c->tls = l->https ? pool_take(&s->tlss) : NULL;
 	if (c->tls != NULL)
@@ -1352,7 +1385,8 @@ static void accept_some(struct server *s)
 {
 	for (uint32_t i = 0; i < s->config->listener_count; i++)
 		for (int n = 0; n < ACCEPTS_A_TURN && (s->knocked & 1u << i) != 0; n++)
-			if (!s->accepting || !accept_one(s, i))
+			if (!s->accepting || !accept_one(s, i) ||
+			    s->open == s->config->max_connections)      /* one search a turn */
 				break;
 	s->knocked = 0;
 }
@@ -1609,6 +1643,8 @@ static void expire(struct server *s, struct conn *c)
 
 static void sweep(struct server *s)
 {
+	bool inputs = false, bodies = false, tls = false;
+
 	for (uint32_t i = 0; i < s->conns.fresh; i++) {
 		struct conn *c = conn_at(s, i);
 
@@ -1616,7 +1652,14 @@ static void sweep(struct server *s)
 			expire(s, c);
 		else if (c->state == CONN_IDLE && c->tls != NULL)
 			tls_rest(c->tls);
+		inputs |= c->input != NULL;
+		bodies |= c->body != NULL;
+		tls |= c->tls != NULL;
 	}
+	pool_trim(&s->inputs, inputs);
+	pool_trim(&s->bodies, bodies);
+	pool_trim(&s->tlss, tls);
+	pool_trim(&s->outputs, s->outputs_left < s->outputs.count);
 	s->sweep_ms = s->now_ms + SWEEP_MS;
 	s->swept = true;
 	link_trim(&s->link);
