@@ -127,10 +127,10 @@ units:                           ## unit tests under ASan and UBSan
 	@+$(call sub,san,$(SAN)) run-units
 simulation: build/release/tests/test_simulate ## a million operations against a plain model
 	@OPERATIONS=1000000 timeout 900 $<
-end-to-end: build/sidecart build/next ## tests/test_*.py on build/sidecart
+end-to-end: build/sidecart build/next build/attack ## tests/test_*.py on build/sidecart
 	@tests/end-to-end.sh $<
 # Leaks are looked for in the unit tests; here that takes half of the time.
-end-to-end-san:                  ## the same on a binary with ASan and UBSan
+end-to-end-san: build/attack     ## the same on a binary with ASan and UBSan
 	@+$(call sub,san,$(SAN)) build/san/sidecart
 	@ASAN_OPTIONS=detect_leaks=0 tests/end-to-end.sh build/san/sidecart
 
@@ -251,6 +251,9 @@ NEXT_WRAPS = session customer client product basket
 build/next: $(OBJ) $(O)/tests/record_next.o
 	$(call say,LD $@)$(CC) $(OPT) $(LDFLAGS) -o $@ $^ $(LDLIBS) \
 	  $(NEXT_WRAPS:%=-Wl$(comma)--wrap=record_%_write)
+# Hostile clients, for tests/test_hostile.py.
+build/attack: $(O)/tests/attack.o
+	$(call say,LD $@)$(CC) $(OPT) -o $@ $^ -l:liblmdb.a
 build/bench/node_modules: bench/peers.d/package.json
 	@mkdir -p $(@D) && cp $< $(@D) && npm install --prefix $(@D) --ignore-scripts --no-audit \
 	  --no-fund --no-package-lock --loglevel=error && touch $@

@@ -1,0 +1,443 @@
+"""Hostile clients: one attack after the other, and beside each a client who means well (L01 to L04,
+L07, L09).
+
+tests/attack.c attacks, drawn from a seed; the client asks on kept connections and on new ones, and
+every answer must be the right one. Judged are the answers to both, the memory of all processes
+against a bound that follows from the settings (docs/operations.md), and that answers, memory,
+connections and descriptors are as before within RECOVERY_S after the attack. The times that the
+client waited are printed, beside those of a quiet server; the long form, where TORTURE_S is set,
+judges them too. SEED draws others.
+"""
+
+import contextlib
+import dataclasses
+import json
+import os
+import random
+import re
+import ssl
+import statistics
+import subprocess
+import time
+
+import pytest
+
+import conftest
+from conftest import ROOT, Closed, request_bytes, wait_until
+from test_http import private_bytes
+
+SEED = int(os.environ.get("SEED", "1"))
+TORTURE_S = float(os.environ.get("TORTURE_S", "0"))
+ATTACK = ROOT / "build" / "attack"
+RECOVERY_S = 5
+SLOWER = 3          # times that the 99th percentile may be a quiet server's
+ASK_S = 1.0         # how long the client asks under each attack; in the long form a share of it
+AUTH, ANON = "SID:AUTH:127.0.0.1:", "SID:ANON:127.0.0.1:"
+MIB = 1 << 20
+
+SETTINGS = {
+    "sid_trust": "any", "max_connections": 4096, "max_body_memory": "4M", "max_answer_memory": "4M",
+    "max_waiting_passwords": 16, "header_timeout": "700ms", "body_timeout": "700ms",
+    "write_timeout": "5s", "rate_limit_key": "500/1h", "rate_limit_address": "1000000/1s",
+    "login_throttle": "1000000/1h", "login_throttle_address": "1000000/1h",
+}
+
+pytestmark = [
+    pytest.mark.skipif(not ATTACK.exists(), reason="make build/attack was not run"),
+    pytest.mark.skipif(conftest.SANITIZED, reason="a sanitizer has memory of its own to bound"),
+]
+
+
+def memory_bound(settings):
+    """What docs/operations.md says that the processes of a server may have, all together."""
+    def mib(text):
+        return int(text.rstrip("M")) * MIB
+    head = 8192
+    front = (settings["max_connections"] * (max(2 * head, 16384) + 4096)
+             + mib(settings["max_body_memory"]) + mib(settings["max_answer_memory"]) + 35 * MIB)
+    writer = settings["max_waiting_passwords"] * (head + 65536) + 2 * MIB + 35 * MIB
+    tls = settings["max_connections"] * 56 * 1024
+    return front + writer + tls + 2 * 3 * MIB   # and supervisor and hasher, which keep nothing
+
+
+# --- Who attacks. ---------------------------------------------------------------------------------
+
+class Attacker:
+    """A running build/attack, from when all of it is there."""
+
+    def __init__(self, *arguments, payload=b""):
+        self.process = subprocess.Popen([ATTACK, *arguments], stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, preexec_fn=self.step_back)
+        self.process.stdin.write(payload)
+        self.process.stdin.close()
+        self.first = self.process.stdout.readline().decode().strip()
+
+    @staticmethod
+    def step_back():
+        """Who measures must not wait for who attacks, where there are few processors."""
+        os.nice(19)
+        if TORTURE_S and os.cpu_count() > 1:
+            os.sched_setaffinity(0, {1})
+
+    def stop(self):
+        self.process.terminate()
+        out = self.process.stdout.read()
+        assert self.process.wait(conftest.WAIT_S) == 0, out
+        told = json.loads(out)
+        told["statuses"] = {int(k): n for k, n in told["statuses"].items()}
+        return told
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+
+@dataclasses.dataclass
+class Attack:
+    """What build/attack is told, and what may come of it."""
+    name: str
+    payload: object                 # bytes, or what makes them of the server
+    options: str
+    may: set                        # the statuses that attackers may see
+    must: set = frozenset()         # those that they must see: it is the attack that is meant
+    tls: bool = False               # at the https listener
+    newcomers: bool = True          # new connections of others are answered meanwhile
+    writes: set = frozenset({200})  # what the client's writes may be answered
+    busy: bool = False              # asks as fast as it is answered, as many who mean well would
+
+
+HEAD = b"GET /resolve?require=any HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+GET = HEAD + b"\r\n"
+LOGIN = b"POST /api/login/ HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+
+
+def guess(server):
+    """A guess at eve's password, whose check takes a while."""
+    return request_bytes("POST", "/api/login/", {"X-Forwarded-For": "2001:db8:@@@@:@@@@::1"},
+                         {"username": "eve", "password": "@@@@@@@@"})
+
+
+def keep(server, headers):
+    """Session data for a session that nobody had before."""
+    return request_bytes("PATCH", "/session/data",
+                         {"Session-Id": ANON + "@@@@@@@@@@@@@@@@", **headers,
+                          "Content-Type": "application/merge-patch+json"},
+                         json.dumps({"a": "b" * 3000}).encode())
+
+
+def hello(server):
+    """The first flight of a TLS client."""
+    out = ssl.MemoryBIO()
+    tls = ssl.create_default_context().wrap_bio(ssl.MemoryBIO(), out, server_hostname="localhost")
+    with contextlib.suppress(ssl.SSLWantReadError):
+        tls.do_handshake()
+    return out.read()
+
+
+def memo_place(text):
+    """Where identity.c's memo keeps what it knows of a Session-Id: seen_place()."""
+    value, odd = len(text), 0x9e3779b97f4a7c15
+    whole = len(text) // 8 * 8
+    for at in range(0, whole, 8):
+        value = (value ^ int.from_bytes(text[at:at + 8], "little")) * odd % (1 << 64)
+        value ^= value >> 29
+    value = (value ^ int.from_bytes(text[whole:], "little")) * odd % (1 << 64)
+    return value >> 48
+
+
+def colliding(server):
+    """Session-Ids that want the one place in the memo where the client's stands."""
+    draw, found = random.Random(SEED), b""
+    place = memo_place((AUTH + "good").encode())
+    for _ in range(6):
+        text = b""
+        while memo_place(text) != place:
+            text = f"{ANON}{draw.getrandbits(64):x}".encode()
+        found += request_bytes("GET", "/resolve?require=any", {"Session-Id": text.decode()})
+    return found
+
+
+def bomb(server):
+    """A body in a coding that is none of ours."""
+    return request_bytes("POST", "/api/login/", {"Content-Type": "application/json",
+                                                 "Content-Encoding": "gzip",
+                                                 "Accept-Encoding": "br;q=1, *;q=0.@@"},
+                         b"\x1f\x8b\x08\0\0\0\0\0\0\x03" + b"\xec\xc1\x01\x0d\0\0\0\xc2" * 4000)
+
+
+def chunks(server):
+    """A body of 8,000 chunks of a byte each."""
+    return LOGIN + b"Transfer-Encoding: chunked\r\n\r\n" + b"1\r\n{\r\n" + \
+        b"1\r\n \r\n" * 8000 + b"1\r\n}\r\n0\r\n\r\n"
+
+
+def full_head(more):
+    """A head of 64 fields and 8 KiB, and so many bytes."""
+    fields = b"".join(b"X-F%02d: @@@@%s\r\n" % (i, b"v" * 105) for i in range(62))
+    head = HEAD + fields + b"X-Last: "
+    return head + b"b" * (8192 - len(head) - 4 + more) + b"\r\n\r\n"
+
+
+ATTACKS = [
+    Attack("slow heads", HEAD + b"X-A: " + b"b" * 8000, "connections=2000 piece=1 pause=100",
+           {408}, {408}),
+    Attack("slow bodies", LOGIN + b"Content-Length: 60000\r\n\r\n" + b" " * 60000,
+           "connections=1000 piece=200 pause=100", {408, 503}, {408, 503}),
+    Attack("slow readers", GET * 64, "connections=400 end=again window=4096 read=16 pause=50",
+           {204}),
+    Attack("half-open", b"", "connections=3500", set()),
+    Attack("idle flood", b"", "connections=6000", set()),
+    Attack("half-head flood", b"GET / HT", "connections=6000", {408}, {408}, newcomers=False),
+    Attack("connect and close", GET, "connections=64 end=close sources=60000", {204}, {204}),
+    Attack("pipeline flood", GET * 64, "connections=64 end=again", {204}, {204}),
+    Attack("pipeline, unread", GET * 64, "connections=400 end=again window=4096 read=0", set()),
+    Attack("byte by byte", GET, "connections=64 piece=1 end=turn", {204}, {204}),
+    Attack("drips kept alive", GET + GET[:60], "connections=2000 piece=30 pause=100 end=hold",
+           {204, 408}, {204}),
+    Attack("resets", lambda s: GET * 4 + guess(s) + GET * 4, "connections=200 end=reset",
+           {204, 401, 429, 503}, {204}, writes={200, 503}),
+    Attack("full heads", full_head(0), "connections=64 end=turn", {204}, {204}),
+    Attack("heads past the limit", full_head(1), "connections=64 end=turn", {431}, {431}),
+    Attack("tiny chunks", chunks, "connections=64 end=turn", {401, 503}, {401}, busy=True),
+    Attack("unknown codings", bomb, "connections=64 end=turn", {400, 503}, {400}, busy=True),
+    Attack("memo collisions", colliding, "connections=64 end=turn answers=6", {204}, {204},
+           busy=True),
+    Attack("addresses", HEAD + b"X-Forwarded-For: 2001:db8:@@@@:@@@@::1\r\n\r\n",
+           "connections=64 end=turn", {204}, {204}, busy=True),
+    Attack("guessed keys", HEAD + b"X-Api-Key: sck_@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@\r\n\r\n",
+           "connections=64 end=turn", {403}, {403}, busy=True),
+    Attack("guessed cookies", HEAD.replace(b"any", b"customer") + b"Cookie: sidecart_session=" +
+           b"@" * 43 + b"\r\n\r\n", "connections=64 end=turn", {401}, {401}, busy=True),
+    Attack("guessed passwords", guess, "connections=64 end=turn", {401, 429}, {429}),
+    Attack("sessions of one key", lambda s: keep(s, {"X-Api-Key": s.key}),
+           "connections=64 end=turn", {200, 429}, {200, 429}, busy=True),
+    Attack("more writes than may wait", lambda s: keep(s, {}), "connections=2000 end=turn",
+           {200, 503}, {200}, writes={200, 503}, busy=True),
+    Attack("handshakes", hello, "connections=64 end=close", set(), tls=True, busy=True),
+    Attack("half handshakes", hello, "connections=1500 end=hold", set(), tls=True, busy=True),
+    Attack("slow handshakes", hello, "connections=1000 piece=1 pause=50", set(), tls=True),
+    Attack("handshakes reset", hello, "connections=64 end=reset", set(), tls=True, busy=True),
+]
+
+
+# --- Who is attacked. -----------------------------------------------------------------------------
+
+class Besieged:
+    """A server, and its client who means well."""
+
+    def __init__(self, server, key="", **settings):
+        self.server, self.key, self.settings = server, key, settings
+        self.draw = random.Random(SEED)
+        self.written = 0
+        self.wires = []
+        assert server.login(ANON + "good", "ada").status == 200
+        self.reconnected = 0
+        self.front, = server.child("front")
+        self.least = self.memory()
+        self.wires = []
+        self.come()
+
+    def come(self):
+        """Connections that it keeps from here on, each of which has asked."""
+        self.wires = [self.server.wire() for _ in range(4)]
+        for wire in self.wires:
+            assert wire.send(request_bytes("GET", "/healthz")).response().status == 200
+            wire.asked_s = time.monotonic()
+
+    def close(self):
+        for wire in self.wires:
+            wire.socket.close()
+        self.wires = []
+
+    def exchange(self, raw):
+        """On a kept connection, in turn; who finds his ended comes again, as clients do. Where he
+        had asked in the last second (server.c: IN_USE_MS) that must not happen."""
+        wire = self.wires.pop(0)
+        try:
+            r = wire.send(raw).response()
+        except (Closed, ConnectionError):
+            wire.socket.close()
+            self.reconnected += time.monotonic() - wire.asked_s < 0.9
+            wire = self.server.wire()
+            r = wire.send(raw).response()
+        wire.asked_s = time.monotonic()
+        self.wires.append(wire)
+        return r
+
+    def timed(self, times, raw):
+        start = time.perf_counter()
+        r = self.exchange(raw)
+        times.append(time.perf_counter() - start)
+        return r
+
+    def read(self, times):
+        ghost = f"{AUTH}ghost{self.draw.getrandbits(64):x}"
+        r = self.timed(times, request_bytes("GET", "/resolve", {"Session-Id": AUTH + "good"}))
+        assert (r.status, r.get("X-Customer-Login")) == (204, "ada"), r
+        r = self.timed(times, request_bytes("GET", "/resolve", {"Session-Id": ghost}))
+        assert r.status == 401, r
+        r = self.timed(times, request_bytes("GET", "/session", {"Session-Id": AUTH + "good"}))
+        assert r.status == 200 and r.json["customer_login"] == "ada", r
+
+    def write(self, times, may):
+        data = {"Session-Id": ANON + "good", "Content-Type": "application/merge-patch+json"}
+        r = self.timed(times, request_bytes("PATCH", "/session/data", data,
+                                            json.dumps({"n": self.written + 1}).encode()))
+        assert r.status in may, r
+        if r.status == 200:
+            self.written += 1
+        elif "unknown" in r.json["detail"]:
+            return
+        if self.written > 0:
+            r = self.exchange(request_bytes("GET", "/session/data", {"Session-Id": ANON + "good"}))
+            assert r.json["n"] == self.written, r
+
+    def arrive(self, times):
+        """A new connection."""
+        start = time.perf_counter()
+        assert self.server.get("/healthz").status == 200
+        times.append(time.perf_counter() - start)
+
+    def ask(self, seconds, newcomers=True, writes=frozenset({200})):
+        """The times that reads, writes and newcomers waited."""
+        times = {"read": [], "write": [], "new": []}
+        until, turn = time.monotonic() + seconds, 0
+        while time.monotonic() < until:
+            self.read(times["read"])
+            if turn % 8 == 0:
+                self.write(times["write"], writes)
+            if turn % 8 == 4 and newcomers:
+                self.arrive(times["new"])
+            turn += 1
+            time.sleep(self.draw.random() * 0.002)
+        return times
+
+    def processes(self):
+        return (self.server.pid, *self.server.children())
+
+    def memory(self):
+        return sum(private_bytes(pid) for pid in self.processes())
+
+    def descriptors(self):
+        return len(os.listdir(f"/proc/{self.front}/fd"))
+
+    def connections(self):
+        """By the server's own count, without the one that asks."""
+        text = self.server.get("/metrics", port=self.server.ops_port).body.decode()
+        return int(re.search(r"(?m)^sidecart_connections (\d+)$", text)[1]) - 1
+
+    def recover(self, descriptors):
+        """All is as it was, soon enough; how soon. What is known of clients goes with the last."""
+        began = time.monotonic()
+
+        def all_of(left):
+            try:
+                wait_until(lambda: not any(left().values()), "all is as it was",
+                           began + RECOVERY_S - time.monotonic())
+            except AssertionError:
+                raise AssertionError(f"not as it was after {RECOVERY_S} s: {left()}") from None
+        self.close()
+        self.come()
+        all_of(lambda: {"connections": self.connections() - len(self.wires),
+                        "descriptors": self.descriptors() - descriptors})
+        self.ask(0.1)
+        self.close()
+        all_of(lambda: {"MiB": max(0, self.memory() - self.least - 6 * MIB) // MIB})
+        self.come()
+        assert self.server.login(ANON + "late", "ada").status == 200
+        assert time.monotonic() - began < RECOVERY_S
+        return time.monotonic() - began
+
+
+def percentiles(times):
+    """The middle and the 99th, in milliseconds."""
+    if len(times) < 2:
+        return "      -       -"
+    cuts = statistics.quantiles(times, n=100, method="inclusive")
+    return f"{cuts[49] * 1e3:7.3f} {cuts[98] * 1e3:7.3f}"
+
+
+def p99(times):
+    return statistics.quantiles(times, n=100, method="inclusive")[98]
+
+
+def show(name, times, besieged, more=""):
+    print(f"hostile: {name:28} read {percentiles(times['read'])} ms, write "
+          f"{percentiles(times['write'])}, new {percentiles(times['new'])};"
+          f"{besieged.memory() / MIB:6.1f} MiB, {besieged.descriptors():5} fds{more}", flush=True)
+
+
+def measure(server):
+    """In the long form: who measures, and who attacks, leave the front its processor."""
+    if not TORTURE_S or os.cpu_count() < 2:
+        return
+    for front in server.child("front"):
+        os.sched_setaffinity(front, {0})
+    os.sched_setaffinity(0, {1})
+    with contextlib.suppress(PermissionError):
+        os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(1))
+
+
+@pytest.fixture(scope="module")
+def besieged(module_store):
+    """One server for all attacks: what one leaves behind, the next ones find."""
+    folder = module_store.path.parent
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                    "ec_paramgen_curve:prime256v1", "-nodes", "-subj", "/CN=localhost", "-keyout",
+                    folder / "key.pem", "-out", folder / "cert.pem"], check=True,
+                   capture_output=True)
+    (folder / "key.pem").chmod(0o600)
+    key = module_store.key("one", "trusted")
+    module_store.customer("ada")
+    module_store.run("customer", "add", "eve", "--password-stdin", "--password-iterations=100000",
+                     stdin="unguessed\n")
+    server = module_store.serve(
+        **SETTINGS, map_size="256M", listen="127.0.0.1:0,https:127.0.0.1:0",
+        tls_cert=folder / "cert.pem", tls_key=folder / "key.pem")
+    measure(server)
+    made = Besieged(server, key, **SETTINGS)
+    made.ask(0.2)
+    made.quiet = made.ask(ASK_S)
+    print(f"\nseed {SEED}")
+    show("quiet", made.quiet, made)
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("attack", ATTACKS, ids=[a.name.replace(" ", "-") for a in ATTACKS])
+def test_attack(besieged, attack):
+    """The client is answered rightly, memory keeps to its bound, all is as before afterwards."""
+    server = besieged.server
+    server.key = besieged.key
+    quiet = besieged.quiet
+    if TORTURE_S:
+        quiet = besieged.ask(TORTURE_S / len(ATTACKS) / 4)
+    if TORTURE_S and attack.busy:
+        count = re.search(r"connections=\d+", attack.options)[0]
+        crowd = Attacker("flood", f"port={server.port}", count, "end=turn", payload=GET)
+        quiet = besieged.ask(TORTURE_S / len(ATTACKS) / 4)
+        crowd.stop()
+        show("as many who mean well", quiet, besieged)
+    descriptors = besieged.descriptors()
+    kept, children, logged = besieged.reconnected, server.children(), len(server.log())
+    payload = attack.payload(server) if callable(attack.payload) else attack.payload
+    attacker = Attacker("flood", f"port={server.all_ports[1] if attack.tls else server.port}",
+                        f"seed={SEED}", *attack.options.split(), payload=payload)
+    try:
+        assert attacker.first == "here"
+        times = besieged.ask(max(ASK_S, TORTURE_S / len(ATTACKS) / 2), attack.newcomers,
+                             attack.writes)
+        memory, slower = besieged.memory(), p99(times["read"]) / p99(quiet["read"])
+        show(attack.name, times, besieged, f", p99 x {slower:.1f}")
+    finally:
+        told = attacker.stop()
+    recovered = besieged.recover(descriptors)
+    print(f"hostile: {'':28} {told}, well after {recovered:.2f} s")
+    statuses = set(told["statuses"])
+    assert statuses <= attack.may and attack.must <= statuses, told
+    assert besieged.reconnected == kept, "connections in use were ended"
+    assert server.children().items() >= children.items()
+    assert len(server.log()) - logged < 64 << 10, "the log grows with an attack"
+    assert memory < memory_bound(besieged.settings)
+    if TORTURE_S:
+        assert slower < SLOWER, f"{attack.name}: the 99th percentile is {slower:.1f} times as long"
