@@ -245,7 +245,8 @@ static void parked_free(struct writer *w, struct parked *p)
 	if (p->bytes != p->room)
 		give_long_place(w, p->bytes);
 	explicit_bzero(p, sizeof *p);
-	w->waiting--;
+	if (--w->waiting == 0)
+		memory_trim(w->parked, w->parked_size * w->config->max_waiting_passwords, 0);
 }
 
 static bool front_lives(const struct writer *w, const struct origin *o)
