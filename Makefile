@@ -110,8 +110,7 @@ check: deps-build+test+check     ## what must pass before a commit
 	@+MAKE='$(MAKE)' tests/run.sh check tidy warn-gcc warn-clang clang-tidy cppcheck \
 	  manual service reproducible layout taint units size instructions end-to-end-san guarantees
 
-# BENCH=--quick: for trying, in two minutes.
-bench: deps-build+bench          ## how fast, beside peers and targets: 25 minutes; BENCH=--quick
+bench: deps-build+bench          ## how fast, beside peers and targets; BENCH=--quick is for trying
 	@$(MAKE) build/sidecart $(addprefix build/bench/,null fill batches sidecart-slow node_modules)
 	@bad=0; for b in $(BENCHES); do echo "== bench/$$b"; bench/$$b --history $(BENCH) || bad=1; \
 	  done; bench/plot $(BENCH) || bad=1; exit $$bad
@@ -199,7 +198,7 @@ image: $(BIN)                    ## an image for containers in build/, from scra
 	@$(STRIP) -o $(O)/sidecart.stripped $(BIN)
 	@deploy/image.sh $(O)/sidecart.stripped $(VERSION) $(ARCHITECTURE) $(COMMIT) build/$(IMAGE) \
 	  && echo build/$(IMAGE)
-dist: deb image $(if $(CROSS),,sbom)                  ## versioned archives and their checksums in build/dist/
+dist: deb image $(if $(CROSS),,sbom) ## versioned archives and their checksums in build/dist/
 	@+MAKE='$(MAKE)' CROSS='$(CROSS)' deploy/dist.sh $(VERSION) $(ARCHITECTURE) \
 	  build/$(DEB) build/$(IMAGE)
 
@@ -211,9 +210,8 @@ fuzz: deps-build+fuzz            ## libFuzzer, FUZZ_S seconds each of tests/fuzz
 fuzzers:
 	@+$(call sub,fuzz,$(SAN) -fsanitize=fuzzer-no-link) CC=clang run-fuzzers
 torture: deps-build+test         ## long forms of the tests that draw: TIME seconds, from SEED on
-	@+$(call sub,san,$(SAN)) build/san/tests/test_power build/san/tests/test_faults \
-	  build/san/tests/test_simulate
-	@$(MAKE) build/sidecart
+	@+$(call sub,san,$(SAN)) build/san/tests/test_power build/san/tests/test_faults
+	@$(MAKE) build/sidecart build/attack build/release/tests/test_simulate
 	@TIME=$(TIME) SEED=$(SEED) tests/torture.sh build/san/tests build/sidecart
 compile_commands.json: Makefile  ## for editors and clangd
 	@for f in $(C_FILES); do printf '{"directory":"%s","file":"%s","command":"%s"},\n' \

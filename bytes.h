@@ -393,24 +393,18 @@ static inline int byte_base64url(char c)
 	return c == '-' ? 62 : c == '_' ? 63 : -1;
 }
 
-/* The high bits of those of eight bytes below 0x80 that are `low` to `high`. */
-static inline uint64_t word_between(uint64_t w, unsigned low, unsigned high)
-{
-	return ((w + WORD_ONES * (0x80 - low)) ^ (w + WORD_ONES * (0x7f - high))) & WORD_HIGHS;
-}
-
 /* Eight digits of base64url as six bytes, and two that say nothing; false for any other text. The
  * values are set side by side, twice as many at each step. */
 static inline bool word_base64url(const char digits[8], char bytes[8])
 {
-	uint64_t w = word_at(digits), c = w & ~WORD_HIGHS, n;
-	uint64_t upper = word_between(c, 'A', 'Z'), lower = word_between(c, 'a', 'z');
-	uint64_t number = word_between(c, '0', '9'), minus = word_between(c, '-', '-');
-	uint64_t line = word_between(c, '_', '_');
+	uint64_t w = word_at(digits), n;
+	uint64_t upper = word_within(w, 'A', 'Z'), lower = word_within(w, 'a', 'z');
+	uint64_t number = word_within(w, '0', '9'), minus = word_within(w, '-', '-');
+	uint64_t line = word_within(w, '_', '_');
 
-	if (((upper | lower | number | minus | line) & ~w) != WORD_HIGHS)
+	if ((upper | lower | number | minus | line) != WORD_HIGHS)
 		return false;
-	n = be64toh(c - (upper >> 7) * 'A' - (lower >> 7) * ('a' - 26) +
+	n = be64toh(w - (upper >> 7) * 'A' - (lower >> 7) * ('a' - 26) +
 	            (number >> 7) * (52 - '0') + (minus >> 7) * (62 - '-') -
 	            (line >> 7) * ('_' - 63));
 	n = (n & 0x003f003f003f003f) | (n >> 2 & 0x0fc00fc00fc00fc0);

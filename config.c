@@ -178,7 +178,7 @@ static const struct setting settings[] = {
 	{ "max_answer_memory", SIZE, AT(max_answer_memory), M(2), M(1024), "32M", NULL,
 	  "What a front keeps of answers that wait for their readers; 503 to long ones past it" },
 	{ "max_connections", COUNT, AT(max_connections), 1, 1000000, "4096", NULL,
-	  "At the cap the oldest idle connection is closed; none idle: accepting pauses" },
+	  "At the cap one that is idle is closed, strangers first; none idle: accepting pauses" },
 	{ "max_pipeline", COUNT, AT(max_pipeline), 1, 1024, "32", NULL,
 	  "Requests of one connection that are answered in one turn" },
 	{ "max_lines", COUNT, AT(max_lines), 1, 1000, "500", NULL,

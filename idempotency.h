@@ -33,7 +33,8 @@ struct idempotency {
 enum idempotency_verdict idempotency_judge(struct call *c, struct idempotency *i);
 
 /* Keeps c->response, where it is a 2xx, and not one that begins a cookie session: the store
- * may not hold the session's id. */
+ * may not hold the session's id. Nor does it hold the Session-Id, which every answer is given
+ * anew. */
 enum kv_status idempotency_keep(struct call *c, const struct idempotency *i);
 
 #endif

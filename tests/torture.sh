@@ -10,9 +10,10 @@ python=${PYTHON:-/usr/bin/python3}
 steps=(
 	"power $units/test_power"
 	"faults $units/test_faults"
-	"simulate $units/test_simulate"
+	"simulate build/release/tests/test_simulate"
 	"crash $python -m pytest -q -s tests/test_crash.py"
 	"linear $python -m pytest -q -s tests/test_linear.py"
+	"hostile $python -m pytest -q -s tests/test_hostile.py"
 )
 export SIDECART_BIN=$2 SEED=${SEED:-$(date +%s)} TORTURE_S=$((${TIME:-600} / ${#steps[@]}))
 mkdir -p build/log
