@@ -37,8 +37,6 @@
 #define PATH_CAP      1024
 #define READERS_MAX   512
 #define RESERVE_BYTES ((uint64_t)16 << 20)      /* the least that is kept back, map and disk */
-#define EMPTY_PAUSES   200      /* 2 s for another process to write its first pages */
-#define EMPTY_PAUSE_NS 10000000
 #define LOOK_BYTES     4096     /* no page is smaller, nor ends off it */
 #define CACHE_LINE     64
 
@@ -173,20 +171,6 @@ static uint64_t file_bytes(const struct kv *kv)
 	return (uint64_t)st.st_size;
 }
 
-/* Another process may be making it just now: LMDB writes its first pages a while after it has
- * made the file, and who is that fast must not be told of damage. */
-static bool stays_empty(const struct kv *kv)
-{
-	const struct timespec pause = { .tv_nsec = EMPTY_PAUSE_NS };
-
-	for (int i = 0; i < EMPTY_PAUSES; i++) {
-		if (file_bytes(kv) > 0)
-			return false;
-		nanosleep(&pause, NULL);
-	}
-	return true;
-}
-
 static uint64_t used_bytes(const struct kv *kv)
 {
 	MDB_envinfo info;
@@ -212,9 +196,9 @@ static void give_to_owner(const struct kv *kv)
 			log_event(LOG_WARN, "chown_failed", "file=%s errno=%d", files[i], errno);
 }
 
-static int open_environment(struct kv *kv, const struct kv_options *o)
+static int open_environment(struct kv *kv, const struct kv_options *o, const char *path,
+                            unsigned flags)
 {
-	unsigned flags = MDB_NOTLS;
 	MDB_txn *txn;
 	int rc;
 
@@ -228,7 +212,7 @@ static int open_environment(struct kv *kv, const struct kv_options *o)
 		return rc;
 	if (o->mode != KV_READ && (rc = mdb_env_set_mapsize(kv->env, (size_t)o->map_bytes)) != 0)
 		return rc;
-	if ((rc = mdb_env_open(kv->env, kv->dir, flags, 0600)) != 0)
+	if ((rc = mdb_env_open(kv->env, path, flags | MDB_NOTLS, 0600)) != 0)
 		return rc;
 	if ((rc = mdb_txn_begin(kv->env, NULL, o->mode == KV_READ ? MDB_RDONLY : 0, &txn)) != 0)
 		return rc;
@@ -271,6 +255,31 @@ static int sync_directory(const struct kv *kv)
 	return rc;
 }
 
+/* A new store has its first pages on disk before it has its name: a full disk or a power loss
+ * leaves none or a whole one. One that came first, from another process, stays. */
+static int make(struct kv *kv, const struct kv_options *o)
+{
+	char path[PATH_CAP], made[PATH_CAP];
+	int fd, rc;
+
+	if (!store_path(path, sizeof path, kv->dir, "data.mdb") ||
+	    !store_path(made, sizeof made, kv->dir, "data.mdb.XXXXXX"))
+		return ENAMETOOLONG;
+	if ((fd = mkstemp(made)) < 0)
+		return errno;
+	close(fd);
+	rc = open_environment(kv, o, made, MDB_NOSUBDIR | MDB_NOLOCK);
+	if (rc == 0)
+		rc = mdb_env_sync(kv->env, 1);
+	if (kv->env != NULL)
+		mdb_env_close(kv->env);
+	kv->env = NULL;
+	if (rc == 0 && link(made, path) != 0 && errno != EEXIST)
+		rc = errno;
+	unlink(made);
+	return rc;
+}
+
 struct kv *kv_open(const struct kv_options *options, char error[KV_ERROR_MAX])
 {
 	static struct kv store;
@@ -295,12 +304,14 @@ struct kv *kv_open(const struct kv_options *options, char error[KV_ERROR_MAX])
 		return NULL;
 	}
 	/* LMDB would begin anew in it, as if nobody had ever been logged in. */
-	if (kv_exists(options->dir) && stays_empty(kv)) {
+	if (kv_exists(options->dir) && file_bytes(kv) == 0) {
 		snprintf(error, KV_ERROR_MAX, "%s/data.mdb: empty: restore a backup, or remove it "
 		         "to begin anew", options->dir);
 		return NULL;
 	}
-	rc = open_environment(kv, options);
+	rc = kv_exists(options->dir) ? 0 : make(kv, options);
+	if (rc == 0)
+		rc = open_environment(kv, options, kv->dir, 0);
 	if (rc == 0 && options->mode == KV_CREATE)
 		rc = sync_directory(kv);
 	if (rc != 0) {

@@ -1,4 +1,5 @@
 /* test_kv.c -- the store's door: batches, snapshots, scans, two processes, a full map, damage. */
+#include <dirent.h>
 #include <errno.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -20,7 +21,8 @@
 
 /* Stand in for the C library's: a disk that is full or broken when a test says so. */
 static uint64_t disk_free_bytes = 1024 * MIB;
-static int write_errno, sync_errno;
+static int write_errno, sync_errno, link_errno;
+static bool writes_less;
 
 int statvfs(const char *path, struct statvfs *v)
 {
@@ -37,6 +39,8 @@ static bool fails(int with)
 
 ssize_t pwrite(int fd, const void *bytes, size_t len, off_t at)
 {
+	if (writes_less)
+		len /= 2;
 	return fails(write_errno) ? -1 : syscall(SYS_pwrite64, fd, bytes, len, at);
 }
 
@@ -48,6 +52,15 @@ ssize_t writev(int fd, const struct iovec *parts, int count)
 int fdatasync(int fd)
 {
 	return fails(sync_errno) ? -1 : (int)syscall(SYS_fdatasync, fd);
+}
+
+static void (*before_link)(void);
+
+int link(const char *from, const char *to)
+{
+	if (before_link != NULL)
+		before_link();
+	return fails(link_errno) ? -1 : (int)syscall(SYS_linkat, AT_FDCWD, from, AT_FDCWD, to, 0);
 }
 
 /* Stands in for LMDB's: a store as it is without an order of keys of kv.c's own. */
@@ -692,6 +705,82 @@ static void test_missing_store(void **state)
 	store_open(KV_CREATE);          /* no failure before stands in the way */
 }
 
+static size_t count_files(void)
+{
+	DIR *all = opendir(store_dir);
+	size_t count = 0;
+
+	assert_non_null(all);
+	for (const struct dirent *file; (file = readdir(all)) != NULL;)
+		count += file->d_name[0] != '.';
+	closedir(all);
+	return count;
+}
+
+/* Where a new store cannot be made nothing is left that the next start would take for one. */
+static void test_store_that_cannot_be_made(void **state)
+{
+	static const struct {
+		bool writes_less;
+		int write, sync, link;
+	} cases[] = {
+		{ false, ENOSPC, 0,   0 },
+		{ false, EIO,    0,   0 },
+		{ true,  0,      0,   0 },
+		{ false, 0,      EIO, 0 },
+		{ false, 0,      0,   ENOSPC },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		writes_less = cases[i].writes_less;
+		write_errno = cases[i].write;
+		sync_errno = cases[i].sync;
+		link_errno = cases[i].link;
+		assert_refused(KV_CREATE, "cannot open the store");
+		writes_less = false;
+		write_errno = sync_errno = link_errno = 0;
+		assert_int_equal(count_files(), 0);
+		store_open(KV_CREATE);
+		begin();
+		put("k", "v");
+		commit();
+		kv_close(store);
+		unlink(store_path("data.mdb"));
+		unlink(store_path("lock.mdb"));
+	}
+	store_open(KV_CREATE);
+}
+
+/* Another process, which is faster. */
+static void make_it_first(void)
+{
+	pid_t pid = fork();
+	int status = -1;
+
+	before_link = NULL;
+	if (pid == 0) {
+		store_open(KV_CREATE);
+		begin();
+		put("k", "first");
+		commit();
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
+static void test_store_made_by_two(void **state)
+{
+	(void)state;
+	before_link = make_it_first;
+	store_open(KV_CREATE);
+	begin();
+	assert_string_equal(get("k"), "first");
+	kv_close(store);
+	assert_int_equal(count_files(), 2);
+}
+
 static void test_damaged_store(void **state)
 {
 	static const struct {
@@ -1165,6 +1254,8 @@ int main(void)
 		IN_A_BATCH(test_stat),
 		IN_A_DIRECTORY(test_exists),
 		IN_A_DIRECTORY(test_missing_store),
+		IN_A_DIRECTORY(test_store_that_cannot_be_made),
+		IN_A_DIRECTORY(test_store_made_by_two),
 		IN_A_DIRECTORY(test_damaged_store),
 		IN_A_DIRECTORY(test_file_that_is_no_store),
 		IN_A_BATCH(test_order_is_lmdbs),
