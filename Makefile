@@ -89,9 +89,9 @@ MAKEFLAGS += --no-print-directory
 ifeq ($(MAKELEVEL)$(filter -j%,$(MAKEFLAGS)),0)
 MAKEFLAGS += -j2
 endif
-# What no request runs through is made small instead of fast.
-COLD      = config supervisor listener systemd log print view admin% ocapi_% feed sorter \
-            dump gather transfer command%
+# What runs once, by hand or seldom is made small instead of fast.
+COLD      = $(filter config supervisor listener systemd log print view admin% ocapi_% feed sorter \
+              dump gather transfer command% backup probe metrics tls,$(MODULES))
 # One short line a file; V=1 shows the whole command.
 say       = $(if $(V),,@echo '  $(1)';)
 comma     = ,
@@ -279,16 +279,12 @@ $(O)/tests/fuzz_%: $(O)/tests/fuzz_%.o $(LIB)
 $(O)/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(call say,CC $@)$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
-$(addsuffix .o,$(addprefix build/release/,$(filter $(COLD),$(MODULES)))): CFLAGS += -Os
 $(O)/openapi.o: openapi.S $(O)/openapi.gz Makefile
 	$(call say,AS $@)$(CC) -c -Wa,-I$(O) -o $@ $<
 # The indentation is for who reads the file.
 $(O)/openapi.gz: docs/openapi.json
 	@mkdir -p $(@D) && sed 's/^ *//' $< | tr -d '\n' | gzip -9n >$@
 
-# What runs once, by hand or at the start, is made small.
-COLD      = $(filter command% admin% backup config dump feed gather print probe sorter transfer \
-              metrics supervisor listener systemd tls,$(MODULES))
 $(COLD:%=$(O)/%.o): OPT += -Os
 
 # --version names the commit: only this object is made anew when it changes.

@@ -13,6 +13,7 @@ mkdir -p build/log
 for step in "$@"; do
 	echo "== $step"
 	log=build/log/${step//\//-}.log
+	start_s=$SECONDS
 	${MAKE:-make} "$step" 2>&1 | tee "$log"
 	awk -v status=$? '
 	/^\[  PASSED  \] [0-9]+ test/  { passed += $4 }
@@ -32,6 +33,7 @@ for step in "$@"; do
 			passed++
 		print passed + 0, failed + 0, skipped + 0
 	}' "$log" >>build/log/totals
+	echo "-- $step took $((SECONDS - start_s)) s"
 done
 
 awk '
