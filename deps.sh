@@ -15,7 +15,7 @@ packages() {
 	build zlib1g-dev                 : sessions that import oscar reads
 	run   curl                       : the demo's example lines
 	test  libcmocka-dev              : unit tests
-	test  python3-pytest             : end-to-end tests
+	test  python3-pytest python3-pytest-xdist : end-to-end tests, some at a time
 	test  nginx-light caddy haproxy  : end-to-end tests of the proxies in deploy/
 	test  python3-yaml               : reads deploy/traefik.yml and deploy/envoy.yaml
 	test  python3-django             : end-to-end tests of contrib/django
