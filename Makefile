@@ -1,7 +1,7 @@
 # sidecart -- one static binary. `make help` lists what you can do.
 
 # Left to right: a file may include only headers of modules to its left (`make tidy`).
-MODULES := bytes date inflate memory log life metrics address proxy throttle config json \
+MODULES := bytes date inflate file memory log life metrics address proxy throttle config json \
            print http sid signing django jwt seal password secret tls money record \
            kv clock client customer product basket \
            token trust session identity view call idempotency \
@@ -90,7 +90,7 @@ ifeq ($(MAKELEVEL)$(filter -j%,$(MAKEFLAGS)),0)
 MAKEFLAGS += -j2
 endif
 # What runs once, by hand or seldom is made small instead of fast.
-COLD      = $(filter config supervisor listener systemd log print view admin% ocapi_% feed sorter \
+COLD      = $(filter config file supervisor listener systemd log print view admin% ocapi_% feed sorter \
               dump gather transfer command% backup probe metrics tls,$(MODULES))
 # One short line a file; V=1 shows the whole command.
 say       = $(if $(V),,@echo '  $(1)';)

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "backup.h"
+#include "file.h"
 
 #define MAGIC        "sidecart"
 #define FORMAT       1
@@ -70,25 +71,13 @@ static uint64_t number_at(const void *at, size_t len)
 	return le64toh(n);
 }
 
-static bool write_all(struct slice rest)
-{
-	while (rest.len > 0) {
-		ssize_t n = write(file_fd, rest.ptr, rest.len);
-
-		if (n < 0 && errno != EINTR)
-			return false;
-		rest = slice_skip(rest, n > 0 ? (size_t)n : 0);
-	}
-	return true;
-}
-
 static bool flush(void)
 {
 	struct slice waits = { file.bytes, file.end };
 
 	br_sha256_update(&file.sha, waits.ptr, waits.len);
 	file.end = 0;
-	return write_all(waits);
+	return file_write(file_fd, waits);
 }
 
 static bool put(struct slice s)
@@ -209,7 +198,7 @@ bool backup_write(const char *path, struct backup *b, struct kv *kv, backup_prog
 		return refuse(error, part, strerror(errno));
 	begin(fd, 0);
 	b->records = b->bytes = 0;
-	done = write_all((struct slice){ nothing, sizeof nothing }) &&
+	done = file_write(fd, (struct slice){ nothing, sizeof nothing }) &&
 	       put((struct slice){ b->secret, b->secret_len }) &&
 	       put_records(b, kv, progress, &status) && finish(b, part, path, error);
 	if (!done)

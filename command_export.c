@@ -11,6 +11,7 @@
 #include "command.h"
 #include "customer.h"
 #include "django.h"
+#include "file.h"
 #include "json.h"
 #include "oscar.h"
 #include "password.h"
@@ -36,16 +37,8 @@ static struct export exporting;
 
 static void write_out(struct export *e)
 {
-	struct slice rest = buf_slice(&e->out);
-
-	while (rest.len > 0 && e->failure == 0) {
-		ssize_t n = write(e->fd, rest.ptr, rest.len);
-
-		if (n >= 0)
-			rest = slice_skip(rest, (size_t)n);
-		else if (errno != EINTR)
-			e->failure = errno;
-	}
+	if (e->failure == 0 && !file_write(e->fd, buf_slice(&e->out)))
+		e->failure = errno;
 	e->out.len = 0;
 }
 

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "config.h"
+#include "file.h"
 #include "memory.h"
 
 #define DEFAULT_PATH    "/etc/sidecart.conf"
@@ -821,22 +822,19 @@ bool config_read_file(struct config *c, const char *path, char error[CONFIG_ERRO
 {
 	static char text[FILE_MAX + 1];
 	const char *name = path != NULL ? path : DEFAULT_PATH;
-	struct slice rest = { text, 0 };
+	struct buf file = BUF(text);
+	struct slice rest;
 	int fd = open(name, O_RDONLY | O_CLOEXEC);
-	ssize_t n;
+	bool done;
 
 	if (fd < 0)
 		return (path == NULL && errno == ENOENT) ||
 		       file_failed(name, strerror(errno), error);
-	do {
-		n = read(fd, text + rest.len, sizeof text - rest.len);
-		rest.len += n > 0 ? (size_t)n : 0;
-	} while (n > 0);
-	if (n < 0)
-		file_failed(name, strerror(errno), error);
+	done = file_read(fd, &file) || file_failed(name, strerror(errno), error);
 	close(fd);
-	if (n < 0)
+	if (!done)
 		return false;
+	rest = buf_slice(&file);
 	if (rest.len > FILE_MAX)
 		return file_failed(name, "longer than 64K", error);
 	for (unsigned line = 1; slice_given(rest); line++) {

@@ -2,6 +2,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "file.h"
 #include "memory.h"
 
 #define STACK_BYTES (1u << 20)  /* more than is mapped of it at the start */
@@ -55,7 +56,7 @@ int memory_save(const void *bytes, size_t len)
 {
 	int fd = memfd_create("copy", MFD_CLOEXEC);
 
-	if (fd >= 0 && write(fd, bytes, len) == (ssize_t)len)
+	if (fd >= 0 && file_write(fd, slice_bytes(bytes, len)))
 		return fd;
 	if (fd >= 0)
 		close(fd);

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "date.h"
+#include "file.h"
 #include "json.h"
 #include "print.h"
 
@@ -26,15 +27,8 @@ static int failure;             /* errno of the first write that failed */
 
 static void write_out(void)
 {
-	size_t at = 0;
-
-	while (at < out.len && failure == 0) {
-		ssize_t n = write(STDOUT_FILENO, out.ptr + at, out.len - at);
-
-		if (n < 0 && errno != EINTR)
-			failure = errno;
-		at += n > 0 ? (size_t)n : 0;
-	}
+	if (failure == 0 && !file_write(STDOUT_FILENO, buf_slice(&out)))
+		failure = errno;
 	out.len = 0;
 }
 

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "file.h"
 #include "seal.h"
 #include "secret.h"
 
@@ -41,33 +42,6 @@ static bool is_private(int fd, const char *path, char error[SECRET_ERROR_MAX])
 		               "%.300s: mode %04o lets others at the secret; set it to 0600",
 		               path, (unsigned)file.st_mode & 07777);
 		return false;
-	}
-	return true;
-}
-
-/* Reads to the end or until `cap` bytes are there; -1 where the system refuses. */
-static ssize_t read_all(int fd, char *text, size_t cap)
-{
-	size_t len = 0;
-	ssize_t n = 1;
-
-	while (n != 0 && len < cap) {
-		n = read(fd, text + len, cap - len);
-		if (n < 0 && errno != EINTR)
-			return -1;
-		len += n > 0 ? (size_t)n : 0;
-	}
-	return (ssize_t)len;
-}
-
-static bool write_all(int fd, struct slice text)
-{
-	while (text.len > 0) {
-		ssize_t n = write(fd, text.ptr, text.len);
-
-		if (n < 0 && errno != EINTR)
-			return false;
-		text = slice_skip(text, n > 0 ? (size_t)n : 0);
 	}
 	return true;
 }
@@ -115,7 +89,7 @@ static bool write_file(const char *path, struct slice text, const struct stat *d
 	fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, S_IRUSR | S_IWUSR);
 	if (fd < 0)
 		return fail_system(error, path, "cannot be made");
-	done = give(fd, directory) && write_all(fd, text) && fsync(fd) == 0 &&
+	done = give(fd, directory) && file_write(fd, text) && fsync(fd) == 0 &&
 	       (replace ? rename(name, path) == 0 : link(name, path) == 0 || errno == EEXIST);
 	if (!done)
 		fail_system(error, path, "cannot be made");
@@ -210,19 +184,20 @@ bool secret_write(const char *path, struct slice secret, const char *data,
 bool secret_read(const char *path, struct buf *out, char error[SECRET_ERROR_MAX])
 {
 	char text[SECRET_MAX + 2];      /* a newline, and one byte that is too much */
-	struct slice secret = { text, 0 };
-	ssize_t len = -1;
+	struct buf file = BUF(text);
+	struct slice secret;
+	bool done = false;
 	/* A FIFO would hold up an open() that waits. */
 	int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 
 	if (fd < 0)
 		return fail_system(error, path, "cannot be opened");
-	if (is_private(fd, path, error) && (len = read_all(fd, text, sizeof text)) < 0)
-		fail_system(error, path, "cannot be read");
+	if (is_private(fd, path, error))
+		done = file_read(fd, &file) || fail_system(error, path, "cannot be read");
 	close(fd);
-	if (len < 0)
+	if (!done)
 		return false;
-	secret.len = (size_t)len;
+	secret = buf_slice(&file);
 	if (secret.len > 0 && text[secret.len - 1] == '\n')
 		secret.len--;
 	if (secret.len == 0)

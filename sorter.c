@@ -7,10 +7,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "file.h"
 #include "sorter.h"
 
 #define HEAD_BYTES 8            /* of an entry: lengths of its key and its value */
-#define WRITE_MAX  ((size_t)1 << 20)
 
 /* Where an entry stands in memory. */
 typedef uint32_t place;
@@ -78,19 +78,6 @@ static int compare(const void *left, const void *right, void *memory)
 	return a < b ? -1 : 1;
 }
 
-static bool write_all(int fd, const char *bytes, size_t len)
-{
-	while (len > 0) {
-		ssize_t n = write(fd, bytes, len < WRITE_MAX ? len : WRITE_MAX);
-
-		if (n < 0 && errno != EINTR)
-			return false;
-		bytes += n > 0 ? n : 0;
-		len -= n > 0 ? (size_t)n : 0;
-	}
-	return true;
-}
-
 /* A file that has no name, which others can neither find nor read. */
 static bool make_file(struct sorter *s)
 {
@@ -117,19 +104,19 @@ static bool spill(struct sorter *s)
 		struct slice entry = { s->memory + at[i], entry_bytes(s->memory + at[i]) };
 
 		if (entry.len > out.cap - out.len) {
-			if (!write_all(s->fd, out.ptr, out.len))
+			if (!file_write(s->fd, buf_slice(&out)))
 				return false;
 			out.len = 0;
 		}
 		if (entry.len <= out.cap)
 			buf_put(&out, entry);
-		else if (!write_all(s->fd, entry.ptr, entry.len))
+		else if (!file_write(s->fd, entry))
 			return false;
 		s->file_bytes += entry.len;
 	}
 	s->end_of[s->run_count++] = s->file_bytes;
 	s->used = s->count = 0;
-	return write_all(s->fd, out.ptr, out.len);
+	return file_write(s->fd, buf_slice(&out));
 }
 
 bool sorter_put(struct sorter *s, struct slice key, struct slice value)

@@ -6,10 +6,10 @@
 #include <assert.h>
 #include <bearssl.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <unistd.h>
 
+#include "file.h"
 #include "memory.h"
 #include "secret.h"
 #include "tls.h"
@@ -115,23 +115,6 @@ static void pem_begin(struct pem *p, struct slice text)
 	br_pem_decoder_init(&p->decoder);
 }
 
-/* The file, and a newline, which ends the last line of PEM. */
-static bool read_file(const char *path, struct buf *text)
-{
-	int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-	ssize_t n = 1;
-
-	if (fd < 0)
-		return false;
-	while (n > 0 && text->len + 1 < text->cap) {
-		n = read(fd, text->ptr + text->len, text->cap - 1 - text->len);
-		text->len += n > 0 ? (size_t)n : 0;
-	}
-	close(fd);
-	buf_char(text, '\n');
-	return n >= 0;
-}
-
 static uint64_t unix_time(uint32_t days, uint32_t seconds)
 {
 	return days > DAYS_1970 ? (uint64_t)(days - DAYS_1970) * DAY_S + seconds : 0;
@@ -164,8 +147,11 @@ static bool read_chain(const char *path, struct tls_identity *id, br_x509_decode
 	struct pem pem;
 	size_t before;
 
-	if (!read_file(path, &file))
+	file.cap--;
+	if (!file_load(path, &file))
 		return fail(error, "tls_cert", path, strerror(errno));
+	file.cap++;
+	buf_char(&file, '\n');          /* it ends the last line of PEM */
 	pem_begin(&pem, buf_slice(&file));
 	while (before = chain.len,
 	       (result = pem_next(&pem, SLICE("CERTIFICATE"), &chain)) == PEM_FOUND) {

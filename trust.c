@@ -1,9 +1,7 @@
 /* trust.c -- see trust.h. */
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
-#include <unistd.h>
 
+#include "file.h"
 #include "trust.h"
 
 static struct trust_issuer issuers[TRUST_ISSUERS_MAX];
@@ -14,24 +12,6 @@ static bool fail(char error[TRUST_ERROR_MAX], struct slice what, const char *why
 	issuer_count = 0;
 	snprintf(error, TRUST_ERROR_MAX, "token_trust: %.*s: %s", (int)what.len, what.ptr, why);
 	return false;
-}
-
-static bool read_file(const char *path, struct buf *text)
-{
-	/* A FIFO would hold up an open() that waits. */
-	int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-	ssize_t len = 1;
-
-	if (fd < 0)
-		return false;
-	while (len != 0 && text->len < text->cap) {
-		len = read(fd, text->ptr + text->len, text->cap - text->len);
-		if (len < 0 && errno != EINTR)
-			break;
-		text->len += len > 0 ? (size_t)len : 0;
-	}
-	close(fd);
-	return len >= 0;
 }
 
 /* One `ISSUER=FILE`. An issuer is mostly a URL, which may have a `=` of its own: the last one
@@ -58,7 +38,7 @@ static bool add_issuer(struct slice item, char error[TRUST_ERROR_MAX])
 		return fail(error, item, "the issuer is named twice");
 	memcpy(path, item.ptr + equals, item.len - equals);
 	path[item.len - equals] = '\0';
-	if (!read_file(path, &text))
+	if (!file_load(path, &text))
 		return fail(error, item, "the file cannot be read");
 	if (text.len == sizeof bytes)
 		return fail(error, item, "the file is longer than 64 KB");
