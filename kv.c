@@ -243,11 +243,17 @@ static bool is_remote(const char *dir)
 	}
 }
 
-/* A new file's name lasts from here on; LMDB syncs what is in the file alone. */
-static int sync_directory(const struct kv *kv)
+/* The file's name lasts from here on: LMDB syncs what is in the file alone. Whoever may make the
+ * first commit sees to it; behind that one the name needs no more. */
+static int sync_name(const struct kv *kv)
 {
-	int fd = open(kv->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc;
+	MDB_envinfo info;
+	int fd, rc;
 
+	mdb_env_info(kv->env, &info);
+	if (kv->mode == KV_READ || info.me_last_txnid > 0)
+		return 0;
+	fd = open(kv->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return errno;
 	rc = fsync(fd) == 0 ? 0 : errno;
@@ -312,8 +318,8 @@ struct kv *kv_open(const struct kv_options *options, char error[KV_ERROR_MAX])
 	rc = kv_exists(options->dir) ? 0 : make(kv, options);
 	if (rc == 0)
 		rc = open_environment(kv, options, kv->dir, 0);
-	if (rc == 0 && options->mode == KV_CREATE)
-		rc = sync_directory(kv);
+	if (rc == 0)
+		rc = sync_name(kv);
 	if (rc != 0) {
 		snprintf(error, KV_ERROR_MAX, "%s: cannot open the store: %s", options->dir,
 		         mdb_strerror(rc));

@@ -65,7 +65,6 @@ void throttle_init(struct throttle *t, struct throttle_entry *entries, size_t co
                    const uint8_t seed[16])
 {
 	assert(count >= 16 && (count & (count - 1)) == 0);
-	memset(entries, 0, count * sizeof *entries);
 	t->entries = entries;
 	t->mask = count - 1;
 	memcpy(t->seed, seed, sizeof t->seed);

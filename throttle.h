@@ -23,7 +23,8 @@ struct throttle {
 	uint8_t seed[16];       /* so that nobody can aim at a slot */
 };
 
-/* `count` entries (a power of two, at least 16) of the caller's, zeroed here. */
+/* `count` entries (a power of two, at least 16) of the caller's, all zero: they are not written
+ * here, so that of a new table no page is in use. */
 void throttle_init(struct throttle *t, struct throttle_entry *entries, size_t count,
                    const uint8_t seed[16]);
 

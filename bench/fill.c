@@ -1,10 +1,11 @@
 /* fill.c -- makes the stores that bench/ measures with: customers, their sessions, baskets, keys.
  *
- * Usage: fill DATA SESSIONS CUSTOMERS header|cookie|token|basket. DATA must not hold a store yet.
+ * Usage: fill DATA SESSIONS CUSTOMERS header|cookie|token|basket|dump. DATA must hold no store yet.
  * All goes in by the domain's own functions, so that what is measured is what the server would
  * have written; only fsync is left out. `basket` makes as many customers as sessions, and for each
- * a session by header, one by token, and an open basket of LINES lines. What a load needs comes on
- * stdout, one thing a line:
+ * a session by header, one by token, and an open basket of LINES lines. `dump` makes no store but
+ * DATA/dump, which may be a pipe: the same customers and sessions by header, and a key, as another
+ * shop's dumpdata has them, an object a line. What a load needs comes on stdout, one thing a line:
  *   host shop.example.com               the realm, to be sent as Host
  *   key sck_...                         an API key of scope `trusted`
  *   session INDEX IDENTIFIER CUSTOMER   some of the sessions and whose they are
@@ -20,6 +21,8 @@
 #include "basket.h"
 #include "client.h"
 #include "customer.h"
+#include "date.h"
+#include "django.h"
 #include "identity.h"
 #include "product.h"
 #include "secret.h"
@@ -37,7 +40,7 @@
 #define TOKEN_MAX      1024
 
 /* What each kind of store holds, as bits. */
-enum { BY_HEADER = 1, BY_COOKIE = 2, BY_TOKEN = 4, BASKETS = 8 };
+enum { BY_HEADER = 1, BY_COOKIE = 2, BY_TOKEN = 4, BASKETS = 8, DUMP = 16 };
 
 static const struct {
 	const char *name;
@@ -47,6 +50,7 @@ static const struct {
 	{ "cookie", BY_COOKIE },
 	{ "token",  BY_TOKEN },
 	{ "basket", BY_HEADER | BY_TOKEN | BASKETS },
+	{ "dump",   DUMP },
 };
 
 struct entry {
@@ -374,6 +378,89 @@ static void add_sessions(struct kv *kv, uint8_t via, uint64_t now_s)
 	}
 }
 
+/* --- A dump. --- */
+
+/* A text of the customer's own in the shape of a password's hash. */
+static void put_password(struct buf *out, uint64_t customer_id)
+{
+	uint32_t words[8] = { xorshift((uint32_t)customer_id) };
+
+	for (size_t i = 1; i < COUNT_OF(words); i++)
+		words[i] = xorshift(words[i - 1]);
+	buf_lit(out, "pbkdf2_sha256$600000$");
+	buf_hex(out, slice_bytes(words, 11));
+	buf_char(out, '$');
+	buf_hex(out, slice_bytes(words, 21));
+	buf_lit(out, "0=");             /* as 32 bytes of base64 may end */
+}
+
+static void write_user(uint64_t id)
+{
+	char bytes[128];
+	struct buf password = BUF(bytes);
+
+	put_password(&password, id);
+	fprintf(ids, "{\"model\":\"auth.user\",\"pk\":%" PRIu64 ",\"fields\":{"
+	        "\"username\":\"customer%" PRIu64 "\",", id, id);
+	fprintf(ids, "\"password\":\"%.*s\",\"email\":\"customer%" PRIu64 "@example.com\",",
+	        (int)password.len, password.ptr, id);
+	fputs("\"first_name\":\"Ada\",\"last_name\":\"Lovelace\",\"is_active\":true,"
+	      "\"is_staff\":false,\"is_superuser\":false,\"last_login\":null,"
+	      "\"date_joined\":\"2026-01-01T08:00:00Z\",\"groups\":[],"
+	      "\"user_permissions\":[]}}\n", ids);
+}
+
+/* What Django keeps of who is logged in. */
+static void put_login(struct buf *out, uint64_t customer_id)
+{
+	char bytes[128], hash[DJANGO_AUTH_HASH_LEN];
+	struct buf password = BUF(bytes);
+
+	put_password(&password, customer_id);
+	django_auth_hash(secret, buf_slice(&password), hash);
+	buf_lit(out, "{\"_auth_user_id\":\"");
+	buf_uint(out, customer_id);
+	buf_lit(out, "\",\"_auth_user_backend\":\"django.contrib.auth.backends.ModelBackend\","
+	        "\"_auth_user_hash\":\"");
+	buf_put(out, (struct slice){ hash, sizeof hash });
+	buf_lit(out, "\"}");
+}
+
+static void write_session(uint32_t index, uint64_t now_s, struct slice expires)
+{
+	char json_bytes[512], signed_bytes[1024], hex_bytes[2 * RECORD_SESSION_KEY_LEN];
+	struct buf json = BUF(json_bytes), data = BUF(signed_bytes), hex = BUF(hex_bytes);
+	uint8_t key[RECORD_SESSION_KEY_LEN];
+
+	header_key(index, key);
+	buf_hex(&hex, slice_bytes(key, sizeof key));
+	put_login(&json, customer_of(index));
+	django_session_write(&data, secret, buf_slice(&json), now_s);
+	if (json.full || data.full)
+		die("session", "too long");
+	fprintf(ids, "{\"model\":\"sessions.session\",\"pk\":\"%.*s\",\"fields\":"
+	        "{\"session_data\":\"%.*s\",\"expire_date\":\"%.*sZ\"}}\n", (int)hex.len, hex.ptr,
+	        (int)data.len, data.ptr, (int)expires.len, expires.ptr);
+}
+
+static void write_dump(uint64_t now_s)
+{
+	char key_bytes[CLIENT_KEY_MAX], date_bytes[32];
+	struct buf key = BUF(key_bytes), expires = BUF(date_bytes);
+	uint8_t random[20];
+
+	secret_random(random, sizeof random);
+	client_generate(&key, random);
+	date_put(&expires, now_s + config.session_ttl_s);
+	printf("key %.*s\n", (int)key.len, key.ptr);
+	fprintf(ids, "{\"model\":\"oscarapi.apikey\",\"pk\":1,\"fields\":{\"key\":\"%.*s\"}}\n",
+	        (int)key.len, key.ptr);
+	for (uint64_t id = 1; id <= customers; id++)
+		write_user(id);
+	for (uint32_t i = 0; i < sessions; i++)
+		write_session(i, now_s, buf_slice(&expires));
+}
+
 static void print_samples(void)
 {
 	char identifier[IDENTIFIER_LEN + 1];
@@ -391,9 +478,9 @@ static void open_ids(const char *data)
 {
 	char path[4096];
 
-	if ((size_t)snprintf(path, sizeof path, "%s/ids", data) >= sizeof path ||
-	    (ids = fopen(path, "w")) == NULL)
-		die(data, "its file of ids cannot be made");
+	if ((size_t)snprintf(path, sizeof path, "%s/%s", data, holds & DUMP ? "dump" : "ids") >=
+	    sizeof path || (ids = fopen(path, "w")) == NULL)
+		die(data, "its file of ids, or the dump, cannot be made");
 }
 
 static uint32_t count_of(const char *text)
@@ -405,11 +492,10 @@ static uint32_t count_of(const char *text)
 	return (uint32_t)n;
 }
 
-static struct kv *open_store(const char *data)
+static void read_settings(const char *data)
 {
-	char error[CONFIG_ERROR_MAX + KV_ERROR_MAX + SECRET_ERROR_MAX];
+	char error[CONFIG_ERROR_MAX + SECRET_ERROR_MAX];
 	struct buf read = BUF(secret_bytes);
-	struct kv *kv;
 
 	config_defaults(&config);
 	if (!config_set(&config, SLICE("data"), slice_of(data), "fill", error) ||
@@ -420,15 +506,28 @@ static struct kv *open_store(const char *data)
 	    !secret_read(config.sid_secret_file, &read, error))
 		die("settings", error);
 	secret = buf_slice(&read);
-	kv = kv_open(&(struct kv_options){
-		.dir       = config.data,
-		.mode      = KV_CREATE,
-		.map_bytes = config.map_bytes,
-		.nosync    = true,
-	}, error);
+}
+
+static void make_store(uint64_t now_s)
+{
+	const struct kv_options options = { .dir = config.data, .mode = KV_CREATE,
+		                            .map_bytes = config.map_bytes, .nosync = true };
+	char error[KV_ERROR_MAX];
+	struct kv *kv = kv_open(&options, error);
+
 	if (kv == NULL)
 		die("store", error);
-	return kv;
+	add_keys(kv, now_s);
+	add_customers(kv, now_s);
+	if (holds & BASKETS)
+		add_baskets(kv, now_s);
+	if (holds & BY_HEADER)
+		add_sessions(kv, VIA_HEADER, now_s);
+	if (holds & BY_COOKIE)
+		add_sessions(kv, VIA_COOKIE, now_s);
+	if (holds & BY_TOKEN)
+		add_sessions(kv, VIA_TOKEN, now_s);
+	kv_close(kv);
 }
 
 static bool read_kind(const char *name)
@@ -442,33 +541,26 @@ static bool read_kind(const char *name)
 int main(int argc, char **argv)
 {
 	uint64_t now_s = (uint64_t)time(NULL);
-	struct kv *kv;
 
 	if (argc != 5 || !read_kind(argv[4])) {
-		fprintf(stderr, "usage: fill DATA SESSIONS CUSTOMERS header|cookie|token|basket\n");
+		fprintf(stderr, "usage: fill DATA SESSIONS CUSTOMERS "
+		        "header|cookie|token|basket|dump\n");
 		return 100;
 	}
 	sessions = count_of(argv[2]);
 	customers = count_of(argv[3]);
 	if ((holds & BASKETS) && customers != sessions)
 		die(argv[3], "not as many customers as sessions");
-	kv = open_store(argv[1]);
-	if (holds & (BY_COOKIE | BY_TOKEN))
+	read_settings(argv[1]);
+	if (holds & (BY_COOKIE | BY_TOKEN | DUMP))
 		open_ids(argv[1]);
 	printf("host %s\n", HOST);
-	add_keys(kv, now_s);
-	add_customers(kv, now_s);
-	if (holds & BASKETS)
-		add_baskets(kv, now_s);
-	if (holds & BY_HEADER)
-		add_sessions(kv, VIA_HEADER, now_s);
-	if (holds & BY_COOKIE)
-		add_sessions(kv, VIA_COOKIE, now_s);
-	if (holds & BY_TOKEN)
-		add_sessions(kv, VIA_TOKEN, now_s);
+	if (holds & DUMP)
+		write_dump(now_s);
+	else
+		make_store(now_s);
 	print_samples();
 	if (ids != NULL && fclose(ids) != 0)
-		die(argv[1], "its file of ids was not written");
-	kv_close(kv);
+		die(argv[1], "its file of ids, or the dump, was not written");
 	return 0;
 }

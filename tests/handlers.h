@@ -192,6 +192,7 @@ static void world_open(void)
 	world.password_checks = 0;
 	world.requests = 0;
 	world.ids.count = world.tokens.count = 0;
+	memset(world.entries, 0, sizeof world.entries);
 	throttle_init(&world.throttle, world.entries, COUNT_OF(world.entries), seed);
 	assert_int_equal(kv_begin(world.kv), KV_OK);
 	add_customer("ada", "ada", 0);

@@ -902,6 +902,45 @@ static void end_round(void)
 	process_clean();
 }
 
+/* Opens the store, perhaps commits something, and says how often its name was synced by then. */
+static size_t syncs_of_name(enum kv_mode mode, bool commits)
+{
+	const struct kv_options options = { .dir = store_dir, .mode = mode,
+		                            .map_bytes = STORE_MAP_BYTES };
+	char error[KV_ERROR_MAX];
+	struct kv *kv = kv_open(&options, error);
+	size_t syncs = 0;
+
+	assert_non_null(kv);
+	for (size_t i = 0; i < record->count; i++)
+		syncs += record->events[i].kind == SYNC_NAMES;
+	if (commits) {
+		assert_int_equal(kv_begin(kv), KV_OK);
+		assert_int_equal(kv_put(kv, SLICE(EXTRA), SLICE("")), KV_OK);
+		assert_int_equal(kv_commit(kv), KV_OK);
+	}
+	kv_close(kv);
+	return syncs;
+}
+
+/* Whoever made the file may have died before its name was durable: all who may commit first see
+ * to that, and nobody behind them needs to. */
+static void test_name_is_synced_once(void **state)
+{
+	(void)state;
+	record->count = record->used = 0;
+	process_configure();
+	recording = true;
+	assert_int_equal(syncs_of_name(KV_CREATE, false), 1);
+	assert_int_equal(syncs_of_name(KV_READ, false), 1);
+	assert_int_equal(syncs_of_name(KV_WRITE, false), 2);
+	assert_int_equal(syncs_of_name(KV_WRITE, true), 3);
+	assert_int_equal(syncs_of_name(KV_CREATE, true), 3);
+	assert_int_equal(syncs_of_name(KV_WRITE, false), 3);
+	recording = false;
+	end_round();
+}
+
 static void test_power_loss(void **state)
 {
 	(void)state;
@@ -996,6 +1035,7 @@ static void test_planted_faults(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_name_is_synced_once),
 		cmocka_unit_test(test_planted_faults),
 		cmocka_unit_test(test_power_loss),
 	};

@@ -19,7 +19,7 @@ static struct throttle t;
 static int set_up(void **state)
 {
 	(void)state;
-	memset(entries, 0xff, sizeof entries);
+	memset(entries, 0, sizeof entries);
 	throttle_init(&t, entries, ENTRIES, seed);
 	return 0;
 }
