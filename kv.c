@@ -116,9 +116,15 @@ static MDB_txn *innermost(const struct kv *kv)
 	return kv->batch != NULL ? kv->batch : kv->snapshot;
 }
 
+/* Apart from compare(), which then needs no registers but those that it may spoil. */
+static __attribute__((noinline)) int compare_whole(const MDB_val *a, const MDB_val *b)
+{
+	return slice_order(slice_of_val(*a), slice_of_val(*b));
+}
+
 /* The order of LMDB's own comparison, memcmp()'s and then the shorter key first; most keys are
  * told apart by their first eight bytes. */
-static int compare(const MDB_val *a, const MDB_val *b)
+static inline int compare(const MDB_val *a, const MDB_val *b)
 {
 	if (a->mv_size >= sizeof(uint64_t) && b->mv_size >= sizeof(uint64_t)) {
 		uint64_t first = be64toh(word_at(a->mv_data)), other = be64toh(word_at(b->mv_data));
@@ -126,23 +132,31 @@ static int compare(const MDB_val *a, const MDB_val *b)
 		if (first != other)
 			return first < other ? -1 : 1;
 	}
-	return slice_order(slice_of_val(*a), slice_of_val(*b));
+	return compare_whole(a, b);
 }
 
-/* See (6). The same, in a map: `b` is a key of the page that is searched. */
+/* See (6). */
+static void fetch_leaf(const char *page)
+{
+	struct page_head head;
+
+	memcpy(&head, page, sizeof head);
+	if ((head.flags & LEAF) == 0)
+		return;
+	for (size_t at = head.upper; at < LOOK_BYTES; at += CACHE_LINE)
+		__builtin_prefetch(page + at);
+}
+
+/* The same, in a map: `b` is a key of the page that is searched. */
 static int compare_ahead(const MDB_val *a, const MDB_val *b)
 {
 	static const char *last = "";
 	const char *page = (const char *)b->mv_data -
 	                   ((uintptr_t)b->mv_data & (LOOK_BYTES - 1));
-	struct page_head head;
 
 	if (page != last) {
 		last = page;
-		memcpy(&head, page, sizeof head);
-		for (size_t at = head.upper; (head.flags & LEAF) != 0 && at < LOOK_BYTES;
-		     at += CACHE_LINE)
-			__builtin_prefetch(page + at);
+		fetch_leaf(page);
 	}
 	return compare(a, b);
 }
