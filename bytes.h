@@ -119,9 +119,12 @@ static inline bool slice_eq_nocase(struct slice a, struct slice b)
 
 	if (a.len != b.len)
 		return false;
-	for (; a.len - i >= 8; i += 8)
-		if (word_lower(word_at(a.ptr + i)) != word_lower(word_at(b.ptr + i)))
+	for (; a.len - i >= 8; i += 8) {
+		uint64_t one = word_at(a.ptr + i), other = word_at(b.ptr + i);
+
+		if (one != other && word_lower(one) != word_lower(other))
 			return false;
+	}
 	for (; i < a.len; i++)
 		if (byte_lower(a.ptr[i]) != byte_lower(b.ptr[i]))
 			return false;
@@ -384,34 +387,38 @@ static inline void buf_base64url(struct buf *b, const uint8_t *bytes, size_t len
 /* The value of one digit of base64url, or -1. */
 static inline int byte_base64url(char c)
 {
-	if (c >= 'A' && c <= 'Z')
-		return c - 'A';
-	if (c >= 'a' && c <= 'z')
-		return c - 'a' + 26;
-	if (c >= '0' && c <= '9')
-		return c - '0' + 52;
-	return c == '-' ? 62 : c == '_' ? 63 : -1;
+	static const int8_t values[256] = {
+		-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
+		-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
+		-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, 62, -1, -1,
+		52, 53, 54, 55, 56, 57, 58, 59, 60, 61, -1, -1, -1, -1, -1, -1,
+		-1,  0,  1,  2,  3,  4,  5,  6,  7,  8,  9, 10, 11, 12, 13, 14,
+		15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, -1, -1, -1, -1, 63,
+		-1, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40,
+		41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, -1, -1, -1, -1, -1,
+		-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
+		-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
+		-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
+		-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
+		-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
+		-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
+		-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
+		-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
+	};
+
+	return values[(unsigned char)c];
 }
 
-/* Eight digits of base64url as six bytes, and two that say nothing; false for any other text. The
- * values are set side by side, twice as many at each step. */
-static inline bool word_base64url(const char digits[8], char bytes[8])
+/* Four digits of base64url as three bytes, and one that says nothing; false for any other text. */
+static inline bool base64url_take(const char digits[4], char bytes[4])
 {
-	uint64_t w = word_at(digits), n;
-	uint64_t upper = word_within(w, 'A', 'Z'), lower = word_within(w, 'a', 'z');
-	uint64_t number = word_within(w, '0', '9'), minus = word_within(w, '-', '-');
-	uint64_t line = word_within(w, '_', '_');
+	int a = byte_base64url(digits[0]), b = byte_base64url(digits[1]);
+	int c = byte_base64url(digits[2]), d = byte_base64url(digits[3]);
+	uint32_t n = (uint32_t)a << 26 | (uint32_t)b << 20 | (uint32_t)c << 14 | (uint32_t)d << 8;
 
-	if ((upper | lower | number | minus | line) != WORD_HIGHS)
-		return false;
-	n = be64toh(w - (upper >> 7) * 'A' - (lower >> 7) * ('a' - 26) +
-	            (number >> 7) * (52 - '0') + (minus >> 7) * (62 - '-') -
-	            (line >> 7) * ('_' - 63));
-	n = (n & 0x003f003f003f003f) | (n >> 2 & 0x0fc00fc00fc00fc0);
-	n = (n & 0x00000fff00000fff) | (n >> 4 & 0x00fff00000fff000);
-	n = htobe64((n & 0x00ffffff00000000) << 8 | (n & 0xffffff) << 16);
+	n = htobe32(n);
 	memcpy(bytes, &n, sizeof n);
-	return true;
+	return (a | b | c | d) >= 0;
 }
 
 /* Decodes base64url without padding behind `out`; false for any other text, and where it does
@@ -419,13 +426,15 @@ static inline bool word_base64url(const char digits[8], char bytes[8])
 static inline bool base64url_decode(struct slice text, struct buf *out)
 {
 	unsigned bits = 0, count = 0;
+	size_t room = out->full ? 0 : (out->cap - out->len) / 4;
+	size_t fours = text.len / 4 < room ? text.len / 4 : room;
+	char *at = out->ptr + out->len;
 
-	while (text.len >= 8 && !out->full && out->cap - out->len >= 8) {
-		if (!word_base64url(text.ptr, out->ptr + out->len))
+	for (size_t i = 0; i < fours; i++, at += 3)
+		if (!base64url_take(text.ptr + 4 * i, at))
 			return false;
-		text = slice_skip(text, 8);
-		out->len += 6;
-	}
+	out->len += 3 * fours;
+	text = slice_skip(text, 4 * fours);
 	for (size_t i = 0; i < text.len; i++) {
 		int digit = byte_base64url(text.ptr[i]);
 

@@ -108,8 +108,6 @@ static bool take_plain_string(struct slice *rest, struct slice *s, bool *escapes
 	if (!take_byte(rest, '"'))
 		return false;
 	for (*escapes = false; i < rest->len && rest->ptr[i] != '"'; i++) {
-		if (rest->ptr[i] < 0x20 || rest->ptr[i] > 0x7e)
-			return false;
 		if (rest->ptr[i] != '\\')
 			continue;
 		*escapes = true;
@@ -147,26 +145,39 @@ static bool take_plain_member(struct slice *rest, struct plain_member *m)
 	                   take_plain_string(rest, &m->value, &m->escapes);
 }
 
-/* Reads a plain object whose members are all in `names`, each once at most: values[i] is that
- * of names[i], absent where it is not there. A value whose bit is in `any` may escape something:
- * it is not taken, only known to be a string; of the others those in `numbers` are numbers.
- * False: this is for Jansson to judge. */
+/* True where all bytes are visible ASCII or blanks: eight at a step, the last eight once more. */
+static bool is_visible(struct slice s)
+{
+	if (s.len < 8)
+		return false;           /* no object of ours is so short */
+	for (size_t i = 0; i < s.len; i += 8) {
+		size_t at = s.len - i >= 8 ? i : s.len - 8;
+
+		if (word_within(word_at(s.ptr + at), ' ', '~') != WORD_HIGHS)
+			return false;
+	}
+	return true;
+}
+
+/* Reads a plain object whose members are all in `names`, each once at most and nearly always in
+ * this order: values[i] is that of names[i], absent where it is not there. A value whose bit is
+ * in `any` may escape something: it is not taken, only known to be a string; of the others those
+ * in `numbers` are numbers. False: this is for Jansson to judge. */
 static bool read_plain(struct slice text, const char *const *names, size_t count, unsigned numbers,
                        unsigned any, struct slice *values)
 {
 	struct plain_member m;
+	size_t i = 0, tried;
 
 	memset(values, 0, count * sizeof *values);
-	if (!take_byte(&text, '{'))
+	if (!is_visible(text) || !take_byte(&text, '{'))
 		return false;
 	do {
-		size_t i = 0;
-
 		if (!take_plain_member(&text, &m))
 			return false;
-		while (i < count && !slice_eq(m.name, slice_of(names[i])))
-			i++;
-		if (i == count || slice_given(values[i]) || m.number != (numbers >> i & 1) ||
+		for (tried = 0; tried < count && !slice_eq(m.name, slice_of(names[i])); tried++)
+			i = i + 1 < count ? i + 1 : 0;
+		if (tried == count || slice_given(values[i]) || m.number != (numbers >> i & 1) ||
 		    (m.escapes && (any >> i & 1) == 0))
 			return false;
 		values[i] = m.value;
@@ -489,9 +500,9 @@ enum jwt_status jwt_judge(const struct jwt *t, const struct jwt_expect *e, uint6
 /* The claims as sidecart writes them, with their not-before. */
 static bool read_plain_claims(struct slice text, struct jwt_claims *c, uint64_t *nbf_s)
 {
-	enum { V, EXP, IAT, ISS, NBF, SID, SITE, SUB, CLAIMS };
+	enum { V, EXP, IAT, ISS, SUB, SID, SITE, NBF, CLAIMS };
 	static const char *const names[CLAIMS] = {
-		"_v", "exp", "iat", "iss", "nbf", "sid", "site", "sub",
+		"_v", "exp", "iat", "iss", "sub", "sid", "site", "nbf",
 	};
 	struct slice value[CLAIMS];
 
