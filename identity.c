@@ -114,8 +114,6 @@ static void take_target(struct identity_original *o, struct slice text)
 {
 	struct http_target t;
 
-	if (!slice_given(text))
-		return;
 	if (!http_target_split(text, &t))
 		t = (struct http_target){ .uri = SLICE("") };
 	take_equal(&o->uri, t.uri);
@@ -123,30 +121,34 @@ static void take_target(struct identity_original *o, struct slice text)
 	take_equal(&o->host, t.authority);
 }
 
-/* What is said, or empty where it is said badly. */
-static struct slice said_well(struct slice said, bool well)
+static bool is_scheme(struct slice s)
 {
-	return !slice_given(said) || well ? said : SLICE("");
+	return slice_eq(s, SLICE("http")) || slice_eq(s, SLICE("https"));
+}
+
+/* What is said, or empty where it is said badly. */
+static inline struct slice said_well(struct slice said, bool (*is_good)(struct slice))
+{
+	return !slice_given(said) || is_good(said) ? said : SLICE("");
 }
 
 /* What a trusted peer says that it was asked for. */
 static void find_original(const struct identity_question *q, struct identity *id)
 {
+	static const enum http_field targets[] = {
+		HTTP_X_FORWARDED_URI, HTTP_X_ORIGINAL_URI, HTTP_X_ORIGINAL_URL,
+	};
 	const struct slice *field = q->request->field;
-	struct slice method = field[HTTP_X_FORWARDED_METHOD];
-	struct slice scheme = field[HTTP_X_FORWARDED_PROTO];
-	struct slice host = field[HTTP_X_FORWARDED_HOST];
 	struct identity_original *o = &id->original;
 
 	if (!id->trusted)
 		return;
-	o->method = said_well(method, http_is_token(method));
-	o->scheme = said_well(scheme, slice_eq(scheme, SLICE("http")) ||
-	                              slice_eq(scheme, SLICE("https")));
-	o->host = said_well(host, http_is_authority(host));
-	take_target(o, field[HTTP_X_FORWARDED_URI]);
-	take_target(o, field[HTTP_X_ORIGINAL_URI]);
-	take_target(o, field[HTTP_X_ORIGINAL_URL]);
+	o->method = said_well(field[HTTP_X_FORWARDED_METHOD], http_is_token);
+	o->scheme = said_well(field[HTTP_X_FORWARDED_PROTO], is_scheme);
+	o->host = said_well(field[HTTP_X_FORWARDED_HOST], http_is_authority);
+	for (size_t i = 0; i < COUNT_OF(targets); i++)
+		if (slice_given(field[targets[i]]))
+			take_target(o, field[targets[i]]);
 }
 
 /* Which host and scheme the client addressed, as a trusted proxy says or as it came. */
@@ -268,30 +270,17 @@ static void find_host(const struct identity_question *q, struct identity *id)
 	                                                  : slice_cut(&authority, ':');
 }
 
-/* What of a Session-Id counts: thread and count behind it differ from request to request. */
-static struct slice counted_part(struct slice header, const struct sid *sid)
-{
-	const char *end = sid->identifier.ptr + sid->identifier.len;
-
-	return (struct slice){ header.ptr, (size_t)(end - header.ptr) };
-}
-
-/* The one place of a text in the memo; NULL where there can be none. */
+/* The one place of a text in the memo; NULL where there can be none. Texts differ at their end: of
+ * a UUID its last half stands there. */
 static struct identity_seen *seen_place(struct identity_memo *memo, struct slice text)
 {
-	const uint64_t odd = HASH_FACTOR;
-	uint64_t hash = text.len, word = 0;
+	const char *end = text.ptr + text.len;
+	uint64_t hash;
 
-	if (memo == NULL || text.len > IDENTITY_SEEN_BYTES)
+	if (memo == NULL || text.len < 2 * sizeof hash || text.len > IDENTITY_SEEN_BYTES)
 		return NULL;
-	for (; text.len >= sizeof word; text = slice_skip(text, sizeof word)) {
-		memcpy(&word, text.ptr, sizeof word);
-		hash = (hash ^ word) * odd;
-		hash ^= hash >> 29;
-	}
-	word = 0;
-	memcpy(&word, text.ptr, text.len);
-	hash = (hash ^ word) * odd;
+	hash = word_at(end - 2 * sizeof hash) * HASH_FACTOR;
+	hash = ((hash ^ hash >> 29) + word_at(end - sizeof hash)) * HASH_FACTOR;
 	return &memo->seen[hash >> (64 - IDENTITY_SEEN_BITS)];
 }
 
@@ -432,7 +421,7 @@ static enum kv_status find_session(const struct identity_question *q, struct ide
 		id->refusal = IDENTITY_SID_REALM;
 		return KV_OK;
 	}
-	text = counted_part(header, &id->sid);
+	text = id->sid.whole;           /* thread and count differ from request to request */
 	seen = seen_place(q->memo, text);
 	if (!recall_key(seen, text, id->session_key)) {
 		sid_key(&id->sid, id->sid.type, q->sid_secret, id->session_key);
@@ -749,9 +738,11 @@ static enum kv_status compare_proofs(const struct identity_question *q, struct i
 
 static enum kv_status find_bearer(const struct identity_question *q, struct identity *id)
 {
-	struct identity_token t = { .len = 0 };
-	enum kv_status status = prove_token(q, id, identity_bearer(q->request), &t);
+	struct identity_token t;
+	enum kv_status status;
 
+	memset(&t, 0, offsetof(struct identity_token, text));   /* which stands in the memo alone */
+	status = prove_token(q, id, identity_bearer(q->request), &t);
 	if (status != KV_OK || id->refusal != IDENTITY_ADMITTED)
 		return status;
 	id->client_id_len = t.client_id_len;

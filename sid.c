@@ -130,6 +130,7 @@ static enum sid_error parse_strict(struct slice rest, struct sid *s)
 		return SID_BAD_REALM;
 	rest = slice_skip(rest, 1);
 	s->realm = slice_lower(realm, s->realm_lower);
+	s->exact = slice_eq(s->realm, realm);
 	s->identifier = rest;
 	s->identifier.len = starts_with_uuid(rest) ? UUID_LEN : span(rest, IN_IDENTIFIER);
 	if (s->identifier.len == 0)
@@ -157,6 +158,7 @@ static struct slice drop_group(struct slice s)
 static enum sid_error parse_oscarapi(struct slice rest, struct sid *s)
 {
 	s->realm = slice_cut(&rest, ':');
+	s->exact = true;
 	if (rest.len == 0)
 		return SID_BAD_IDENTIFIER;
 	s->identifier = drop_group(drop_group(rest));
@@ -165,22 +167,22 @@ static enum sid_error parse_oscarapi(struct slice rest, struct sid *s)
 
 enum sid_error sid_parse(struct slice header, enum sid_grammar grammar, struct sid *s)
 {
-	struct slice rest, type;
+	enum sid_error error;
+	struct slice rest;
 
 	s->thread = s->count = (struct slice){ 0 };
-	if (!slice_starts(header, SLICE("SID:")))
-		return SID_NO_PREFIX;
-	rest = slice_skip(header, 4);
-	type = slice_cut(&rest, ':');
-	if (!slice_given(rest))
-		return SID_BAD_TYPE;
-	if (slice_eq(type, SLICE("ANON")))
-		s->type = SID_ANON;
-	else if (slice_eq(type, SLICE("AUTH")))
+	if (slice_starts(header, SLICE("SID:AUTH:")))
 		s->type = SID_AUTH;
+	else if (slice_starts(header, SLICE("SID:ANON:")))
+		s->type = SID_ANON;
 	else
-		return SID_BAD_TYPE;
-	return grammar == SID_OSCARAPI ? parse_oscarapi(rest, s) : parse_strict(rest, s);
+		return slice_starts(header, SLICE("SID:")) ? SID_BAD_TYPE : SID_NO_PREFIX;
+	rest = slice_skip(header, TYPE_LEN);
+	error = grammar == SID_OSCARAPI ? parse_oscarapi(rest, s) : parse_strict(rest, s);
+	if (error == SID_OK)
+		s->whole = (struct slice){ header.ptr, (size_t)(s->identifier.ptr - header.ptr) +
+			                               s->identifier.len };
+	return error;
 }
 
 const char *sid_error_text(enum sid_error e)
@@ -190,6 +192,10 @@ const char *sid_error_text(enum sid_error e)
 
 void sid_write(struct buf *out, const struct sid *s, enum sid_type type)
 {
+	if (s->exact && type == s->type) {
+		buf_put(out, s->whole);
+		return;
+	}
 	buf_put(out, (struct slice){ type_text[type], TYPE_LEN });
 	buf_put(out, s->realm);
 	buf_char(out, ':');

@@ -35,6 +35,8 @@ struct sid {
 	struct slice realm;             /* strict: into realm_lower, in lower case */
 	struct slice identifier;        /* into the header */
 	struct slice thread, count;     /* absent where not sent (strict only) */
+	struct slice whole;             /* into the header, up to the end of the identifier: */
+	bool exact;                     /* what sid_write() writes, unless the realm has capitals */
 	char realm_lower[SID_REALM_MAX];
 };
 
