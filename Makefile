@@ -126,7 +126,7 @@ units:                           ## unit tests under ASan and UBSan
 	@+$(call sub,san,$(SAN)) run-units
 simulation: build/release/tests/test_simulate ## a million operations against a plain model
 	@OPERATIONS=1000000 timeout 900 $<
-end-to-end: build/sidecart build/next build/attack ## tests/test_*.py on build/sidecart
+end-to-end: build/sidecart build/next build/hurried build/attack ## tests/test_*.py on build/sidecart
 	@tests/end-to-end.sh $<
 # Leaks are looked for in the unit tests; here that takes half of the time.
 end-to-end-san: build/attack     ## the same on a binary with ASan and UBSan
@@ -211,7 +211,7 @@ fuzzers:
 	@+$(call sub,fuzz,$(SAN) -fsanitize=fuzzer-no-link) CC=clang run-fuzzers
 torture: deps-build+test         ## long forms of the tests that draw: TIME seconds, from SEED on
 	@+$(call sub,san,$(SAN)) build/san/tests/test_power build/san/tests/test_faults
-	@$(MAKE) build/sidecart build/attack build/release/tests/test_simulate
+	@$(MAKE) build/sidecart build/hurried build/attack build/release/tests/test_simulate
 	@TIME=$(TIME) SEED=$(SEED) tests/torture.sh build/san/tests build/sidecart
 compile_commands.json: Makefile  ## for editors and clangd
 	@for f in $(C_FILES); do printf '{"directory":"%s","file":"%s","command":"%s"},\n' \
@@ -249,6 +249,11 @@ NEXT_WRAPS = session customer client product basket
 build/next: $(OBJ) $(O)/tests/record_next.o
 	$(call say,LD $@)$(CC) $(OPT) $(LDFLAGS) -o $@ $^ $(LDLIBS) \
 	  $(NEXT_WRAPS:%=-Wl$(comma)--wrap=record_%_write)
+# With a clock that tests/test_long.py moves.
+HURRIED_WRAPS = clock_gettime time poll __poll_chk epoll_wait close session_sweep
+build/hurried: $(OBJ) $(O)/tests/hurried.o
+	$(call say,LD $@)$(CC) $(OPT) $(LDFLAGS) -o $@ $^ $(LDLIBS) \
+	  $(HURRIED_WRAPS:%=-Wl$(comma)--wrap=%)
 # Hostile clients, for tests/test_hostile.py.
 build/attack: $(O)/tests/attack.o
 	$(call say,LD $@)$(CC) $(OPT) -o $@ $^ -l:liblmdb.a

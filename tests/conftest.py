@@ -219,7 +219,7 @@ def signed_basket(number):
 class Server:
     """A running `sidecart serve`."""
 
-    def __init__(self, store, allow="", prepare=None, through=(), pass_fds=(), binary=BIN,
+    def __init__(self, store, allow="", prepare=None, through=(), pass_fds=(), binary=None,
                  **settings):
         settings = {
             "listen": "127.0.0.1:0", "ops_listen": "127.0.0.1:0",
@@ -233,7 +233,7 @@ class Server:
                         for s in ("listen", "ops_listen"))
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(
-                [*through, binary, "serve", f"--data={store.path}",
+                [*through, binary or store.binary, "serve", f"--data={store.path}",
                  *(f"--{name}={value}" for name, value in settings.items())],
                 env=store.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 preexec_fn=prepare, pass_fds=pass_fds)
@@ -329,7 +329,7 @@ class Store:
         folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / "data"
         self.path.mkdir(mode=0o700)
-        self.servers = []
+        self.servers, self.binary = [], BIN
         self.used = Used()
         self.environment = dict(os.environ)
         if secret is not None:
@@ -340,7 +340,7 @@ class Store:
     def run(self, *arguments, stdin="", code=0):
         """Runs a command; gives its standard output."""
         done = subprocess.run(
-            [BIN, *map(str, arguments), f"--data={self.path}"], env=self.environment,
+            [self.binary, *map(str, arguments), f"--data={self.path}"], env=self.environment,
             input=stdin, capture_output=True, text=True, timeout=WAIT_S * 3, check=False)
         assert done.returncode == code, (arguments, done)
         self.errors = done.stderr

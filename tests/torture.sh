@@ -13,6 +13,7 @@ steps=(
 	"simulate build/release/tests/test_simulate"
 	"crash $python -m pytest -q -s tests/test_crash.py"
 	"linear $python -m pytest -q -s tests/test_linear.py"
+	"long $python -m pytest -q -s tests/test_long.py"
 	"hostile $python -m pytest -q -s tests/test_hostile.py"
 )
 export SIDECART_BIN=$2 SEED=${SEED:-$(date +%s)} TORTURE_S=$((${TIME:-600} / ${#steps[@]}))
@@ -27,7 +28,7 @@ for step in "${steps[@]}"; do
 	[[ " ${ONLY:-$name} " == *" $name "* ]] || continue
 	echo "== $name, $TORTURE_S s, seed $SEED"
 	if $command >"$log" 2>&1 </dev/null; then
-		{ echo "$name: passed"; grep -aE '(seed|crash:|linear:|^(writer|front|hasher|start))' \
+		{ echo "$name: passed"; grep -aE '(seed|crash:|linear:|long:|^(writer|front|hasher|start))' \
 		  "$log" | tail -n 50 | sed 's/^/  /'; } >>$summary
 	else
 		status=1
