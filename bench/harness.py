@@ -547,6 +547,11 @@ def report(o, case, server, rounds, *figures, others=None):
           f"{middle(rounds, 'p50_us'):>7,.0f}{middle(rounds, 'p99_us'):>8,.0f}"
           f"{rate(rounds):>11,.0f}{others:>7.0%}{drawn}"
           + ("  disturbed" if others > DISTURBED else ""), flush=True)
+    report_figures(o, case, server, figures, others, rounds)
+
+
+def report_figures(o, case, server, figures, others, rounds=()):
+    """A line for each figure, and the same in the history; alone where no load was sent."""
     for f in figures:
         print(f"{'':<20} {f.name:<37}{spread(f.values):<24}{f.target:<15}"
               f"{f.verdict(others)}".rstrip(), flush=True)
