@@ -73,7 +73,7 @@ C_FILES  := $(SRC) $(wildcard tests/*.c bench/*.c)
 H_FILES  := $(wildcard *.h tests/*.h bench/*.h)
 MANUALS  := $(wildcard docs/*.[1-8])
 
-BENCHES   = run peers writes workers hashers memory
+BENCHES   = run peers writes workers hashers growth memory
 
 INSTALLED = bin/sidecart lib/systemd/system/sidecart.service lib/systemd/system/sidecart.socket \
             lib/sysusers.d/sidecart.conf lib/tmpfiles.d/sidecart.conf \

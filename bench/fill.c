@@ -9,6 +9,7 @@
  *   host shop.example.com               the realm, to be sent as Host
  *   key sck_...                         an API key of scope `trusted`
  *   session INDEX IDENTIFIER CUSTOMER   some of the sessions and whose they are
+ *   entry_bytes N                       of a session by header: its record and three keys
  * Header session INDEX has the same identifier here and in draw.lua. DATA/ids has, in line INDEX
  * of equal ones, the id of a cookie; or the token; or the basket's id as OCAPI writes it and,
  * behind it, the token.
@@ -508,6 +509,21 @@ static void read_settings(const char *data)
 	secret = buf_slice(&read);
 }
 
+static void print_entry_bytes(struct kv *kv)
+{
+	uint8_t key[RECORD_SESSION_KEY_LEN];
+	struct record_key session, other;
+	struct slice of, value;
+	size_t bytes;
+
+	header_key(sessions / 2, key);
+	of = record_session_key(&session, key);
+	must("kv_begin_read", kv_begin_read(kv));
+	must("kv_get", kv_get(kv, of, &value));
+	bytes = of.len + value.len + record_owner_key(&other, 1, 1, key).len;
+	printf("entry_bytes %zu\n", bytes + record_sweep_key(&other, 1, of).len);
+}
+
 static void make_store(uint64_t now_s)
 {
 	const struct kv_options options = { .dir = config.data, .mode = KV_CREATE,
@@ -527,6 +543,8 @@ static void make_store(uint64_t now_s)
 		add_sessions(kv, VIA_COOKIE, now_s);
 	if (holds & BY_TOKEN)
 		add_sessions(kv, VIA_TOKEN, now_s);
+	if (holds & BY_HEADER)
+		print_entry_bytes(kv);
 	kv_close(kv);
 }
 

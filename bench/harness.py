@@ -229,6 +229,7 @@ class Store:
         self.host = next(l[1] for l in lines if l[0] == "host")
         self.key = next(l[1] for l in lines if l[0] == "key")
         self.samples = [(int(l[1]), l[2], l[3]) for l in lines if l[0] == "session"]
+        self.entry_bytes = next((int(l[1]) for l in lines if l[0] == "entry_bytes"), None)
 
     def line(self, index):
         """Of the file of ids; all are equally long."""
@@ -257,9 +258,25 @@ class Store:
         return self.ids if proof in ("cookie", "token") else None
 
 
-def put_id(request, identifier):
+def xorshift(x):
+    x ^= x << 13 & 0xffffffff
+    x ^= x >> 17
+    return x ^ x << 5 & 0xffffffff
+
+
+def identifier(index):
+    """Of a session by header, as in fill.c."""
+    a = xorshift(index + 1)
+    b = xorshift(a)
+    c = xorshift(b)
+    d = xorshift(c)
+    b, c = b & 0xffff0fff | 0x4000, c & 0x3fffffff | 0x80000000
+    return f"{a:08x}-{b >> 16:04x}-{b & 0xffff:04x}-{c >> 16:04x}-{c & 0xffff:04x}{d:08x}"
+
+
+def put_id(request, drawn):
     """A request with this id in its places, as draw.lua puts it."""
-    rest = identifier.encode()
+    rest = drawn.encode()
 
     def take(run):
         nonlocal rest
@@ -268,10 +285,11 @@ def put_id(request, identifier):
     return re.sub(rb"@+", take, request)
 
 
-def make_store(o, kind, sessions=None):
+def make_store(o, kind, sessions=None, customers=None):
     """A store of sessions by `kind` (fill.c), one customer each; kept where --store says."""
     sessions, directory = sessions or o.sessions, o.store or o.scratch
-    data = directory / f"{sessions}-{kind}"
+    customers = customers or sessions
+    data = directory / (f"{sessions}-{kind}" + f"-{customers}" * (customers != sessions))
     said = data.with_suffix(".txt")
     if said.exists() and time.time() - said.stat().st_mtime > DAY_S / 2:
         give_up(f"{data} is too old: its sessions would be renewed; remove it")
@@ -279,7 +297,7 @@ def make_store(o, kind, sessions=None):
         directory.mkdir(parents=True, exist_ok=True)
         progress(f"making {sessions:,} sessions by {kind}")
         started = time.monotonic()
-        done = subprocess.run([o.build / "bench/fill", data, str(sessions), str(sessions), kind],
+        done = subprocess.run([o.build / "bench/fill", data, str(sessions), str(customers), kind],
                               stdout=subprocess.PIPE, text=True, check=False)
         if done.returncode != 0:
             give_up(f"no store was made in {data}")
@@ -407,6 +425,14 @@ def measure(server, send):
     result["load_us"] = load * 1e6 / result["requests"]
     result["others"] = max(others, 0) / (time.monotonic() - began)
     return result
+
+
+def others_of(work):
+    """What `work()` returns, and what other processes took of a core meanwhile."""
+    began, before = time.monotonic(), machine_cpu_s() - load_cpu_s()
+    result = work()
+    others = machine_cpu_s() - load_cpu_s() - before
+    return result, max(others, 0) / (time.monotonic() - began)
 
 
 def interleave(o, entries):
