@@ -385,70 +385,11 @@ static inline void buf_base64url(struct buf *b, const uint8_t *bytes, size_t len
 }
 
 /* The value of one digit of base64url, or -1. */
-static inline int byte_base64url(char c)
-{
-	static const int8_t values[256] = {
-		-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
-		-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
-		-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, 62, -1, -1,
-		52, 53, 54, 55, 56, 57, 58, 59, 60, 61, -1, -1, -1, -1, -1, -1,
-		-1,  0,  1,  2,  3,  4,  5,  6,  7,  8,  9, 10, 11, 12, 13, 14,
-		15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, -1, -1, -1, -1, 63,
-		-1, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40,
-		41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, -1, -1, -1, -1, -1,
-		-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
-		-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
-		-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
-		-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
-		-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
-		-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
-		-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
-		-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
-	};
-
-	return values[(unsigned char)c];
-}
-
-/* Four digits of base64url as three bytes, and one that says nothing; false for any other text. */
-static inline bool base64url_take(const char digits[4], char bytes[4])
-{
-	int a = byte_base64url(digits[0]), b = byte_base64url(digits[1]);
-	int c = byte_base64url(digits[2]), d = byte_base64url(digits[3]);
-	uint32_t n = (uint32_t)a << 26 | (uint32_t)b << 20 | (uint32_t)c << 14 | (uint32_t)d << 8;
-
-	n = htobe32(n);
-	memcpy(bytes, &n, sizeof n);
-	return (a | b | c | d) >= 0;
-}
+int byte_base64url(char c);
 
 /* Decodes base64url without padding behind `out`; false for any other text, and where it does
  * not fit. Bits of the last digit that no byte needs must be 0: bytes have one text. */
-static inline bool base64url_decode(struct slice text, struct buf *out)
-{
-	unsigned bits = 0, count = 0;
-	size_t room = out->full ? 0 : (out->cap - out->len) / 4;
-	size_t fours = text.len / 4 < room ? text.len / 4 : room;
-	char *at = out->ptr + out->len;
-
-	for (size_t i = 0; i < fours; i++, at += 3)
-		if (!base64url_take(text.ptr + 4 * i, at))
-			return false;
-	out->len += 3 * fours;
-	text = slice_skip(text, 4 * fours);
-	for (size_t i = 0; i < text.len; i++) {
-		int digit = byte_base64url(text.ptr[i]);
-
-		if (digit < 0)
-			return false;
-		bits = (bits << 6 | (unsigned)digit) & 0xfff;
-		count += 6;
-		if (count >= 8) {
-			count -= 8;
-			buf_char(out, (char)(bits >> count & 0xff));
-		}
-	}
-	return count < 6 && (bits & ((1u << count) - 1)) == 0 && !out->full;
-}
+bool base64url_decode(struct slice text, struct buf *out);
 
 static inline struct slice buf_slice(const struct buf *b)
 {
