@@ -980,24 +980,39 @@ enum kv_status basket_line_price(struct kv *kv, const struct basket_line *line,
 	return KV_OK;
 }
 
-enum kv_status basket_totals(struct kv *kv, const struct basket *b, struct basket_totals *t)
+static void add_price(struct basket_totals *t, const struct basket_line_price *p)
 {
-	struct basket_line_price p;
+	if (p->known && !slice_given(t->currency))
+		t->currency = p->currency;
+	if (!p->known || !slice_eq(p->currency, t->currency)) {
+		t->tax_known = false;
+		return;
+	}
+	t->excl_cents += p->excl_cents;
+	t->tax_cents += p->tax_cents;
+	t->full_excl_cents += p->full_excl_cents;
+	t->full_tax_cents += p->full_tax_cents;
+}
+
+enum kv_status basket_prices(struct kv *kv, const struct basket *b,
+                             struct basket_line_price *prices,
+                             struct basket_totals *t)
+{
+	struct basket_line_price one, *p = &one;
 	enum kv_status status = KV_OK;
 
 	*t = (struct basket_totals){ .tax_known = b->line_count > 0 };
 	for (uint32_t i = 0; i < b->line_count && status == KV_OK; i++) {
-		status = basket_line_price(kv, &b->lines[i], &p);
-		if (status == KV_OK && p.known && !slice_given(t->currency))
-			t->currency = p.currency;
-		if (status != KV_OK || !p.known || !slice_eq(p.currency, t->currency)) {
-			t->tax_known = false;
-			continue;
-		}
-		t->excl_cents += p.excl_cents;
-		t->tax_cents += p.tax_cents;
-		t->full_excl_cents += p.full_excl_cents;
-		t->full_tax_cents += p.full_tax_cents;
+		if (prices != NULL)
+			p = &prices[i];
+		status = basket_line_price(kv, &b->lines[i], p);
+		if (status == KV_OK)
+			add_price(t, p);
 	}
 	return status;
+}
+
+enum kv_status basket_totals(struct kv *kv, const struct basket *b, struct basket_totals *t)
+{
+	return basket_prices(kv, b, NULL, t);
 }

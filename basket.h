@@ -194,6 +194,11 @@ enum kv_status basket_line_price(struct kv *kv, const struct basket_line *line,
 /* A line whose price is unknown, or by now in another currency than the first's, counts as
  * unknown and is left out of the sums. */
 enum kv_status basket_totals(struct kv *kv, const struct basket *b, struct basket_totals *t);
+/* The same, and each line's price in `prices`, which has room for them or is NULL. What they point
+ * to lives as a slice of kv_get() does. */
+enum kv_status basket_prices(struct kv *kv, const struct basket *b,
+                             struct basket_line_price *prices,
+                             struct basket_totals *t);
 
 /* "Open", "Saved", ... and back; false for another word. */
 const char *basket_status_text(enum basket_status s);

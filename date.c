@@ -3,7 +3,6 @@
  * Counts in years that begin in March, so that the leap day is the last of its year, and in
  * eras of 400 years, which all have as many days.
  */
-#include <stdio.h>
 
 #include "date.h"
 
@@ -66,9 +65,14 @@ uint32_t date_weekday(uint64_t unix_s)
 void date_put(struct buf *out, uint64_t unix_s)
 {
 	struct date d = date_from(unix_s);
-	char text[64];
+	char text[] = "1970-01-01T00:00:00";
 
-	snprintf(text, sizeof text, "%04u-%02u-%02uT%02u:%02u:%02u", d.year, d.month, d.day,
-	         d.hour, d.minute, d.second);
-	buf_str(out, text);
+	date_put_pair(text, d.year / 100);
+	date_put_pair(text + 2, d.year);
+	date_put_pair(text + 5, d.month);
+	date_put_pair(text + 8, d.day);
+	date_put_pair(text + 11, d.hour);
+	date_put_pair(text + 14, d.minute);
+	date_put_pair(text + 17, d.second);
+	buf_put(out, (struct slice){ text, sizeof text - 1 });
 }

@@ -27,6 +27,13 @@ bool date_to(const struct date *d, int64_t *unix_s);
 /* 0 is Sunday. */
 uint32_t date_weekday(uint64_t unix_s);
 
+/* The last two digits of a number. */
+static inline void date_put_pair(char at[2], uint32_t n)
+{
+	at[0] = (char)('0' + n / 10 % 10);
+	at[1] = (char)('0' + n % 10);
+}
+
 /* Writes YYYY-MM-DDThh:mm:ss (RFC 3339, section 5.6), without a zone. */
 void date_put(struct buf *out, uint64_t unix_s);
 

@@ -962,21 +962,18 @@ bool http_target_split(struct slice target, struct http_target *t)
 
 bool http_path_match(struct slice path, const char *pattern, struct slice *args)
 {
-	struct slice wanted = slice_of(pattern);
+	for (char before = '/'; *pattern != '\0'; before = *pattern++) {
+		bool any = before == '/' && *pattern == '*';
+		struct slice rest = path;
+		size_t len = any ? slice_cut(&rest, '/').len : 1;
 
-	while (slice_given(wanted) && slice_given(path)) {
-		struct slice want = slice_cut(&wanted, '/'), have = slice_cut(&path, '/');
-
-		if (!slice_eq(want, SLICE("*"))) {
-			if (!slice_eq(want, have))
-				return false;
-		} else if (have.len > 0) {
-			*args++ = have;
-		} else {
+		if (path.len == 0 || len == 0 || (!any && path.ptr[0] != *pattern))
 			return false;
-		}
+		if (any)
+			*args++ = (struct slice){ path.ptr, len };
+		path = slice_skip(path, len);
 	}
-	return !slice_given(wanted) && !slice_given(path);
+	return path.len == 0;
 }
 
 bool http_form_next(struct slice *rest, struct slice *name, struct slice *value)
@@ -1128,12 +1125,6 @@ void http_field_put(struct http_response *r, const char *name, struct slice valu
 	buf_lit(&r->fields, "\r\n");
 }
 
-static void put_two_digits(char *at, uint32_t n)
-{
-	at[0] = (char)('0' + n / 10 % 10);
-	at[1] = (char)('0' + n % 10);
-}
-
 void http_date(char out[HTTP_DATE_LEN], uint64_t now_s)
 {
 	static const char days[] = "SunMonTueWedThuFriSat";
@@ -1142,13 +1133,13 @@ void http_date(char out[HTTP_DATE_LEN], uint64_t now_s)
 
 	memcpy(out, "Thu, 01 Jan 1970 00:00:00 GMT", HTTP_DATE_LEN);
 	memcpy(out, days + (size_t)3 * date_weekday(now_s), 3);
-	put_two_digits(out + 5, d.day);
+	date_put_pair(out + 5, d.day);
 	memcpy(out + 8, months + (size_t)3 * (d.month - 1), 3);
-	put_two_digits(out + 12, d.year / 100);
-	put_two_digits(out + 14, d.year);
-	put_two_digits(out + 17, d.hour);
-	put_two_digits(out + 20, d.minute);
-	put_two_digits(out + 23, d.second);
+	date_put_pair(out + 12, d.year / 100);
+	date_put_pair(out + 14, d.year);
+	date_put_pair(out + 17, d.hour);
+	date_put_pair(out + 20, d.minute);
+	date_put_pair(out + 23, d.second);
 }
 
 /* What a status may carry at all (RFC 9110, sections 6.4.1 and 8.6). */

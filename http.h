@@ -197,8 +197,8 @@ bool http_is_authority(struct slice s);
 /* RFC 9110, section 5.6.2. */
 bool http_is_token(struct slice s);
 
-/* Compares a decoded path with a pattern, segment by segment; each `*` of the pattern takes one
- * that is not empty into `args`. */
+/* Compares a decoded path with a pattern; each `*` that is a segment of the pattern takes one that
+ * is not empty into `args`. */
 bool http_path_match(struct slice path, const char *pattern, struct slice *args);
 
 /* The next `name=value` of a query or of an urlencoded form; false at the end. Both are

@@ -437,20 +437,50 @@ static void put_escape(struct buf *out, char c)
 	}
 }
 
+/* How many bytes at the front stand for themselves: visible ASCII and blanks, but quotes and
+ * backslashes. */
+static size_t plain_len(struct slice s)
+{
+	size_t i = 0;
+
+	for (; s.len - i >= 8; i += 8) {
+		uint64_t w = word_at(s.ptr + i);
+		uint64_t plain = word_within(w, ' ', '~') & ~word_within(w, '"', '"') &
+		                 ~word_within(w, '\\', '\\');
+
+		if (plain != WORD_HIGHS)
+			return i + word_first(plain ^ WORD_HIGHS);
+	}
+	while (i < s.len && s.ptr[i] >= ' ' && s.ptr[i] <= '~' && s.ptr[i] != '"' &&
+	       s.ptr[i] != '\\')
+		i++;
+	return i;
+}
+
+/* What stands in front of `s`, and does not stand for itself in ASCII; its length. */
+static size_t put_character(struct buf *out, struct slice s)
+{
+	size_t len = slice_utf8_len(s);
+
+	if (len == 0)
+		buf_lit(out, "\xef\xbf\xbd");
+	else if (len == 1)
+		put_escape(out, s.ptr[0]);
+	else
+		buf_put(out, (struct slice){ s.ptr, len });
+	return len > 0 ? len : 1;
+}
+
 void json_put_string(struct buf *out, struct slice s)
 {
 	buf_char(out, '"');
 	while (s.len > 0) {
-		size_t len = slice_utf8_len(s);
-		unsigned char c = (unsigned char)s.ptr[0];
+		size_t plain = plain_len(s);
 
-		if (len == 0)
-			buf_lit(out, "\xef\xbf\xbd");
-		else if (c < ' ' || c == '"' || c == '\\' || c == 0x7f)
-			put_escape(out, s.ptr[0]);
-		else
-			buf_put(out, (struct slice){ s.ptr, len });
-		s = slice_skip(s, len > 0 ? len : 1);
+		buf_put(out, (struct slice){ s.ptr, plain });
+		s = slice_skip(s, plain);
+		if (s.len > 0)
+			s = slice_skip(s, put_character(out, s));
 	}
 	buf_char(out, '"');
 }

@@ -119,14 +119,13 @@ static void put_base_id(struct call *c)
 {
 	static const char label[] = "x-dw-request-base-id";
 	uint8_t id[br_sha256_SIZE];
-	br_hmac_key_context key;
-	br_hmac_context hmac;
+	br_sha256_context sha;
 
-	br_hmac_key_init(&key, &br_sha256_vtable, c->random, sizeof c->random);
-	br_hmac_init(&hmac, &key, BASE_ID_LEN);
-	br_hmac_update(&hmac, label, sizeof label);
-	br_hmac_out(&hmac, id);
-	explicit_bzero(&key, sizeof key);
+	br_sha256_init(&sha);
+	br_sha256_update(&sha, label, sizeof label);
+	br_sha256_update(&sha, c->random, sizeof c->random);
+	br_sha256_out(&sha, id);
+	explicit_bzero(&sha, sizeof sha);
 	buf_lit(&c->response->fields, "x-dw-request-base-id: ");
 	buf_base64url(&c->response->fields, id, BASE_ID_LEN, BASE_ID_CHARS);
 	buf_lit(&c->response->fields, "\r\n");
@@ -638,10 +637,12 @@ bool ocapi_shopper(struct call *c)
 
 void ocapi_put_time(struct buf *out, uint64_t us)
 {
-	char text[16];
+	uint32_t ms = (uint32_t)(us / 1000 % 1000);
+	char text[] = ".000Z\"";
 
 	buf_char(out, '"');
 	date_put(out, us / 1000000);
-	snprintf(text, sizeof text, ".%03uZ\"", (unsigned)(us / 1000 % 1000));
-	buf_str(out, text);
+	text[1] = (char)('0' + ms / 100);
+	date_put_pair(text + 2, ms);
+	buf_put(out, (struct slice){ text, sizeof text - 1 });
 }

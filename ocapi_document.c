@@ -97,46 +97,43 @@ struct document {
 	struct buf *body;
 	const struct basket *b;
 	struct basket_totals totals;
+	struct basket_line_price prices[BASKET_LINES_MAX];
 	bool known;                     /* every price is: else there are no totals */
 };
 
-static void put_name(struct buf *body, const char *name)
-{
-	buf_lit(body, ",\"");
-	buf_str(body, name);
-	buf_lit(body, "\":");
-}
+/* A member's name, as it stands behind another member. */
+#define NAME(name) SLICE(",\"" name "\":")
 
-static void put_text(struct buf *body, const char *name, struct slice text)
+static void put_text(struct buf *body, struct slice name, struct slice text)
 {
-	put_name(body, name);
+	buf_put(body, name);
 	json_put_string(body, text);
 }
 
-static void put_id(struct buf *body, const char *name, enum id_lead lead, uint64_t id)
+static void put_id(struct buf *body, struct slice name, enum id_lead lead, uint64_t id)
 {
-	put_name(body, name);
+	buf_put(body, name);
 	buf_char(body, '"');
 	put_id_text(body, lead, id);
 	buf_char(body, '"');
 }
 
-static void put_cents(struct buf *body, const char *name, int64_t cents)
+static void put_cents(struct buf *body, struct slice name, int64_t cents)
 {
-	put_name(body, name);
+	buf_put(body, name);
 	money_put_number(body, cents, 2);
 }
 
 /* A total of products, which is absent where a price is missing. */
-static void put_total(const struct document *d, const char *name, int64_t cents)
+static void put_total(const struct document *d, struct slice name, int64_t cents)
 {
 	if (d->known)
 		put_cents(d->body, name, cents);
 }
 
-static void put_time(struct buf *body, const char *name, uint64_t us)
+static void put_time(struct buf *body, struct slice name, uint64_t us)
 {
-	put_name(body, name);
+	buf_put(body, name);
 	ocapi_put_time(body, us);
 }
 
@@ -144,9 +141,9 @@ static void put_flash(struct buf *body, bool first, const char *type, const char
                       const char *path)
 {
 	buf_str(body, first ? "{\"_type\":\"flash\"" : ",{\"_type\":\"flash\"");
-	put_text(body, "type", slice_of(type));
-	put_text(body, "message", slice_of(message));
-	put_text(body, "path", slice_of(path));
+	put_text(body, NAME("type"), slice_of(type));
+	put_text(body, NAME("message"), slice_of(message));
+	put_text(body, NAME("path"), slice_of(path));
 }
 
 /* What keeps the basket from being an order yet; most of it is another system's work. */
@@ -154,7 +151,7 @@ static void put_flashes(const struct document *d)
 {
 	bool empty = d->b->line_count == 0;
 
-	put_name(d->body, "_flash");
+	buf_put(d->body, NAME("_flash"));
 	buf_char(d->body, '[');
 	if (empty) {
 		put_flash(d->body, true, "ProductItemsRequired", "Product items are required.",
@@ -197,17 +194,17 @@ static enum kv_status put_customer(const struct document *d)
 		status = customer_get(d->c->kv, d->b->customer_id, &who);
 	if (status != KV_OK && status != KV_NOT_FOUND)
 		return status;
-	put_name(d->body, "customer_info");
+	buf_put(d->body, NAME("customer_info"));
 	buf_lit(d->body, "{\"_type\":\"customer_info\"");
 	if (call_owner(d->c, &owner))
-		put_text(d->body, "customer_id", call_customer_id(d->c, &owner, bytes));
+		put_text(d->body, NAME("customer_id"), call_customer_id(d->c, &owner, bytes));
 	if (d->b->customer_id != 0) {
-		put_name(d->body, "customer_no");
+		buf_put(d->body, NAME("customer_no"));
 		buf_char(d->body, '"');
 		buf_uint(d->body, d->b->customer_id);
 		buf_char(d->body, '"');
 	}
-	put_text(d->body, "email", d->b->email.len > 0 ? d->b->email : who.email);
+	put_text(d->body, NAME("email"), d->b->email.len > 0 ? d->b->email : who.email);
 	buf_char(d->body, '}');
 	return KV_OK;
 }
@@ -216,7 +213,7 @@ static void put_notes(const struct document *d)
 {
 	const struct identity *id = &d->c->identity;
 
-	put_name(d->body, "notes");
+	buf_put(d->body, NAME("notes"));
 	buf_str(d->body, "{\"_type\":\"simple_link\",\"link\":\"");
 	buf_str(d->body, id->https ? "https://" : "http://");
 	buf_put(d->body, id->authority);
@@ -232,10 +229,10 @@ static void put_notes(const struct document *d)
 static void put_option(struct buf *body, const struct basket_option *o, uint32_t quantity)
 {
 	buf_lit(body, "{\"_type\":\"option_item\",\"base_price\":0.0");
-	put_id(body, "item_id", ID_OPTION, o->id);
-	put_text(body, "item_text", o->value);
-	put_text(body, "option_id", ocapi_option_id(o->option));
-	put_text(body, "option_value_id", o->value);
+	put_id(body, NAME("item_id"), ID_OPTION, o->id);
+	put_text(body, NAME("item_text"), o->value);
+	put_text(body, NAME("option_id"), ocapi_option_id(o->option));
+	put_text(body, NAME("option_value_id"), o->value);
 	buf_lit(body, ",\"price\":0.0,\"quantity\":");
 	buf_uint(body, quantity);
 	buf_lit(body, ",\"shipment_id\":\"" OCAPI_SHIPMENT "\"}");
@@ -245,7 +242,7 @@ static void put_options(const struct document *d, const struct basket_line *l)
 {
 	if (l->option_count == 0)
 		return;
-	put_name(d->body, "option_items");
+	buf_put(d->body, NAME("option_items"));
 	for (uint32_t i = 0; i < l->option_count; i++) {
 		buf_char(d->body, i == 0 ? '[' : ',');
 		put_option(d->body, &d->b->options[l->first_option + i], l->quantity);
@@ -254,60 +251,54 @@ static void put_options(const struct document *d, const struct basket_line *l)
 }
 
 /* A product that has no price, or one in another currency than the rest, is shown without. */
-static enum kv_status put_item(const struct document *d, const struct basket_line *l)
+static void put_item(const struct document *d, uint32_t at)
 {
 	struct buf *body = d->body;
-	struct basket_line_price p;
-	enum kv_status status = basket_line_price(d->c->kv, l, &p);
-	bool priced = p.known && slice_eq(p.currency, d->totals.currency);
-	struct slice name = p.name.len > 0 ? p.name : l->product;
+	const struct basket_line *l = &d->b->lines[at];
+	const struct basket_line_price *p = &d->prices[at];
+	bool priced = p->known && slice_eq(p->currency, d->totals.currency);
+	struct slice name = p->name.len > 0 ? p->name : l->product;
 
-	if (status != KV_OK)
-		return status;
 	buf_lit(body, "{\"_type\":\"product_item\"");
 	if (priced) {
-		put_cents(body, "adjusted_tax", p.tax_cents);
-		put_name(body, "base_price");
-		money_put_number(body, p.unit_e4, 4);
+		put_cents(body, NAME("adjusted_tax"), p->tax_cents);
+		buf_put(body, NAME("base_price"));
+		money_put_number(body, p->unit_e4, 4);
 	}
 	buf_lit(body, ",\"bonus_product_line_item\":false,\"gift\":false");
-	put_id(body, "item_id", ID_OWN, l->id);
-	put_text(body, "item_text", name);
+	put_id(body, NAME("item_id"), ID_OWN, l->id);
+	put_text(body, NAME("item_text"), name);
 	put_options(d, l);
 	if (priced) {
-		put_cents(body, "price", p.full_excl_cents);
-		put_cents(body, "price_after_item_discount", p.excl_cents);
-		put_cents(body, "price_after_order_discount", p.excl_cents);
+		put_cents(body, NAME("price"), p->full_excl_cents);
+		put_cents(body, NAME("price_after_item_discount"), p->excl_cents);
+		put_cents(body, NAME("price_after_order_discount"), p->excl_cents);
 	}
-	put_text(body, "product_id", l->product);
-	put_text(body, "product_name", name);
-	put_name(body, "quantity");
+	put_text(body, NAME("product_id"), l->product);
+	put_text(body, NAME("product_name"), name);
+	buf_put(body, NAME("quantity"));
 	buf_uint(body, l->quantity);
 	buf_lit(body, ",\"shipment_id\":\"" OCAPI_SHIPMENT "\"");
 	if (priced) {
-		put_cents(body, "tax", p.full_tax_cents);
-		put_cents(body, "tax_basis", p.excl_cents);
+		put_cents(body, NAME("tax"), p->full_tax_cents);
+		put_cents(body, NAME("tax_basis"), p->excl_cents);
 		buf_lit(body, ",\"tax_class_id\":\"standard\"");
-		put_name(body, "tax_rate");
-		money_put_number(body, p.tax_rate_e6, 6);
+		buf_put(body, NAME("tax_rate"));
+		money_put_number(body, p->tax_rate_e6, 6);
 	}
 	buf_char(body, '}');
-	return KV_OK;
 }
 
-static enum kv_status put_items(const struct document *d)
+static void put_items(const struct document *d)
 {
-	enum kv_status status = KV_OK;
-
 	if (d->b->line_count == 0)
-		return KV_OK;
-	put_name(d->body, "product_items");
-	for (uint32_t i = 0; i < d->b->line_count && status == KV_OK; i++) {
+		return;
+	buf_put(d->body, NAME("product_items"));
+	for (uint32_t i = 0; i < d->b->line_count; i++) {
 		buf_char(d->body, i == 0 ? '[' : ',');
-		status = put_item(d, &d->b->lines[i]);
+		put_item(d, i);
 	}
 	buf_char(d->body, ']');
-	return status;
 }
 
 /* The one shipment that all items are in, and its costs, which nobody has set. */
@@ -316,21 +307,21 @@ static void put_shipping(const struct document *d)
 	const struct basket_totals *t = &d->totals;
 	struct buf *body = d->body;
 
-	put_name(body, "shipments");
+	buf_put(body, NAME("shipments"));
 	buf_lit(body, "[{\"_type\":\"shipment\"");
-	put_total(d, "adjusted_merchandize_total_tax", t->tax_cents);
+	put_total(d, NAME("adjusted_merchandize_total_tax"), t->tax_cents);
 	buf_lit(body, ",\"adjusted_shipping_total_tax\":0.0,\"gift\":false");
-	put_total(d, "merchandize_total_tax", t->full_tax_cents);
-	put_total(d, "product_sub_total", t->excl_cents);
-	put_total(d, "product_total", t->excl_cents);
+	put_total(d, NAME("merchandize_total_tax"), t->full_tax_cents);
+	put_total(d, NAME("product_sub_total"), t->excl_cents);
+	put_total(d, NAME("product_total"), t->excl_cents);
 	buf_lit(body, ",\"shipment_id\":\"" OCAPI_SHIPMENT "\"");
-	put_total(d, "shipment_total", t->excl_cents + t->tax_cents);
+	put_total(d, NAME("shipment_total"), t->excl_cents + t->tax_cents);
 	buf_lit(body, ",\"shipping_status\":\"not_shipped\",\"shipping_total\":0.0,"
 	        "\"shipping_total_tax\":0.0");
-	put_total(d, "tax_total", t->tax_cents);
+	put_total(d, NAME("tax_total"), t->tax_cents);
 	buf_lit(body, "}],\"shipping_items\":[{\"_type\":\"shipping_item\",\"adjusted_tax\":0.0,"
 	        "\"base_price\":0.0");
-	put_id(body, "item_id", ID_SHIPPING, d->b->id);
+	put_id(body, NAME("item_id"), ID_SHIPPING, d->b->id);
 	buf_lit(body, ",\"item_text\":\"Shipping\",\"price\":0.0,"
 	        "\"price_after_item_discount\":0.0,\"shipment_id\":\"" OCAPI_SHIPMENT "\","
 	        "\"tax\":0.0,\"tax_basis\":0.0,\"tax_class_id\":\"CustomRate\",\"tax_rate\":0.0}],"
@@ -345,40 +336,42 @@ static enum kv_status put_members(const struct document *d)
 	struct buf *body = d->body;
 	enum kv_status status;
 
-	put_name(body, "_resource_state");
+	buf_put(body, NAME("_resource_state"));
 	buf_char(body, '"');
 	status = write_state(d->c, d->b, body);
 	buf_char(body, '"');
 	put_flashes(d);
-	put_total(d, "adjusted_merchandize_total_tax", t->tax_cents);
+	put_total(d, NAME("adjusted_merchandize_total_tax"), t->tax_cents);
 	buf_lit(body, ",\"adjusted_shipping_total_tax\":0.0,\"agent_basket\":false");
-	put_id(body, "basket_id", ID_OWN, d->b->id);
+	put_id(body, NAME("basket_id"), ID_OWN, d->b->id);
 	buf_lit(body, ",\"channel_type\":\"storefront\"");
-	put_time(body, "creation_date", d->b->created_us);
+	put_time(body, NAME("creation_date"), d->b->created_us);
 	if (currency.len > 0)
-		put_text(body, "currency", currency);
+		put_text(body, NAME("currency"), currency);
 	if (status == KV_OK)
 		status = put_customer(d);
-	put_time(body, "last_modified", d->b->updated_us);
-	put_total(d, "merchandize_total_tax", t->full_tax_cents);
+	put_time(body, NAME("last_modified"), d->b->updated_us);
+	put_total(d, NAME("merchandize_total_tax"), t->full_tax_cents);
 	put_notes(d);
-	put_total(d, "order_total", t->excl_cents + t->tax_cents);
-	if (status == KV_OK)
-		status = put_items(d);
-	put_total(d, "product_sub_total", t->excl_cents);
-	put_total(d, "product_total", t->excl_cents);
+	put_total(d, NAME("order_total"), t->excl_cents + t->tax_cents);
+	put_items(d);
+	put_total(d, NAME("product_sub_total"), t->excl_cents);
+	put_total(d, NAME("product_total"), t->excl_cents);
 	put_shipping(d);
 	buf_lit(body, ",\"taxation\":\"net\"");
-	put_total(d, "tax_total", t->tax_cents);
+	put_total(d, NAME("tax_total"), t->tax_cents);
 	buf_char(body, '}');
 	return status;
 }
 
 enum kv_status ocapi_put_basket(struct call *c, const struct basket *b)
 {
-	struct document d = { .c = c, .body = &c->response->body, .b = b };
-	enum kv_status status = basket_totals(c->kv, b, &d.totals);
+	struct document d;
+	enum kv_status status = basket_prices(c->kv, b, d.prices, &d.totals);
 
+	d.c = c;
+	d.body = &c->response->body;
+	d.b = b;
 	d.known = b->line_count == 0 || d.totals.tax_known;
 	return status == KV_OK ? put_members(&d) : status;
 }

@@ -462,6 +462,33 @@ static void test_put_and_parse(void **state)
 	}
 }
 
+/* Eight bytes are judged at a step: each byte at each of their places is written as it is alone. */
+static void test_put_string_words(void **state)
+{
+	(void)state;
+	for (int c = 0; c < 256; c++) {
+		char alone_room[16], byte = (char)c;
+		struct buf alone = BUF(alone_room);
+		struct slice text;
+
+		json_put_string(&alone, (struct slice){ &byte, 1 });
+		text = (struct slice){ alone.ptr + 1, alone.len - 2 };
+		for (size_t at = 0; at < 19; at++) {
+			char room[64], expected_room[64], in[] = "0123456789abcdefghi";
+			struct buf out = BUF(room), expected = BUF(expected_room);
+
+			buf_char(&expected, '"');
+			buf_put(&expected, (struct slice){ in, at });
+			buf_put(&expected, text);
+			buf_put(&expected, (struct slice){ in + at + 1, sizeof in - at - 2 });
+			buf_char(&expected, '"');
+			in[at] = byte;
+			json_put_string(&out, guarded((struct slice){ in, sizeof in - 1 }));
+			assert_true(slice_eq(buf_slice(&out), buf_slice(&expected)));
+		}
+	}
+}
+
 /* The suite's verdict is in a file's name; two kinds of its valid texts are refused here. */
 static bool is_wanted(const char *name)
 {
@@ -602,6 +629,7 @@ int main(void)
 		cmocka_unit_test(test_put_string),
 		cmocka_unit_test(test_put_string_full),
 		cmocka_unit_test(test_put_and_parse),
+		cmocka_unit_test(test_put_string_words),
 		cmocka_unit_test(test_merge_patch),
 		cmocka_unit_test(test_merge_patch_full),
 		cmocka_unit_test(test_corpus),
