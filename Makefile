@@ -209,10 +209,11 @@ fuzz: deps-build+fuzz            ## libFuzzer, FUZZ_S seconds each of tests/fuzz
 	@+MAKE='$(MAKE)' tests/run.sh fuzz fuzzers
 fuzzers:
 	@+$(call sub,fuzz,$(SAN) -fsanitize=fuzzer-no-link) CC=clang run-fuzzers
-torture: deps-build+test         ## long forms of the tests that draw: TIME seconds, from SEED on
+torture: deps-build+test+torture ## long forms of the tests that draw: TIME seconds, from SEED on
 	@+$(call sub,san,$(SAN)) build/san/tests/test_power build/san/tests/test_faults
+	@+$(call sub,afl,$(SAN)) CC=afl-clang-fast AFL_QUIET=1 build/afl/tests/fuzz_front
 	@$(MAKE) build/sidecart build/hurried build/attack build/release/tests/test_simulate
-	@TIME=$(TIME) SEED=$(SEED) tests/torture.sh build/san/tests build/sidecart
+	@TIME=$(TIME) SEED=$(SEED) tests/torture.sh build/san/tests build/sidecart build/afl/tests
 compile_commands.json: Makefile  ## for editors and clangd
 	@for f in $(C_FILES); do printf '{"directory":"%s","file":"%s","command":"%s"},\n' \
 	  "$(CURDIR)" $$f "cc $(CPPFLAGS) -std=c11 $(WARN) -c $$f"; done \
@@ -273,14 +274,17 @@ $(O)/bench/fill $(O)/bench/batches: %: %.o $(LIB)
 	$(call say,LD $@)$(CC) $(OPT) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 # A test that defines __wrap_NAME() stands in for NAME() of every module; one that includes NAME.c
 # has that module's own.
+instead = $(filter-out $(patsubst %,$(O)/%.o,$(shell \
+	  sed -n 's/^#include "\(.*\)\.c"/\1/p' $(1))),$^)
+wraps = $(patsubst __wrap_%,-Wl$(comma)--wrap=%,$(shell grep -o '__wrap_[a-z0-9_]*' $(1) | sort -u))
 $(O)/tests/test_%: $(O)/tests/test_%.o $(LIB)
-	$(call say,LD $@)$(CC) $(OPT) -o $@ $(filter-out $(patsubst %,$(O)/%.o,$(shell \
-	  sed -n 's/^#include "\(.*\)\.c"/\1/p' tests/test_$*.c)),$^) -lcmocka $(LDLIBS) \
-	  $(patsubst __wrap_%,-Wl$(comma)--wrap=%,$(shell grep -o '__wrap_[a-z0-9_]*' tests/test_$*.c | sort -u))
+	$(call say,LD $@)$(CC) $(OPT) -o $@ $(call instead,tests/test_$*.c) -lcmocka $(LDLIBS) \
+	  $(call wraps,tests/test_$*.c)
 $(O)/tests/taint: $(O)/tests/taint.o $(LIB)
 	$(call say,LD $@)$(CC) $(OPT) -o $@ $^ $(LDLIBS)
 $(O)/tests/fuzz_%: $(O)/tests/fuzz_%.o $(LIB)
-	$(call say,LD $@)$(CC) $(OPT) -fsanitize=fuzzer -o $@ $^ $(LDLIBS)
+	$(call say,LD $@)$(CC) $(OPT) -fsanitize=fuzzer -o $@ $(call instead,tests/fuzz_$*.c) $(LDLIBS) \
+	  $(call wraps,tests/fuzz_$*.c)
 $(O)/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(call say,CC $@)$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<

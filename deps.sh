@@ -1,7 +1,7 @@
 #!/bin/sh
 # deps.sh -- installs the Debian packages that a target of the Makefile needs, and for its tests an
 #   OCAPI client out of npm's registry.
-#   ./deps.sh GROUP...      groups: build run test check cross fuzz bench
+#   ./deps.sh GROUP...      groups: build run test check cross fuzz torture bench
 # Touches nothing, and needs no network, where all of them are there.
 set -eu
 
@@ -39,6 +39,7 @@ packages() {
 	cross gcc-arm-linux-gnueabihf libc6-dev-armhf-cross : compiler for armhf
 	cross qemu-user-static           : runs the tests of both
 	fuzz  clang libclang-rt-14-dev   : libFuzzer
+	torture afl++ clang              : fuzzing of a whole front
 	bench wrk python3                : load, and what drives it
 	bench nginx-light libnginx-mod-http-lua lua-nginx-redis : what bench/peers measures against
 	bench gnuplot-nox                : draws docs/bench.png

@@ -9,6 +9,9 @@ seconds=$1
 shift
 targets=("$@")
 mkdir -p build/log build/crashes
+TMPDIR=$(mktemp -d)
+export TMPDIR
+trap 'rm -rf "$TMPDIR"' EXIT
 
 # What is said of a target; false where an input broke it.
 fuzz() {

@@ -48,7 +48,7 @@ def deps(tmp_path):
 
 def test_all_there(deps):
     """Nothing is said, nothing is fetched: no network is needed."""
-    for group in ("build", "run", "test", "check", "fuzz", "bench"):
+    for group in ("build", "run", "test", "check", "fuzz", "torture", "bench"):
         assert deps("build", group) == ""
         assert "apt-get" not in deps.calls and "dpkg-query" in deps.calls
 

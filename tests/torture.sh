@@ -1,6 +1,6 @@
 #!/bin/bash
 # torture.sh -- the long forms of the tests that draw, one after the other, and a summary.
-#   tests/torture.sh UNITS BINARY
+#   tests/torture.sh UNITS BINARY FUZZERS
 # TIME is what all take together, in seconds, in equal parts; a step that has a least to do takes
 # longer. SEED names the first seed: a failure prints its own. ONLY names the steps to take.
 set -uo pipefail
@@ -15,6 +15,7 @@ steps=(
 	"linear $python -m pytest -q -s tests/test_linear.py"
 	"long $python -m pytest -q -s tests/test_long.py"
 	"hostile $python -m pytest -q -s tests/test_hostile.py"
+	"front tests/afl.sh $3/fuzz_front"
 )
 export SIDECART_BIN=$2 SEED=${SEED:-$(date +%s)} TORTURE_S=$((${TIME:-600} / ${#steps[@]}))
 mkdir -p build/log
@@ -28,7 +29,11 @@ for step in "${steps[@]}"; do
 	[[ " ${ONLY:-$name} " == *" $name "* ]] || continue
 	echo "== $name, $TORTURE_S s, seed $SEED"
 	if $command >"$log" 2>&1 </dev/null; then
+<<<<<<< HEAD
 		{ echo "$name: passed"; grep -aE '(seed|crash:|linear:|long:|^(writer|front|hasher|start))' \
+=======
+		{ echo "$name: passed"; grep -aE '(seed|crash:|linear:|front:|^(writer|front|hasher|start))' \
+>>>>>>> ce39141 (wip)
 		  "$log" | tail -n 50 | sed 's/^/  /'; } >>$summary
 	else
 		status=1
