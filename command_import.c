@@ -13,13 +13,14 @@
 #include "transfer.h"
 
 #define SORT_BYTES ((size_t)32 << 20)   /* of each of two sorters */
+#define LARGE_CHUNK 10000               /* records of one transaction where no server waits */
 
 struct import {
 	struct command_line *line;
 	const char *file;
 	int code;                       /* of what was said, once the import is to stop */
 	bool strict, has_sessions;
-	size_t held;                    /* records in the transaction at hand */
+	size_t held, chunk;             /* records in the transaction at hand, and at most */
 	uint64_t taken, put;
 	struct buf secret;
 	char secret_bytes[SECRET_MAX];
@@ -185,11 +186,12 @@ static enum kv_status step(struct import *i, bool last)
 
 	if (i->transfer.dry)
 		return KV_OK;
-	if (kv_writing(i->line->kv) && (last || i->held >= COMMAND_CHUNK))
+	if (kv_writing(i->line->kv) && (last || i->held >= i->chunk))
 		status = command_commit(i->line);
 	if (status != KV_OK || kv_writing(i->line->kv))
 		return status;
 	i->held = 0;
+	i->chunk = kv_watched(i->line->kv) ? COMMAND_CHUNK : LARGE_CHUNK;
 	return last ? KV_OK : command_begin(i->line);
 }
 

@@ -684,6 +684,22 @@ int kv_check_readers(struct kv *kv)
 	return dead;
 }
 
+/* One line of mdb_reader_list(), which begins with the reader's pid; the head has none. */
+static int take_pid(const char *line, void *context)
+{
+	*(bool *)context |= strtoull(line, NULL, 10) > 0;
+	return 0;
+}
+
+bool kv_watched(struct kv *kv)
+{
+	bool watched = false;
+
+	kv_check_readers(kv);
+	mdb_reader_list(kv->env, take_pid, &watched);
+	return watched;
+}
+
 void kv_look(struct kv *kv, struct kv_stat *s)
 {
 	MDB_envinfo info;

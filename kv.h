@@ -98,6 +98,10 @@ void kv_use_reserve(struct kv *kv);
 /* Frees the slots of readers that died; returns how many. */
 int kv_check_readers(struct kv *kv);
 
+/* True where another process has the store open for reading, whether it looks just now or not: a
+ * server's front. Not while this one reads. */
+bool kv_watched(struct kv *kv);
+
 struct kv_stat {
 	uint64_t map_bytes, used_bytes, free_bytes;     /* free: inside used, reusable */
 	uint64_t entries, last_snapshot;

@@ -626,6 +626,27 @@ static void test_reader_killed(void **state)
 	peer_end(&alive);
 }
 
+static void test_watched(void **state)
+{
+	struct peer alive = peer_start(), dead = peer_start();
+
+	(void)state;
+	store_open(KV_CREATE);
+	begin();
+	put("k", "1");
+	commit();
+	assert_false(kv_watched(store));
+	assert_int_equal(ask(&dead, 'o'), KV_OK);
+	assert_true(kv_watched(store));
+	peer_kill(&dead);
+	assert_false(kv_watched(store));
+	assert_int_equal(ask(&alive, 'o'), KV_OK);
+	assert_int_equal(ask(&alive, 'z'), KV_OK);
+	assert_true(kv_watched(store));
+	peer_end(&alive);
+	assert_false(kv_watched(store));
+}
+
 static void test_stat(void **state)
 {
 	struct kv_stat s;
@@ -1251,6 +1272,7 @@ int main(void)
 		IN_A_DIRECTORY(test_writer_beside_a_writer),
 		IN_A_DIRECTORY(test_writer_killed_in_a_batch),
 		IN_A_DIRECTORY(test_reader_killed),
+		IN_A_DIRECTORY(test_watched),
 		IN_A_BATCH(test_stat),
 		IN_A_DIRECTORY(test_exists),
 		IN_A_DIRECTORY(test_missing_store),

@@ -439,6 +439,18 @@ def test_beside_a_server(store):
     assert server.get("/api/basket/", {"Session-Id": ANON + "g1"}).json["id"] == 10
 
 
+@pytest.mark.parametrize("beside", [False, True])
+def test_transactions(store, beside):
+    """Beside a server no more than a thousand records hold it up; without one, ten thousand."""
+    take(store, [user(1, "one")])
+    if beside:
+        store.serve()
+    before = store.records("stat")[0]["last_snapshot"]
+    take(store, [api_key(n, f"key{n}") for n in range(1, 2501)])
+    commits = store.records("stat")[0]["last_snapshot"] - before
+    assert commits >= 3 if beside else commits == 1
+
+
 def test_many(store):
     """More records than one transaction takes."""
     pad = "x" * 2000
