@@ -587,10 +587,10 @@ static void reload(struct supervisor *s)
 		fresh->max_connections = s->config.max_connections;
 		s->config = *fresh;
 		log_open((enum log_level)s->config.log_level, "supervisor");
-		log_event(LOG_INFO, "reloaded", "%s", "");
 		config_warnings(&s->config);
 		pass_settings(s);
 		pass_identity(s);
+		log_event(LOG_INFO, "reloaded", "%s", "");      /* who reads it may rely on it */
 	}
 	systemd_notify("READY=1");
 }
