@@ -16,8 +16,10 @@
  *      wait for one computation with a key at most.
  *  (7) Between two connections the output is empty and the call is prepared anew: nothing of
  *      one request shows in the answer to another's.
- *  (8) Who has more than a turn's part waits on the ready list, of which a turn runs a few: who
- *      asks one thing waits for what others ask once, however much more they have sent.
+ *  (8) A turn is short. It runs a few of the connections that something came for; the others
+ *      are the crowd. Of these it runs a few, and a few that have more than a turn's part and wait
+ *      on the ready list. Who has used less than the crowd goes before it.
+ *  (9) What there is to do for many at once is done for a few in a turn.
  */
 #include <assert.h>
 #include <errno.h>
@@ -45,8 +47,12 @@
 #define EVENTS_A_TURN    128
 #define ACCEPTS_A_TURN   8
 #define ANSWERED_A_TURN  128            /* requests; from there on one for each who has sent some */
-#define RUNS_A_TURN      4              /* of connections that had had their part of a turn */
-#define ANSWERS_A_TURN   64             /* taken from the link */
+#define RUNS_A_TURN      16             /* of connections that something came for, */
+#define LISTED_A_TURN    8              /* and of those on a list, */
+#define USED_A_TURN      32768          /* unless they have used so much */
+#define ANSWER_USES      256            /* as many bytes that were read */
+#define LINKED_A_TURN    16             /* answers taken from the link; requests given to it */
+#define SWEPT_A_TURN     16             /* connections that a sweep has something to do for */
 #define INPUT_MIN        16384          /* bytes of an input buffer */
 #define OUTPUT_CAP       65536          /* bytes of short answers that leave in one write() */
 #define KEPT_EACH        65536          /* bytes of a piece of output that waits for its reader */
@@ -62,6 +68,7 @@
 #define GRACE_MS         5000           /* a peer that is idle may still ask once in this time */
 #define IN_USE_MS        1000           /* who asked in this time gives way to no newcomer */
 #define TOUCHED_MAX      (1u << 20)     /* bytes of free buffers that keep their memory */
+#define TRIMMED_MAX      (16u << 20)    /* bytes of a pool that go back to the system at a time */
 
 /* Numbers beyond those of connections, for what else epoll reports. */
 enum {
@@ -76,6 +83,7 @@ struct pool {
 	char *base;
 	size_t each;
 	uint32_t count, fresh;          /* all; those of them that were taken at least once */
+	uint32_t taken, touched;        /* now; ever, without what went back to the system */
 	void *free;
 };
 
@@ -127,7 +135,8 @@ struct conn {
 	bool readable;                  /* (4) */
 	bool peer_done;                 /* the peer has shut down: read until the end */
 	bool asked_before;              /* a request of its was answered */
-	bool listed;                    /* on the ready list */
+	bool listed;                    /* on a list */
+	uint64_t used;                  /* in bytes; of who did not ask, as much as of the crowd */
 	uint64_t deadline_ms;
 	uint64_t started_us;            /* of a request that is to be logged; 0: it is not */
 	uint64_t asked_us;              /* when the turn began that gave a request to the writer */
@@ -136,6 +145,11 @@ struct conn {
 	struct output *output;          /* the first; not NULL: the socket is full */
 	struct tls *tls;                /* NULL: what is on the socket is HTTP */
 	struct address peer;
+};
+
+/* Slots that wait to be run, in their order. */
+struct list {
+	uint32_t *slots, count;
 };
 
 /* A connection in the queue to the writer; stale where the generation is another. */
@@ -152,20 +166,22 @@ struct server {
 	int listeners[CONFIG_LISTENERS_MAX];
 	bool accepting, draining, ended, swept; /* swept: since the last connection closed */
 	uint32_t knocked;               /* listeners that somebody waits at, as bits */
+	uint32_t open;                  /* connections */
+	uint32_t sweep_at;              /* slot that the sweep goes on with */
+	uint32_t runs, used;            /* of a turn: connections for an event; bytes, of all */
+	uint64_t crowd_used, most_used; /* by who was run last of the crowd; by who used most */
 	uint64_t now_ms, sweep_ms;      /* monotonic */
 	uint64_t turn_us;               /* the wall clock when the turn began */
-	uint32_t answered;              /* requests of this turn, without the writer */
 	struct clock clock;
 	uint64_t date_s;
 	char date[HTTP_DATE_LEN];
 	struct pool conns, inputs, bodies, long_bodies, outputs, tlss;
 	struct tls_server *tls;         /* NULL: no listener has it */
 	struct tls_identity identity;   /* of a reload, on its way there */
+	uint32_t answered;              /* requests of this turn, without the writer */
 	bool shaken;                    /* this turn had its step of a handshake (6) */
-	uint32_t open, ready_count;     /* connections; of those, on the ready list */
-	uint32_t outputs_left;
 	size_t input_cap;               /* bytes of an input */
-	uint32_t *ready;                /* slots, in the order they are run */
+	struct list ready, crowd;
 	struct link link;               /* to the writer */
 	uint32_t link_life;
 	bool link_watched;              /* for room to send */
@@ -197,6 +213,8 @@ static void *pool_take(struct pool *p)
 		memcpy(&p->free, taken, sizeof p->free);
 	else if (p->fresh < p->count)
 		taken = p->base + p->fresh++ * p->each;
+	p->taken += taken != NULL;
+	p->touched = p->touched > p->fresh ? p->touched : p->fresh;
 	return taken;
 }
 
@@ -204,16 +222,27 @@ static void pool_give(struct pool *p, void *given)
 {
 	memcpy(given, &p->free, sizeof p->free);
 	p->free = given;
+	p->taken--;
 }
 
-/* Where none of its buffers is taken, what many at once have touched goes back to the system. */
-static void pool_trim(struct pool *p, bool taken)
+/* What many at once have touched goes back to the system when none of them is taken any more, in
+ * parts (9). True: that was the last. */
+static bool pool_trim(struct pool *p)
 {
-	if (taken || p->fresh * p->each <= TOUCHED_MAX)
-		return;
-	memory_trim(p->base, p->fresh * p->each, 0);
-	p->free = NULL;
-	p->fresh = 0;
+	uint32_t keep = (uint32_t)(TOUCHED_MAX / p->each), part = (uint32_t)(TRIMMED_MAX / p->each);
+
+	if (p->taken == 0) {
+		p->free = NULL;
+		p->fresh = 0;
+	}
+	keep = keep > p->fresh ? keep : p->fresh;
+	if (p->touched <= keep)
+		return true;
+	if (p->touched - keep > part)
+		keep = p->touched - part;
+	memory_trim(p->base, p->touched * p->each, keep * p->each);
+	p->touched = keep;
+	return false;
 }
 
 static struct conn *conn_at(const struct server *s, uint32_t slot)
@@ -274,12 +303,25 @@ static void enter(struct server *s, struct conn *c, enum conn_state state)
 		c->deadline_ms = s->now_ms + s->timeout_ms[state];
 }
 
-static void list_ready(struct server *s, struct conn *c)
+static void list_add(struct server *s, struct list *l, struct conn *c)
 {
 	if (c->listed)
 		return;
 	c->listed = true;
-	s->ready[s->ready_count++] = conn_slot(s, c);
+	l->slots[l->count++] = conn_slot(s, c);
+}
+
+static void list_ready(struct server *s, struct conn *c)
+{
+	list_add(s, &s->ready, c);
+}
+
+static void use(struct server *s, struct conn *c, uint32_t bytes)
+{
+	s->used += bytes;
+	c->used += bytes;
+	if (s->most_used < c->used)
+		s->most_used = c->used;
 }
 
 static void release_input(struct server *s, struct conn *c)
@@ -345,7 +387,6 @@ static void release_output(struct server *s, struct conn *c)
 
 	c->output = o->next;
 	pool_give(&s->outputs, o);
-	s->outputs_left++;
 }
 
 /* One more output behind those of the connection, or NULL. */
@@ -355,7 +396,6 @@ static struct output *add_output(struct server *s, struct conn *c)
 
 	if (o == NULL)
 		return NULL;
-	s->outputs_left--;
 	o->next = NULL;
 	o->sent = o->len = 0;
 	if (c->output == NULL)
@@ -389,7 +429,8 @@ static void keep_output(struct server *s, struct conn *c, struct slice rest)
 /* False: an answer of these bytes could not be kept, should its reader be slow. */
 static bool output_has_room(const struct server *s, size_t len)
 {
-	return (len + OUTPUT_CAP) / sizeof((struct output *)0)->bytes < s->outputs_left;
+	return (len + OUTPUT_CAP) / sizeof((struct output *)0)->bytes <
+	       s->outputs.count - s->outputs.taken;
 }
 
 /* As writev(2). */
@@ -517,6 +558,7 @@ static void finish(struct server *s, struct conn *c, bool keep_alive, uint32_t s
 	if (c->started_us != 0)
 		log_request(c, status, bytes);
 	count_request(s, c, status);
+	use(s, c, ANSWER_USES);
 	c->started_us = 0;
 	c->asked_before = true;
 	release_body(s, c);
@@ -715,7 +757,7 @@ static void send_queued(struct server *s)
 {
 	if (link_flush(&s->link) != LINK_DONE)
 		return;
-	for (; s->queued > 0; s->queued--) {
+	for (int sent = 0; s->queued > 0 && sent < LINKED_A_TURN; sent++, s->queued--) {
 		const struct waiter *w = &s->queue[s->queue_first];
 		struct conn *c = conn_find(s, w->slot, w->generation);
 		struct route_match match;
@@ -728,7 +770,7 @@ static void send_queued(struct server *s)
 		}
 		s->queue_first = (s->queue_first + 1) % s->config->max_waiting_writes;
 	}
-	link_watch(s, link_sending(&s->link));
+	link_watch(s, s->queued > 0 || link_sending(&s->link));
 }
 
 /* A renewal that is due never holds up the answer: head and identity go to the writer, and
@@ -1110,6 +1152,7 @@ static bool fill(struct server *s, struct conn *c)
 	n = c->tls == NULL ? read(c->fd, in->bytes + in->end, room) :
 	    tls_read(c->tls, c->fd, in->bytes + in->end, room);
 	if (n > 0) {
+		use(s, c, (uint32_t)n);
 		in->end += (uint32_t)n;
 		c->readable = (size_t)n == room || c->peer_done ||
 		              (c->tls != NULL && tls_has_more(c->tls)); /* (4) */
@@ -1234,6 +1277,8 @@ static void shake_hands(struct server *s, struct conn *c)
 /* Goes as far as a turn lets it: what is left over first, then one read(). */
 static void run(struct server *s, struct conn *c)
 {
+	if (c->used < s->crowd_used)
+		c->used = s->crowd_used;
 	if (c->state == CONN_HANDSHAKE)
 		shake_hands(s, c);
 	if (serving(c) && c->input != NULL)
@@ -1247,27 +1292,45 @@ static void run(struct server *s, struct conn *c)
 		list_ready(s, c);                       /* (4) */
 }
 
-/* In their order, as many as a turn has time for (8). */
-static void run_ready(struct server *s)
+/* Those on a list in their order, as many as a turn has time for (8). */
+static void run_list(struct server *s, struct list *l)
 {
-	uint32_t count = s->ready_count, kept = 0, runs = 0;
+	uint32_t count = l->count, kept = 0, runs = 0;
 
 	for (uint32_t i = 0; i < count; i++) {
-		struct conn *c = conn_at(s, s->ready[i]);
+		struct conn *c = conn_at(s, l->slots[i]);
 		bool shakes = c->state == CONN_HANDSHAKE, is_free = c->state == CONN_FREE;
 
-		if (!is_free && (shakes ? s->shaken : runs == RUNS_A_TURN)) {
-			s->ready[kept++] = s->ready[i];
+		if (!is_free && (shakes ? s->shaken : runs == LISTED_A_TURN ||
+		                 (runs > 0 && s->used >= USED_A_TURN))) {
+			l->slots[kept++] = l->slots[i];
 			continue;
 		}
 		c->listed = false;
 		if (is_free)
 			continue;
 		runs += !shakes;
+		if (l == &s->crowd && s->crowd_used < c->used)
+			s->crowd_used = c->used;
 		run(s, c);
 	}
-	memmove(s->ready + kept, s->ready + count, (s->ready_count - count) * sizeof s->ready[0]);
-	s->ready_count -= count - kept;
+	memmove(l->slots + kept, l->slots + count, (l->count - count) * sizeof l->slots[0]);
+	l->count -= count - kept;
+}
+
+/* Where there is no crowd, nobody has used too much. */
+static void run_lists(struct server *s)
+{
+	run_list(s, &s->crowd);
+	if (s->crowd.count == 0)
+		s->crowd_used = s->most_used;
+	run_list(s, &s->ready);
+}
+
+/* Whether what came for a connection is done at once (8). */
+static bool goes_first(const struct server *s, const struct conn *c)
+{
+	return s->runs < RUNS_A_TURN && (s->crowd.count == 0 || c->used < s->crowd_used);
 }
 
 static void conn_event(struct server *s, struct conn *c, uint32_t events)
@@ -1283,10 +1346,14 @@ static void conn_event(struct server *s, struct conn *c, uint32_t events)
 	}
 	if ((events & EPOLLOUT) != 0 && c->output != NULL && c->state != CONN_BROKEN)
 		flush_kept(s, c);
-	if (c->state == CONN_HANDSHAKE)
+	if (c->state == CONN_HANDSHAKE) {
 		list_ready(s, c);               /* behind those that wait (6) */
-	else if (!c->listed)                    /* (8) */
+	} else if (c->listed || !goes_first(s, c)) {
+		list_add(s, &s->crowd, c);
+	} else {
+		s->runs++;
 		run(s, c);
+	}
 }
 
 /* The idle connection that gives way to a newcomer, or NULL: who came first of those that never
@@ -1336,6 +1403,7 @@ static void open_conn(struct server *s, int fd, const struct sockaddr_storage *f
 	c->ops = l->ops;
 	c->readable = c->peer_done = c->asked_before = false;
 	c->started_us = 0;
+	c->used = 0;
 	c->tls = l->https ? pool_take(&s->tlss) : NULL;
 	if (c->tls != NULL)
 		tls_begin(c->tls, s->tls);
@@ -1516,7 +1584,7 @@ static void take_answers(struct server *s)
 	struct link_answer a;
 	struct slice response;
 
-	for (int i = 0; i < ANSWERS_A_TURN; i++) {
+	for (int i = 0; i < LINKED_A_TURN; i++) {
 		switch (link_receive_answer(&s->link, &a, &response)) {
 		case LINK_DONE:
 			deliver(s, &a, response);
@@ -1641,27 +1709,33 @@ static void expire(struct server *s, struct conn *c)
 	run(s, c);
 }
 
+/* Goes on to look after the connections. False: a turn has done its part, and more are left (9). */
+static bool sweep_some(struct server *s)
+{
+	for (uint32_t done = 0; s->sweep_at < s->conns.fresh; s->sweep_at++) {
+		struct conn *c = conn_at(s, s->sweep_at);
+		bool late = c->state != CONN_FREE && c->deadline_ms <= s->now_ms;
+
+		if (done == SWEPT_A_TURN)
+			return false;
+		if (late)
+			expire(s, c);
+		done += late || (c->state == CONN_IDLE && c->tls != NULL && tls_rest(c->tls));
+	}
+	s->sweep_at = 0;
+	return true;
+}
+
 static void sweep(struct server *s)
 {
-	bool inputs = false, bodies = false, tls = false;
+	struct pool *const pools[] = { &s->inputs, &s->bodies, &s->outputs, &s->tlss };
 
-	for (uint32_t i = 0; i < s->conns.fresh; i++) {
-		struct conn *c = conn_at(s, i);
-
-		if (c->state != CONN_FREE && c->deadline_ms <= s->now_ms)
-			expire(s, c);
-		else if (c->state == CONN_IDLE && c->tls != NULL)
-			tls_rest(c->tls);
-		inputs |= c->input != NULL;
-		bodies |= c->body != NULL;
-		tls |= c->tls != NULL;
-	}
-	pool_trim(&s->inputs, inputs);
-	pool_trim(&s->bodies, bodies);
-	pool_trim(&s->tlss, tls);
-	pool_trim(&s->outputs, s->outputs_left < s->outputs.count);
+	if (!sweep_some(s))
+		return;
 	s->sweep_ms = s->now_ms + SWEEP_MS;
 	s->swept = true;
+	for (size_t i = 0; i < sizeof pools / sizeof pools[0]; i++)
+		s->swept &= pools[i]->each == 0 || pool_trim(pools[i]);
 	link_trim(&s->link);
 	memory_trim(s->response.body.ptr, s->response.body.cap, OUTPUT_CAP);
 	if (s->open == 0)               /* who comes next is somebody else */
@@ -1690,7 +1764,7 @@ static void take_event(struct server *s, const struct epoll_event *e)
 
 static int wait_ms(const struct server *s)
 {
-	if (s->ready_count > 0)
+	if (s->ready.count + s->crowd.count > 0)
 		return 0;
 	if (s->open == 0 && s->accepting && s->swept)
 		return -1;
@@ -1726,9 +1800,10 @@ static void loop(struct server *s)
 		life_turn();
 		read_clocks(s);
 		s->shaken = false;
+		s->runs = s->used = 0;
 		for (int i = 0; i < count; i++)
 			take_event(s, &events[i]);
-		run_ready(s);
+		run_lists(s);
 		if (s->knocked != 0)
 			accept_some(s);
 		if (s->now_ms >= s->sweep_ms)
@@ -1756,12 +1831,13 @@ static bool had_memory(struct server *s)
 	size_t tls = config_has_https(c) ? memory_pages(tls_bytes()) : 0;
 
 	s->input_cap = input_each - sizeof(struct input);
-	s->ready = memory_map(2 * sizeof s->ready[0] * c->max_connections);
+	s->ready.slots = memory_map(2 * sizeof s->ready.slots[0] * c->max_connections);
+	s->crowd.slots = memory_map(2 * sizeof s->crowd.slots[0] * c->max_connections);
 	s->queue = memory_map(sizeof s->queue[0] * c->max_waiting_writes);
 	s->call.memo = memory_map(sizeof *s->call.memo);
 	s->response.body = (struct buf){ .ptr = memory_map(CALL_BODY_MAX), .cap = CALL_BODY_MAX };
-	return s->ready != NULL && s->queue != NULL && s->call.memo != NULL &&
-	       s->response.body.ptr != NULL && link_open(&s->link) &&
+	return s->ready.slots != NULL && s->crowd.slots != NULL && s->queue != NULL &&
+	       s->call.memo != NULL && s->response.body.ptr != NULL && link_open(&s->link) &&
 	       pool_make(&s->conns, connections * sizeof(struct conn), sizeof(struct conn)) &&
 	       pool_make(&s->inputs, connections * input_each, input_each) &&
 	       pool_make(&s->bodies, c->max_body_memory / 2, body) &&
@@ -1802,7 +1878,6 @@ static void set_up(struct server *s, const int *listeners, struct tls_identity *
 	use_settings(s, c);
 	s->timeout_ms[CONN_LINGER] = LINGER_MS;
 	s->random_used = sizeof s->random;
-	s->outputs_left = s->outputs.count;
 	s->response.fields = BUF(s->response_fields);
 	s->output = BUF(s->output_bytes);
 	secret_random(seed, sizeof seed);

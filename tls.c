@@ -747,15 +747,15 @@ void tls_close(struct tls *t, int fd)
 	push(t, fd);
 }
 
-void tls_rest(struct tls *t)
+bool tls_rest(struct tls *t)
 {
 	size_t len;
 
 	if (t->rested || !between_records(t) || t->ahead_start < t->ahead_end ||
 	    br_ssl_engine_sendrec_buf(&t->ssl.eng, &len) != NULL)
-		return;
+		return false;
 	memory_trim(t, sizeof *t, offsetof(struct tls, ahead));
-	t->rested = true;
+	return t->rested = true;
 }
 
 void tls_end(struct tls *t)

@@ -90,8 +90,9 @@ ssize_t tls_write(struct tls *t, int fd, struct slice first, struct slice then);
 /* Tells the peer of an open connection that nothing more comes, as far as the socket takes
  * it. */
 void tls_close(struct tls *t, int fd);
-/* Between two records, gives back to the system what an idle connection does not need. */
-void tls_rest(struct tls *t);
+/* Between two records, gives back to the system what an idle connection does not need. False:
+ * that was done before, or cannot be. */
+bool tls_rest(struct tls *t);
 /* Wipes what is secret; the memory can be used anew. */
 void tls_end(struct tls *t);
 

@@ -5,6 +5,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <arpa/inet.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/resource.h>
@@ -37,15 +39,61 @@ static char long_byte(size_t at)
 	return (char)('a' + (at + at / 1000) % 23);
 }
 
+/* Where the gate is shut, a handler says who it is for, and does not go on before it is let. */
+static int knocks[2] = { -1, -1 }, lets[2] = { -1, -1 };
+
+static void shut_gate(void)
+{
+	assert_int_equal(pipe2(knocks, O_CLOEXEC), 0);
+	assert_int_equal(pipe2(lets, O_CLOEXEC), 0);
+}
+
+static void open_gate(void)
+{
+	for (int i = 0; i < 2 && knocks[i] >= 0; i++) {
+		close(knocks[i]);
+		close(lets[i]);
+		knocks[i] = lets[i] = -1;
+	}
+}
+
+static void wait_at_gate(uint64_t number)
+{
+	if (write(knocks[1], &number, sizeof number) < 0 ||
+	    read(lets[0], &number, sizeof number) <= 0)
+		lets[0] = -1;           /* it was opened */
+}
+
+/* Whom the next handler is for; it waits until let_in(). */
+static uint64_t at_gate(void)
+{
+	uint64_t number;
+
+	assert_true(readable(knocks[0], PROCESS_WAIT_MS));
+	assert_int_equal(read(knocks[0], &number, sizeof number), sizeof number);
+	return number;
+}
+
+static void let_in(void)
+{
+	uint64_t number = 0;
+
+	assert_int_equal(write(lets[1], &number, sizeof number), sizeof number);
+}
+
 enum call_result __wrap_oscar_login_get(struct call *c);
 
-/* Stands in for a handler whose answers are long: `?N` asks for N bytes. */
+/* Stands in for a handler whose answers are long: `?N` asks for N bytes; at a gate, N knocks. */
 enum call_result __wrap_oscar_login_get(struct call *c)
 {
 	uint64_t len = 0;
 
 	slice_uint(c->request->query, UINT32_MAX, &len);
 	c->response->status = HTTP_OK;
+	if (lets[0] >= 0) {
+		wait_at_gate(len);
+		len = 0;
+	}
 	for (uint64_t i = 0; i < len; i++)
 		buf_char(&c->response->body, long_byte((size_t)i));
 	return CALL_DONE;
@@ -72,7 +120,7 @@ static int run(int its_control)
 	const struct rlimit limit = { files, files };
 
 	for (int fd = STDERR_FILENO + 1; fd < 1024; fd++)
-		if (fd != its_control && fd != listener)
+		if (fd != its_control && fd != listener && fd != knocks[1] && fd != lets[0])
 			close(fd);
 	if (files != 0)
 		setrlimit(RLIMIT_NOFILE, &limit);
@@ -113,6 +161,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
 	(void)state;
+	open_gate();
 	link_leave(&writer);
 	process_end();
 	return 0;
@@ -1310,6 +1359,137 @@ static void test_memory_is_given_back(void **state)
 	assert_true(resident() <= before + 100);        /* of 1,000 */
 }
 
+/* Each of a crowd asks again whenever it was answered, behind others that it has sent at once. */
+enum { CROWD = 60, FIRST = 1000, PATIENT = 2000, ROUNDS = 8 };
+
+static int crowd[CROWD];
+static unsigned let_in_times[CROWD];
+
+/* Lets in the one of the crowd who is at the gate; he asks once more when he was answered. */
+static void step(uint64_t number, bool alone)
+{
+	uint64_t i = number - FIRST;
+
+	assert_true(i < CROWD);
+	let_in();
+	let_in_times[i]++;
+	if (alone)
+		assert_int_equal(hear(crowd[i]), 200);
+	say_long(crowd[i], "GET", number);
+}
+
+/* How many of a crowd's requests are answered before one of who asks now and then. */
+static unsigned steps_before(int patient, bool alone)
+{
+	uint64_t number = at_gate();
+	unsigned steps = 0;
+
+	say_long(patient, "GET", PATIENT);
+	for (; number != PATIENT; number = at_gate(), steps++)
+		step(number, alone);
+	let_in();
+	assert_int_equal(hear(patient), 200);
+	return steps;
+}
+
+/* A crowd that always has more to ask for is served in turn, and holds nobody else up. */
+static void test_crowd(void **state)
+{
+	static const struct {
+		const char *name;
+		unsigned at_once, most;         /* of 60 times min(at_once, 4) a round */
+	} cases[] = {
+		{ "one at once", 1, 24 }, { "more than a turn's part", 6, 96 },
+	};
+
+	(void)state;
+	for (size_t n = 0; n < COUNT_OF(cases); n++) {
+		bool alone = cases[n].at_once == 1;
+		unsigned least = UINT_MAX, most = 0;
+		int patient;
+
+		process_prepare();
+		config.max_pipeline = 4;
+		shut_gate();
+		begin();
+		patient = client();
+		for (int i = 0; i < CROWD; i++) {
+			crowd[i] = client();
+			for (unsigned k = 0; k < cases[n].at_once; k++)
+				say_long(crowd[i], "GET", (size_t)FIRST + (size_t)i);
+		}
+		for (int round = 0; round < ROUNDS; round++) {
+			unsigned steps;
+
+			for (unsigned i = 0; i < CROWD * 8; i++)
+				step(at_gate(), alone);
+			if (round == 0)                 /* by now all are there */
+				memset(let_in_times, 0, sizeof let_in_times);
+			steps = steps_before(patient, alone);
+			if (steps > cases[n].most)
+				fail_msg("%s: behind %u", cases[n].name, steps);
+		}
+		for (int i = 0; i < CROWD; i++) {
+			least = let_in_times[i] < least ? let_in_times[i] : least;
+			most = let_in_times[i] > most ? let_in_times[i] : most;
+		}
+		if (alone ? most - least > 1 : most > 2 * least)
+			fail_msg("%s: one %u, another %u times", cases[n].name, least, most);
+		tear_down(NULL);
+		for (int i = 0; i < CROWD; i++)
+			close(crowd[i]);
+		close(patient);
+	}
+}
+
+/* Many who are late at once are told so a few in a turn: others come between. */
+static void test_late_crowd(void **state)
+{
+	enum { LATE = 100, A_TURN = 16 };
+	int late[LATE], fds[4], told = 0;
+
+	(void)state;
+	process_prepare();
+	config.header_timeout_ms = 200;
+	shut_gate();
+	begin();
+	for (int i = 0; i < LATE; i++) {
+		late[i] = client();
+		say(late[i], "GET /resol");
+	}
+	for (size_t i = 0; i < COUNT_OF(fds); i++) {
+		fds[i] = client();
+		say_long(fds[i], "GET", PATIENT);
+		assert_int_equal(at_gate(), PATIENT);
+		let_in();
+		assert_int_equal(hear(fds[i]), 200);
+	}
+	say_long(fds[0], "GET", PATIENT);
+	assert_int_equal(at_gate(), PATIENT);
+	usleep(600000);         /* all are late, and a sweep is due, while it stands still */
+	for (size_t i = 1; i < COUNT_OF(fds); i++) {
+		int now = 0;
+
+		say_long(fds[i], "GET", PATIENT);
+		let_in();
+		assert_int_equal(at_gate(), PATIENT);   /* one turn later */
+		for (int k = 0; k < LATE; k++)
+			now += readable(late[k], 0);
+		assert_true(now - told <= A_TURN);
+		told = now;
+	}
+	let_in();
+	assert_true(told > 0);
+	for (int i = 0; i < LATE; i++) {
+		assert_int_equal(hear(late[i]), 408);
+		expect_end(late[i]);
+	}
+	for (size_t i = 0; i < COUNT_OF(fds); i++) {
+		assert_int_equal(hear(fds[i]), 200);
+		close(fds[i]);
+	}
+}
+
 #define SERVING(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -1337,6 +1517,8 @@ int main(void)
 		cmocka_unit_test_teardown(test_long_request_of_a_dead_client, tear_down),
 		cmocka_unit_test_teardown(test_answers_pass_requests, tear_down),
 		cmocka_unit_test_teardown(test_memory_is_given_back, tear_down),
+		cmocka_unit_test_teardown(test_crowd, tear_down),
+		cmocka_unit_test_teardown(test_late_crowd, tear_down),
 		cmocka_unit_test_teardown(test_slow_readers, tear_down),
 		cmocka_unit_test_teardown(test_slow_writer, tear_down),
 		cmocka_unit_test_teardown(test_no_descriptors, tear_down),
