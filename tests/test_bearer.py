@@ -163,8 +163,10 @@ def test_rotation_under_load(shop):
             last = stopped.is_set()
             headers = shop.ada() if number % 2 else shop.sign_in()
             for _ in range(3):
-                assert shop.server.resolve(headers, "session").status == 204
-                assert shop.server.get("/session", headers).status == 200
+                r = shop.server.resolve(headers, "session")
+                assert r.status == 204, r
+                r = shop.server.get("/session", headers)
+                assert r.status == 200, r
             rounds += 1
         return rounds
     with ThreadPoolExecutor(4) as pool:
