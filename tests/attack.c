@@ -1,7 +1,8 @@
 /* attack.c -- many hostile clients in one process, for tests/test_hostile.py.
  *
- *   attack flood NAME=VALUE... <PAYLOAD    until SIGTERM; one line when all have come for the first
- *                                          time, and one at the end that says what came of it
+ *   attack flood NAME=VALUE... <PAYLOAD    until SIGTERM, and each status `must` was seen;
+ *                                          one line when all have come for the first time, and
+ *                                          one at the end that says what came of it
  *   attack reader DIR                      holds a snapshot of a store until it is killed
  *
  * Each client connects, sends the payload, and does at its end what `end` says. What is drawn
@@ -30,6 +31,7 @@
 #define SEND_MAX    16384
 #define READ_MAX    65536
 #define TICK_MS     5
+#define PATIENCE_MS 10000
 #define OPENS_A_LAP 256         /* else who opens sends nothing */
 
 enum end {
@@ -53,6 +55,7 @@ static struct {
 	uint64_t answers;       /* that a payload has, for `turn` */
 	uint64_t reopen;        /* 1: who is thrown out comes again */
 	uint64_t end;           /* enum end */
+	bool must[1000];        /* statuses */
 } o = { .connections = 1, .seed = 1, .read = READ_MAX, .answers = 1, .reopen = 1 };
 
 struct client {
@@ -334,12 +337,26 @@ static void tell(void)
 	puts("}}");
 }
 
+/* Where many others run, the attack itself may have had to wait until now. */
+static bool done(void)
+{
+	static uint64_t over_ms;
+
+	if (!over)
+		return false;
+	over_ms = over_ms == 0 ? now_ms : over_ms;
+	for (unsigned i = 0; i < 1000; i++)
+		if (o.must[i] && told.statuses[i] == 0)
+			return now_ms - over_ms >= PATIENCE_MS;
+	return true;
+}
+
 static void flood(struct client *clients)
 {
 	struct epoll_event events[EVENTS];
 	uint64_t ticked_ms = 0;
 
-	while (!over) {
+	while (!done()) {
 		int count = epoll_wait(epoll_fd, events, EVENTS, TICK_MS);
 		unsigned opens = OPENS_A_LAP;
 
@@ -376,6 +393,10 @@ static bool read_option(const char *text)
 			*options[i].value = strtoull(text + len, NULL, 10);
 			return true;
 		}
+	}
+	if (strncmp(text, "must=", 5) == 0) {
+		o.must[strtoull(text + 5, NULL, 10) % 1000] = true;
+		return true;
 	}
 	for (o.end = 0; strncmp(text, "end=", 4) == 0 && o.end < ENDS; o.end++)
 		if (strcmp(text + 4, end_names[o.end]) == 0)
