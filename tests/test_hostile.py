@@ -1,5 +1,5 @@
 """Hostile clients: one attack after the other, and beside each a client who means well (L01 to L04,
-L07, L09).
+L07, L09, D04).
 
 tests/attack.c attacks, drawn from a seed; the client asks on kept connections and on new ones, and
 every answer must be the right one. Judged are the answers to both, the memory of all processes
@@ -16,6 +16,7 @@ import json
 import os
 import random
 import re
+import resource
 import socket
 import ssl
 import statistics
@@ -346,10 +347,13 @@ class Besieged:
     def descriptors(self):
         return len(os.listdir(f"/proc/{self.front}/fd"))
 
+    def metric(self, name):
+        text = self.server.get("/metrics", port=self.server.ops_port).body.decode()
+        return float(re.search(rf"(?m)^sidecart_{name} (\S+)$", text)[1])
+
     def connections(self):
         """By the server's own count, without the one that asks."""
-        text = self.server.get("/metrics", port=self.server.ops_port).body.decode()
-        return int(re.search(r"(?m)^sidecart_connections (\d+)$", text)[1]) - 1
+        return int(self.metric("connections")) - 1
 
     def recover(self, descriptors):
         """All is as it was, soon enough; how soon. What is known of clients goes with the last."""
@@ -472,3 +476,59 @@ def test_attack(besieged, attack):
             slower = min(slower, siege(besieged, attack))
     if TORTURE_S:
         assert slower < attack.slower, f"{attack.name}: p99 is {slower:.1f} times as long"
+
+
+# --- Attacks on what there is little of. ----------------------------------------------------------
+
+@pytest.mark.parametrize("payload, options, must", [
+    (b"", "connections=500", set()),
+    (GET, "connections=500 end=hold", {204}),
+    (GET, "connections=500 end=close", {204}),
+], ids=["idle", "asked-once", "coming-and-going"])
+def test_few_descriptors(store, payload, options, must):
+    """L04: more connections than the front may open. Who is there already is answered as ever."""
+    store.customer("ada")
+    besieged = Besieged(store.serve(**SETTINGS), **SETTINGS)
+    besieged.quiet = besieged.ask(0.2)
+    resource.prlimit(besieged.front, resource.RLIMIT_NOFILE, (100, 100))
+    siege(besieged, Attack("few descriptors", payload, options, must, must, newcomers=False))
+    besieged.close()
+
+
+def test_held_snapshots(store):
+    """D04: as long as somebody looks at what the store was, no page of it is used again. Nobody
+    brings a front to that by reading slowly; a hung command does, and the store grows by what is
+    written until it is gone."""
+    store.customer("ada")
+    settings = {**SETTINGS, "durability": "unsafe-nosync"}
+    besieged = Besieged(store.serve(**settings), **settings)
+    keep = {"Session-Id": ANON + "kept", "Content-Type": "application/merge-patch+json"}
+    assert besieged.server.request("PATCH", "/session/data", keep,
+                                   json.dumps({"a": "b" * 3000}).encode()).status == 200
+
+    def grown(count=300):
+        """By so many bytes, with so many writes."""
+        before = besieged.metric("store_used_bytes")
+        for _ in range(count):
+            besieged.write([], {200})
+            besieged.read([])
+        return int(besieged.metric("store_used_bytes") - before)
+    grown()
+    reads = request_bytes("GET", "/session/data", {"Session-Id": ANON + "kept"}) * 32
+    attacker = Attacker("flood", f"port={besieged.server.port}", "connections=300", "end=again",
+                        "window=4096", "read=16", "pause=50", payload=reads)
+    by_readers = grown()
+    age_s = besieged.metric("store_oldest_reader_age_seconds")
+    attacker.stop()
+    hung = Attacker("reader", store.path)
+    assert hung.first == "held"
+    by_hung = grown()
+    hung.kill()
+    wait_until(lambda: besieged.metric("store_oldest_reader_commits") == 0, "nobody looks back",
+               RECOVERY_S)
+    after = grown()
+    print(f"\nhostile: 300 writes made the store grow by {by_readers} bytes beside slow readers, by "
+          f"{by_hung} beside a held snapshot, by {after} afterwards")
+    assert age_s < RECOVERY_S
+    assert by_hung > 300 * 4096 and by_readers < by_hung / 8 and after < by_hung / 8
+    besieged.close()
