@@ -83,6 +83,10 @@ static inline size_t word_first(uint64_t mask)
 	return (size_t)__builtin_ctzll(le64toh(mask)) / 8;
 }
 
+#ifndef SECRET_VERDICT
+#define SECRET_VERDICT(equal) (equal)   /* tests/taint.h has another */
+#endif
+
 /* Equal in a time that depends on the lengths alone: for secrets and digests. */
 static inline bool slice_eq_secret(struct slice a, struct slice b)
 {
@@ -95,7 +99,7 @@ static inline bool slice_eq_secret(struct slice a, struct slice b)
 		differ |= word_at(a.ptr + i) ^ word_at(b.ptr + i);
 	for (; i < a.len; i++)
 		differ |= (uint64_t)(unsigned char)a.ptr[i] ^ (uint64_t)(unsigned char)b.ptr[i];
-	return differ == 0;
+	return SECRET_VERDICT(differ == 0);
 }
 
 static inline char byte_lower(char c)
@@ -370,17 +374,27 @@ static inline void buf_hex(struct buf *b, struct slice s)
 	b->len += 2 * s.len;
 }
 
+/* One digit of base64, the last two being `digit62` and `digit63`: worked out, since the address
+ * in a table would tell what a secret is made of. */
+static inline char byte_to_base64(unsigned value, char digit62, char digit63)
+{
+	int v = (int)(value & 63), c = 'A' + v;
+
+	c += (25 - v) >> 8 & ('a' - 'Z' - 1);
+	c += (51 - v) >> 8 & ('0' - 'z' - 1);
+	c += (61 - v) >> 8 & (digit62 - '9' - 1);
+	c += (62 - v) >> 8 & (digit63 - digit62 - 1);
+	return (char)c;
+}
+
 /* The first `chars` digits of the base64url form (RFC 4648, section 5), no padding. */
 static inline void buf_base64url(struct buf *b, const uint8_t *bytes, size_t len, size_t chars)
 {
-	static const char digit[] =
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-
 	for (size_t i = 0; i < chars; i++) {
 		size_t bit = i * 6, at = bit / 8;
 		unsigned pair = (unsigned)bytes[at] << 8 | (at + 1 < len ? bytes[at + 1] : 0u);
 
-		buf_char(b, digit[pair >> (10 - bit % 8) & 63]);
+		buf_char(b, byte_to_base64(pair >> (10 - bit % 8), '-', '_'));
 	}
 }
 

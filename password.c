@@ -13,8 +13,6 @@ struct parts {
 	struct slice salt, digest;
 };
 
-static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
 /* RFC 4648, section 4. */
 static void put_base64(struct buf *out, const uint8_t *bytes, size_t len)
 {
@@ -25,29 +23,41 @@ static void put_base64(struct buf *out, const uint8_t *bytes, size_t len)
 			group |= (unsigned)bytes[i + 1] << 8;
 		if (i + 2 < len)
 			group |= bytes[i + 2];
-		buf_char(out, alphabet[group >> 18]);
-		buf_char(out, alphabet[group >> 12 & 63]);
-		buf_char(out, i + 1 < len ? alphabet[group >> 6 & 63] : '=');
-		buf_char(out, i + 2 < len ? alphabet[group & 63] : '=');
+		buf_char(out, byte_to_base64(group >> 18, '+', '/'));
+		buf_char(out, byte_to_base64(group >> 12, '+', '/'));
+		buf_char(out, i + 1 < len ? byte_to_base64(group >> 6, '+', '/') : '=');
+		buf_char(out, i + 2 < len ? byte_to_base64(group, '+', '/') : '=');
 	}
 }
 
-static int base64_value(char c)
+/* `value` where c is one of `first` to `last`, else 0; without a branch. */
+static int within(int c, int first, int last, int value)
 {
-	const char *hit = c != '\0' ? strchr(alphabet, c) : NULL;
-
-	return hit != NULL ? (int)(hit - alphabet) : -1;
+	return (first - 1 - c) >> 8 & (c - last - 1) >> 8 & value;
 }
 
-/* 32 bytes in base64: 43 characters, of which the last has two bits of no use, and one "=". */
+/* Negative for what is no digit. */
+static int base64_value(char c)
+{
+	int v = within(c, 'A', 'Z', c - 'A' + 1) + within(c, 'a', 'z', c - 'a' + 27) +
+	        within(c, '0', '9', c - '0' + 53) + within(c, '+', '+', 63) +
+	        within(c, '/', '/', 64);
+
+	return v - 1;
+}
+
+/* 32 bytes in base64: 43 characters, of which the last has two bits of no use, and one "=". Which
+ * ones they are decides nothing on the way. */
 static bool is_digest(struct slice s)
 {
-	if (s.len != DIGEST_LEN || s.ptr[DIGEST_LEN - 1] != '=')
+	int bad = 0;
+
+	if (s.len != DIGEST_LEN)
 		return false;
 	for (size_t i = 0; i < DIGEST_LEN - 1; i++)
-		if (base64_value(s.ptr[i]) < 0)
-			return false;
-	return base64_value(s.ptr[DIGEST_LEN - 2]) % 4 == 0;
+		bad |= base64_value(s.ptr[i]);
+	bad = (bad < 0) | (base64_value(s.ptr[DIGEST_LEN - 2]) & 3) | (s.ptr[DIGEST_LEN - 1] ^ '=');
+	return SECRET_VERDICT(bad == 0);
 }
 
 static bool split(struct slice hash, struct parts *p)
