@@ -529,6 +529,80 @@ def test_full_store(store):
         {"login": "ada"}).status == 200, "room again", 60)
 
 
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of its own, of which little is left; skipped where nothing may be mounted."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    if os.geteuid() != 0 or subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=32m", "tmpfs", place], check=False,
+            stderr=subprocess.DEVNULL).returncode != 0:
+        pytest.skip("mounting a small file system is not permitted here: no real disk is filled")
+    made = Store(place / "store")
+    yield made
+    try:
+        made.close()
+    finally:
+        subprocess.run(["umount", "-l", place], check=True)
+
+
+def test_full_disk(small_disk):
+    """D02, S16: a disk that others fill is 507 for what grows; reads and logouts go on, and once
+    there is room, also after not a byte was left, writes are taken again without a restart."""
+    key = {"X-Api-Key": small_disk.key("sso", "trusted,login")}
+    small_disk.customer("ada")
+    server = small_disk.serve(allow="full|errno=28")
+    others = small_disk.path.parent / "others"
+
+    def login(name):
+        return server.request("POST", "/session/login",
+                              {**key, "Session-Id": ANON + name}, {"login": "ada"}).status
+    assert login("before") == login("leaves") == 200
+    auth = {name: {**key, "Session-Id": AUTH + name} for name in ("before", "leaves")}
+    for left in (1 << 20, 0):       # less than the reserve; nothing at all
+        with open(others, "wb") as file, contextlib.suppress(OSError):
+            free = os.statvfs(others.parent)
+            os.posix_fallocate(file.fileno(), 0, free.f_bavail * free.f_frsize - left)
+        statuses = {login(f"more{left}x{i}") for i in range(20)}
+        assert 507 in statuses and statuses <= {200, 507}, statuses
+        assert server.resolve(auth["before"]).status == 204
+        if left:
+            assert server.request("DELETE", "/session", auth["leaves"]).status == 204
+        assert server.resolve(auth["leaves"]).status == 401
+        others.unlink()
+        wait_until(lambda: login("after") == 200, "room again")
+        assert server.resolve(auth["before"]).status == 204
+    assert small_disk.records("check")[0]["problems"] == 0
+
+
+@pytest.mark.skipif(SANITIZED, reason="a sanitizer takes the signal for its own")
+def test_damage_while_serving(store):
+    """D05: a data file that is cut while it is served ends a front with a log line, and those who
+    come after it say what is wrong; nobody is answered from what is not there. With the whole file
+    in its place again all is served as before."""
+    key = {"X-Api-Key": store.key("sso", "trusted,login")}
+    store.customer("ada")
+    server = store.serve(allow=r"event=(ended|front_dropped)|restore a backup")
+    for i in range(50):
+        assert server.login(f"{ANON}s{i}", "ada", headers=key).status == 200
+    data = store.path / "data.mdb"
+    whole = data.read_bytes()
+    os.truncate(data, 4096 * 2)     # its two meta pages stay
+    for i in range(3):
+        with contextlib.suppress(Closed, OSError), server.wire(timeout_s=1) as wire:
+            wire.send(request_bytes("GET", "/resolve", {**key, "Session-Id": f"{AUTH}s{i}"}))
+            assert wire.response().status == 503
+    for line in (f"event=ended kind=front pid=\\d+ signal={int(signal.SIGBUS)}",
+                 f"{data}: shorter than its own record of its size: restore a backup"):
+        wait_until(lambda line=line: re.search(line, server.log()), line)
+    data.write_bytes(whole)
+    wait_until(lambda: answers(server, "/readyz"), "serves again")
+    for i in range(50):
+        assert server.resolve({**key, "Session-Id": f"{AUTH}s{i}"}).status == 204
+    server.stop()
+    assert store.records("check")[0]["problems"] == 0
+
+
 def test_damaged_store(store):
     """D05: a truncated data file is refused at the start, in words, and not made anew."""
     store.customer("ada")

@@ -14,6 +14,7 @@ steps=(
 	"crash $python -m pytest -q -s tests/test_crash.py"
 	"linear $python -m pytest -q -s tests/test_linear.py"
 	"long $python -m pytest -q -s tests/test_long.py"
+	"alike $python bench/alike"
 	"hostile $python -m pytest -q -s tests/test_hostile.py"
 	"front tests/afl.sh $3/fuzz_front"
 )
@@ -30,7 +31,7 @@ for step in "${steps[@]}"; do
 	echo "== $name, $TORTURE_S s, seed $SEED"
 	if $command >"$log" 2>&1 </dev/null; then
 <<<<<<< HEAD
-		{ echo "$name: passed"; grep -aE '(seed|crash:|linear:|long:|^(writer|front|hasher|start))' \
+		{ echo "$name: passed"; grep -aE '(seed|crash:|linear:|long:|^cookie|^Session-Id|^(writer|front|hasher|start))' \
 =======
 		{ echo "$name: passed"; grep -aE '(seed|crash:|linear:|front:|^(writer|front|hasher|start))' \
 >>>>>>> ce39141 (wip)
