@@ -22,6 +22,8 @@ BEARSSL  := $(shell dpkg-query -W -f '$${Version}\n' libbearssl-dev 2>/dev/null 
 SIZE_MAX  = 1500000
 FUZZ_S    = 10
 TIME      = 600
+# Files of tests that hold where all is many times slower.
+VALGRIND  = short ping oscarapi metrics ocapi ocapi_baskets ocapi_bridge resolve trust django
 DEPS      = on
 
 PREFIX    = /usr/local
@@ -108,7 +110,8 @@ test: deps-build+test            ## unit tests under ASan and UBSan, end-to-end 
 
 check: deps-build+test+check     ## what must pass before a commit
 	@+MAKE='$(MAKE)' tests/run.sh check tidy warn-gcc warn-clang clang-tidy cppcheck \
-	  manual service reproducible layout taint units size instructions end-to-end-san guarantees
+	  manual service reproducible layout taint units size instructions end-to-end-san valgrind \
+	  guarantees
 
 bench: deps-build+bench          ## how fast, beside peers and targets; BENCH=--quick is for trying
 	@$(MAKE) build/sidecart $(addprefix build/bench/,null fill batches sidecart-slow node_modules)
@@ -132,6 +135,12 @@ end-to-end: build/sidecart build/next build/hurried build/attack ## tests/test_*
 end-to-end-san: build/attack     ## the same on a binary with ASan and UBSan
 	@+$(call sub,san,$(SAN)) build/san/sidecart
 	@ASAN_OPTIONS=detect_leaks=0 tests/end-to-end.sh build/san/sidecart
+
+valgrind: build/attack           ## the tests of VALGRIND on a binary under valgrind
+	@+$(call sub,valgrind,-O2 -g) build/valgrind/sidecart
+	@mkdir -p build/checked && printf '#!/bin/sh\nexec valgrind %s "$$@"\n' '-q --error-exitcode=9 \
+	  --trace-children=yes --leak-check=no $(CURDIR)/build/valgrind/sidecart' >build/checked/sidecart
+	@chmod +x build/checked/sidecart && tests/end-to-end.sh build/checked/sidecart $(VALGRIND)
 
 tidy:                            ## include order, lengths, banned calls
 	@awk -v modules="$(MODULES)" -f tests/tidy.awk $(C_FILES) $(H_FILES)
@@ -320,7 +329,7 @@ run-fuzzers: $(FUZZERS)
 .PHONY: all run test simulation check bench alike instructions install uninstall deb image dist sbom \
         reproducible cross units end-to-end end-to-end-san tidy warn-gcc warn-clang \
         clang-tidy cppcheck taint manual service guarantees layout size cover fuzz fuzzers torture \
-        clean help objects run-units run-taint run-fuzzers
+        valgrind clean help objects run-units run-taint run-fuzzers
 .SECONDARY:
 $(if $(CROSS),$(OBJ): | $(SYSROOT)/done)
 -include $(wildcard $(O)/*.d $(O)/tests/*.d)

@@ -40,6 +40,7 @@ packages() {
 	cross qemu-user-static           : runs the tests of both
 	fuzz  clang libclang-rt-14-dev   : libFuzzer
 	torture afl++ clang              : fuzzing of a whole front
+	torture valgrind                 : end-to-end tests under it
 	bench wrk python3                : load, and what drives it
 	bench nginx-light libnginx-mod-http-lua lua-nginx-redis : what bench/peers measures against
 	bench gnuplot-nox                : draws docs/bench.png

@@ -139,7 +139,7 @@ static void put_kept_fields(struct buf *out, struct slice fields)
 
 enum kv_status idempotency_keep(struct call *c, const struct idempotency *i)
 {
-	char bytes[RECORD_MAX], field_bytes[RECORD_MAX];
+	char bytes[RECORD_MAX], field_bytes[CALL_FIELDS_MAX];
 	struct buf value = BUF(bytes), fields = BUF(field_bytes);
 	struct record_key place, sweep;
 	struct slice key = record_replay_key(&place, i->place);

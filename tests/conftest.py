@@ -33,12 +33,12 @@ WAIT_S = 20  # how long anything that must come may take; no test asserts speed
 USUAL_WARNINGS = r"event=(unwise_setting|short_sid_secret|serving_as_root)"
 
 
-def sanitized():
-    with open(BIN, "rb") as binary:
-        return re.search(rb"__asan_init|^exec valgrind ", binary.read(), re.MULTILINE) is not None
+def holds(pattern):
+    return BIN.exists() and re.search(pattern, BIN.read_bytes(), re.MULTILINE) is not None
 
 
-SANITIZED = sanitized() if BIN.exists() else False
+VALGRIND = holds(rb"^exec valgrind ")   # make valgrind: many times slower
+SANITIZED = VALGRIND or holds(rb"__asan_init")
 # A processor that is not this one's: the emulator knows no seccomp.
 EMULATED = os.environ.pop("EMULATED", "")
 

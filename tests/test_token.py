@@ -10,7 +10,7 @@ import time
 import lmdb
 import pytest
 
-from conftest import SECRET, wait_until
+from conftest import SECRET, VALGRIND, wait_until
 
 JWKS = "/.well-known/jwks.json"
 LEEWAY_S = 5
@@ -42,6 +42,7 @@ def ring(store):
 
 # --- Commands. ------------------------------------------------------------------------------------
 
+@pytest.mark.skipif(VALGRIND, reason="two commands take longer than its keys live there")
 def test_rotate(ring):
     """HS256 signs at once; a second ES256 key waits until others have seen it (J14)."""
     assert ring.run("token", "keys") == ""

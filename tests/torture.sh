@@ -17,6 +17,7 @@ steps=(
 	"alike $python bench/alike"
 	"hostile $python -m pytest -q -s tests/test_hostile.py"
 	"front tests/afl.sh $3/fuzz_front"
+	"valgrind ${MAKE:-make} DEPS=off valgrind"
 )
 export SIDECART_BIN=$2 SEED=${SEED:-$(date +%s)} TORTURE_S=$((${TIME:-600} / ${#steps[@]}))
 mkdir -p build/log
