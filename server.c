@@ -229,14 +229,14 @@ static void pool_give(struct pool *p, void *given)
  * parts (9). True: that was the last. */
 static bool pool_trim(struct pool *p)
 {
-	uint32_t keep = (uint32_t)(TOUCHED_MAX / p->each), part = (uint32_t)(TRIMMED_MAX / p->each);
+	uint32_t keep, part = (uint32_t)(TRIMMED_MAX / p->each);
 
 	if (p->taken == 0) {
 		p->free = NULL;
 		p->fresh = 0;
 	}
-	keep = keep > p->fresh ? keep : p->fresh;
-	if (p->touched <= keep)
+	keep = p->fresh;
+	if (p->touched == keep || p->touched * p->each <= TOUCHED_MAX)
 		return true;
 	if (p->touched - keep > part)
 		keep = p->touched - part;
