@@ -37,7 +37,7 @@ STRIP     = $(CROSS:%=%-)strip
 # The emulator knows no seccomp, and does not free the lock of a process that was killed.
 # On 32 bits the C library has other names for calls that a test stands in for.
 NO_CROSS  = tests/test_seccomp.c tests/test_whole.c tests/test_power.c tests/test_faults.c \
-            tests/test_simulate.c
+            tests/test_lives.c tests/test_simulate.c
 SYSROOT   = $(CROSS:%=build/sysroot/%)
 RUN       = $(if $(CROSS),env EMULATED=1 qemu-$(QEMU_$(CROSS))-static -L $(SYSROOT))
 QEMU_aarch64-linux-gnu   = aarch64
@@ -219,7 +219,7 @@ fuzz: deps-build+fuzz            ## libFuzzer, FUZZ_S seconds each of tests/fuzz
 fuzzers:
 	@+$(call sub,fuzz,$(SAN) -fsanitize=fuzzer-no-link) CC=clang run-fuzzers
 torture: deps-build+test+torture ## long forms of the tests that draw: TIME seconds, from SEED on
-	@+$(call sub,san,$(SAN)) build/san/tests/test_power build/san/tests/test_faults
+	@+$(call sub,san,$(SAN)) $(addprefix build/san/tests/test_,power faults lives)
 	@+$(call sub,afl,$(SAN)) CC=afl-clang-fast AFL_QUIET=1 build/afl/tests/fuzz_front
 	@$(MAKE) build/sidecart build/hurried build/attack build/release/tests/test_simulate
 	@TIME=$(TIME) SEED=$(SEED) tests/torture.sh build/san/tests build/sidecart build/afl/tests
@@ -285,7 +285,8 @@ $(O)/bench/fill $(O)/bench/batches: %: %.o $(LIB)
 # has that module's own.
 instead = $(filter-out $(patsubst %,$(O)/%.o,$(shell \
 	  sed -n 's/^#include "\(.*\)\.c"/\1/p' $(1))),$^)
-wraps = $(patsubst __wrap_%,-Wl$(comma)--wrap=%,$(shell grep -o '__wrap_[a-z0-9_]*' $(1) | sort -u))
+wraps = $(patsubst __wrap_%,-Wl$(comma)--wrap=%,$(shell grep -oh '__wrap_[a-z0-9][a-z0-9_]*' \
+	  $(1) $$(sed -n 's/^#include "\(faults.h\)".*/tests\/\1/p' $(1)) | sort -u))
 $(O)/tests/test_%: $(O)/tests/test_%.o $(LIB)
 	$(call say,LD $@)$(CC) $(OPT) -o $@ $(call instead,tests/test_$*.c) -lcmocka $(LDLIBS) \
 	  $(call wraps,tests/test_$*.c)

@@ -1055,7 +1055,11 @@ int config_save(const struct config *c)
 
 bool config_load(int fd, struct config *c)
 {
-	return memory_load(fd, c, sizeof *c);
+	bool loaded = memory_load(fd, c, sizeof *c);
+
+	if (!loaded)
+		log_event(LOG_ERROR, "reload_failed", "errno=%d", errno);
+	return loaded;
 }
 
 static bool is_local(const struct config_listener *l)

@@ -159,7 +159,7 @@ bool config_keep(struct config *fresh, const struct config *now, void (*tell)(co
 
 /* Settings on their way to another process of the same binary: a descriptor, or -1. */
 int config_save(const struct config *c);
-/* Closes `fd`. False: it holds none, and `c` is as it was. */
+/* Closes `fd`. False, which is logged: it holds none, and `c` is as it was. */
 bool config_load(int fd, struct config *c);
 
 /* Logs one line for each setting that is allowed and yet unwise (sid_trust=any, ...). */

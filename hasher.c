@@ -15,6 +15,7 @@
 #include "seccomp.h"
 #include "secret.h"
 
+#define ASK_MS   1000   /* without a link it asks for one so often */
 #define NICENESS 5      /* a check in progress gives way to every front on the same core */
 
 struct hasher {
@@ -163,7 +164,8 @@ static void count_question(uint32_t kind, const struct timespec *begun)
 		metrics_add(METRICS_ASKED_PASSWORD + kind - ASK_PASSWORD, 1);
 }
 
-/* Takes one question and answers it. LINK_GONE: the writer ended. */
+/* Takes one question and answers it. LINK_GONE: the writer ended, or has the question no longer:
+ * where an answer is lost, it is to ask another hasher. */
 static enum link_result serve(struct hasher *h)
 {
 	struct link_question head;
@@ -181,7 +183,7 @@ static enum link_result serve(struct hasher *h)
 	explicit_bzero(h->question, question.len);
 	result = link_send_question(h->link, &head, buf_slice(&answer));
 	explicit_bzero(text, sizeof text);
-	return result;
+	return result == LINK_DONE ? LINK_DONE : LINK_GONE;
 }
 
 static void drop_link(struct hasher *h)
@@ -215,7 +217,7 @@ static bool obey(struct hasher *h)
 	if (order.kind == ORDER_WRITER_LINK) {
 		drop_link(h);
 		h->link = passed;
-	} else if (order.kind == ORDER_SETTINGS && passed >= 0) {
+	} else if (order.kind == ORDER_SETTINGS) {
 		reload(h, passed);
 	} else if (passed >= 0) {
 		close(passed);
@@ -226,7 +228,7 @@ static bool obey(struct hasher *h)
 int hasher_run(const struct config *config, int control)
 {
 	static struct hasher h;
-	static const struct link_order ready = { ORDER_READY, 0 };
+	static const struct link_order need = { ORDER_NEED_LINK, 0 };
 	char error[SECRET_ERROR_MAX];
 	struct pollfd waits[] = { { .fd = control, .events = POLLIN }, { .events = POLLIN } };
 
@@ -237,13 +239,13 @@ int hasher_run(const struct config *config, int control)
 		return 111;
 	}
 	setpriority(PRIO_PROCESS, 0, NICENESS);
-	if (!seccomp_enter(config, SECCOMP_HASHER))
+	if (!seccomp_enter(config, SECCOMP_HASHER) || !link_say_ready(control))
 		return 111;
-	link_send_order(control, &ready, -1);
 	for (;;) {
 		waits[1].fd = h.link;
 		waits[1].revents = 0;
-		poll(waits, COUNT_OF(waits), -1);
+		if (poll(waits, COUNT_OF(waits), h.link < 0 ? ASK_MS : -1) == 0)
+			link_send_order(control, &need, -1);
 		if (waits[0].revents != 0 && !obey(&h))
 			break;
 		if (waits[1].fd == h.link && waits[1].revents != 0 && serve(&h) == LINK_GONE)

@@ -1,6 +1,7 @@
 /* link.c -- see link.h. */
 #include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -17,19 +18,41 @@
 #define LEN         sizeof(uint32_t)
 #define MESSAGE_MAX (LEN + sizeof(struct link_request) + LINK_HEAD_MAX + LINK_BODY_MAX)
 
-/* Either way of failing that is no fault. */
-static enum link_result not_now(void)
+/* What a call has answered. The system may be full or out of memory for a while: no fault. */
+static enum link_result judge(ssize_t n)
 {
-	if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR || errno == ENOBUFS)
+	if (n >= 0)
+		return LINK_DONE;
+	if (errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM || errno == ETOOMANYREFS)
 		return LINK_LATER;
 	return LINK_GONE;
 }
 
+static enum link_result send_message(int fd, const struct msghdr *message)
+{
+	ssize_t n;
+
+	do
+		n = sendmsg(fd, message, MSG_DONTWAIT | MSG_NOSIGNAL);
+	while (n < 0 && errno == EINTR);
+	return judge(n);
+}
+
+static ssize_t receive(int fd, struct msghdr *message)
+{
+	ssize_t n;
+
+	do
+		n = recvmsg(fd, message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	while (n < 0 && errno == EINTR);
+	return n;
+}
+
 static enum link_result send_parts(int fd, struct iovec *parts, size_t count)
 {
-	struct msghdr message = { .msg_iov = parts, .msg_iovlen = count };
+	const struct msghdr message = { .msg_iov = parts, .msg_iovlen = count };
 
-	return sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? not_now() : LINK_DONE;
+	return send_message(fd, &message);
 }
 
 static struct iovec part(const void *bytes, size_t len)
@@ -119,8 +142,8 @@ enum link_result link_flush(struct link *l)
 
 /* One that is too long for a packet is copied: whoever sends it is rid of it, whatever becomes
  * of him before it is sent whole. */
-static enum link_result send_message(struct link *l, size_t len, struct iovec *parts,
-                                     size_t count)
+static enum link_result send_whole(struct link *l, size_t len, struct iovec *parts,
+                                   size_t count)
 {
 	enum link_result result = link_flush(l);
 
@@ -144,11 +167,11 @@ static enum link_result receive_packet(struct link *l)
 	struct buf *in = &l->in;
 	struct iovec room = { in->ptr + in->len, in->cap - in->len };
 	struct msghdr message = { .msg_iov = &room, .msg_iovlen = 1 };
-	ssize_t n = recvmsg(l->fd, &message, MSG_DONTWAIT);
+	ssize_t n = receive(l->fd, &message);
 	uint32_t len;
 
 	if (n < 0)
-		return not_now();
+		return judge(n);
 	in->len += (size_t)n;
 	if (n == 0 || in->len < LEN || (message.msg_flags & MSG_TRUNC) != 0)
 		return LINK_GONE;
@@ -184,7 +207,7 @@ enum link_result link_send_request(struct link *l, const struct link_request *r,
 
 	assert(head.len == r->head_len && body.len == r->body_len);
 	assert(head.len <= LINK_HEAD_MAX && body.len <= LINK_BODY_MAX);
-	return send_message(l, len, parts, COUNT_OF(parts));
+	return send_whole(l, len, parts, COUNT_OF(parts));
 }
 
 enum link_result link_receive_request(struct link *l, struct link_request *r,
@@ -205,7 +228,7 @@ enum link_result link_send_answer(struct link *l, const struct link_answer *a,
 		                 part(response.ptr, response.len) };
 
 	assert(response.len <= LINK_ANSWER_MAX);
-	return send_message(l, len, parts, COUNT_OF(parts));
+	return send_whole(l, len, parts, COUNT_OF(parts));
 }
 
 enum link_result link_receive_answer(struct link *l, struct link_answer *a,
@@ -227,10 +250,10 @@ enum link_result link_receive_question(int fd, struct link_question *q, struct b
 {
 	struct iovec parts[] = { { q, sizeof *q }, { bytes->ptr, bytes->cap } };
 	struct msghdr message = { .msg_iov = parts, .msg_iovlen = COUNT_OF(parts) };
-	ssize_t n = recvmsg(fd, &message, MSG_DONTWAIT);
+	ssize_t n = receive(fd, &message);
 
 	if (n < 0)
-		return not_now();
+		return judge(n);
 	if ((size_t)n < sizeof *q || (message.msg_flags & MSG_TRUNC) != 0)
 		return LINK_GONE;
 	bytes->len = (size_t)n - sizeof *q;
@@ -260,7 +283,18 @@ enum link_result link_send_order(int fd, const struct link_order *o, int passed)
 		};
 		memcpy(CMSG_DATA(&passage.head), &passed, sizeof passed);
 	}
-	return sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? not_now() : LINK_DONE;
+	return send_message(fd, &message);
+}
+
+bool link_say_ready(int control)
+{
+	const struct link_order ready = { ORDER_READY, 0 };
+	bool said = link_send_order(control, &ready, -1) == LINK_DONE;
+
+	if (!said)
+		fprintf(stderr, "sidecart: start: the supervisor cannot be told: %s\n",
+		        strerror(errno));
+	return said;
 }
 
 enum link_result link_receive_order(int fd, struct link_order *o, int *passed)
@@ -270,12 +304,12 @@ enum link_result link_receive_order(int fd, struct link_order *o, int *passed)
 	/* Not one byte more: the kernel would fill it with further descriptors. */
 	struct msghdr message = { .msg_iov = &whole, .msg_iovlen = 1, .msg_control = &passage,
 		                  .msg_controllen = CMSG_LEN(sizeof *passed) };
-	ssize_t n = recvmsg(fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	ssize_t n = receive(fd, &message);
 	const struct cmsghdr *head;
 
 	*passed = -1;
 	if (n < 0)
-		return not_now();
+		return judge(n);
 	head = CMSG_FIRSTHDR(&message);
 	if (head != NULL && head->cmsg_level == SOL_SOCKET && head->cmsg_type == SCM_RIGHTS &&
 	    head->cmsg_len == CMSG_LEN(sizeof *passed))

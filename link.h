@@ -21,7 +21,7 @@
 
 enum link_result {
 	LINK_DONE,
-	LINK_LATER,     /* full, or nothing is there: poll(2) says when */
+	LINK_LATER,     /* full, or nothing is there: poll(2) says when; or no memory just now */
 	LINK_GONE,      /* the other end is closed or out of its mind */
 };
 
@@ -120,7 +120,8 @@ enum link_result link_receive_question(int fd, struct link_question *q, struct b
 enum link_order_kind {
 	/* to the supervisor */
 	ORDER_READY = 1,        /* the child serves from now on */
-	ORDER_NEED_LINK,        /* a front lost its link, and asks for another */
+	ORDER_NEED_LINK,        /* a front or hasher has no link to the writer: asked again and
+	                         * again, since any message may be lost on its way */
 	ORDER_NEED_HASHER,      /* the writer's hashers are all busy */
 	/* to a child */
 	ORDER_FRONT_LINK,       /* to the writer: the link of front `number` */
@@ -141,6 +142,8 @@ struct link_order {
 
 /* `passed`: the descriptor that goes along, or -1; it stays open here. */
 enum link_result link_send_order(int fd, const struct link_order *o, int passed);
+/* A child's: ORDER_READY. False, with one line on stderr: it is not said, the child is to end. */
+bool link_say_ready(int control);
 /* `*passed`: the descriptor that came along and is now the caller's, or -1. */
 enum link_result link_receive_order(int fd, struct link_order *o, int *passed);
 

@@ -164,8 +164,8 @@ struct server {
 	uint64_t timeout_ms[CONN_BROKEN];       /* of each state */
 	int control, epoll;
 	int listeners[CONFIG_LISTENERS_MAX];
-	bool accepting, draining, ended, swept; /* swept: since the last connection closed */
-	uint32_t knocked;               /* listeners that somebody waits at, as bits */
+	bool draining, ended, swept;    /* swept: since the last connection closed */
+	uint32_t watched, knocked;      /* listeners, as bits: epoll tells of; somebody waits at */
 	uint32_t open;                  /* connections */
 	uint32_t sweep_at;              /* slot that the sweep goes on with */
 	uint32_t runs, used;            /* of a turn: connections for an event; bytes, of all */
@@ -669,6 +669,7 @@ static void draw_random(struct server *s, uint8_t out[32])
 	s->random_used += 32;
 }
 
+/* Where it fails, the next sweep tries again. */
 static void link_watch(struct server *s, bool for_room)
 {
 	struct epoll_event e = {
@@ -676,9 +677,9 @@ static void link_watch(struct server *s, bool for_room)
 		.data.u64 = (uint64_t)s->link_life << 32 | SLOT_LINK,
 	};
 
-	if (s->link_watched != for_room)
-		epoll_ctl(s->epoll, EPOLL_CTL_MOD, s->link.fd, &e);
-	s->link_watched = for_room;
+	if (s->link_watched != for_room &&
+	    epoll_ctl(s->epoll, EPOLL_CTL_MOD, s->link.fd, &e) == 0)
+		s->link_watched = for_room;
 }
 
 static enum link_result send_request(struct server *s, const struct conn *c,
@@ -1191,16 +1192,19 @@ static void linger(struct server *s, struct conn *c)
 	drop_input(s, c);
 }
 
+/* Where it fails, the next sweep tries again. */
 static void watch_listeners(struct server *s, bool on)
 {
 	struct epoll_event e = { .events = EPOLLIN | EPOLLEXCLUSIVE };
 
-	if (s->accepting == on || (on && s->draining))
+	if (on && s->draining)
 		return;
-	s->accepting = on;
 	for (uint32_t i = 0; i < s->config->listener_count; i++) {
 		e.data.u64 = SLOT_LISTENER + i;
-		epoll_ctl(s->epoll, on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, s->listeners[i], &e);
+		if ((s->watched >> i & 1) != on &&
+		    epoll_ctl(s->epoll, on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, s->listeners[i],
+		              &e) == 0)
+			s->watched ^= 1u << i;
 	}
 }
 
@@ -1452,8 +1456,8 @@ static bool accept_one(struct server *s, uint32_t index)
 static void accept_some(struct server *s)
 {
 	for (uint32_t i = 0; i < s->config->listener_count; i++)
-		for (int n = 0; n < ACCEPTS_A_TURN && (s->knocked & 1u << i) != 0; n++)
-			if (!s->accepting || !accept_one(s, i) ||
+		for (int n = 0; n < ACCEPTS_A_TURN && (s->knocked & s->watched & 1u << i) != 0; n++)
+			if (!accept_one(s, i) ||
 			    s->open == s->config->max_connections)      /* one search a turn */
 				break;
 	s->knocked = 0;
@@ -1477,10 +1481,12 @@ static const char *given_up(const struct conn *c)
 	return "The writer gave no answer: whether the request was done is unknown.";
 }
 
+/* The sweep asks for another. */
 static void drop_link(struct server *s)
 {
 	if (s->link.fd < 0)
 		return;
+	s->sweep_ms = 0;
 	epoll_ctl(s->epoll, EPOLL_CTL_DEL, s->link.fd, NULL);
 	link_leave(&s->link);
 	s->link_life++;
@@ -1503,7 +1509,8 @@ static void take_link(struct server *s, int fd)
 	drop_link(s);
 	link_join(&s->link, fd);
 	e.data.u64 = (uint64_t)s->link_life << 32 | SLOT_LINK;
-	epoll_ctl(s->epoll, EPOLL_CTL_ADD, fd, &e);
+	if (epoll_ctl(s->epoll, EPOLL_CTL_ADD, fd, &e) != 0)
+		link_leave(&s->link);
 }
 
 /* No handler answered: `sentence` says why. */
@@ -1580,7 +1587,6 @@ static void deliver(struct server *s, const struct link_answer *a, struct slice 
 
 static void take_answers(struct server *s)
 {
-	static const struct link_order need = { ORDER_NEED_LINK, 0 };
 	struct link_answer a;
 	struct slice response;
 
@@ -1593,7 +1599,6 @@ static void take_answers(struct server *s)
 			return;
 		case LINK_GONE:
 			drop_link(s);
-			link_send_order(s->control, &need, -1);
 			return;
 		}
 	}
@@ -1654,9 +1659,9 @@ static void reload(struct server *s, int fd)
 /* Handshakes from here on show another certificate. */
 static void take_identity(struct server *s, int fd)
 {
-	if (s->tls == NULL)
-		close(fd);
-	else if (memory_load(fd, &s->identity, sizeof s->identity))
+	if (!memory_load(fd, &s->identity, sizeof s->identity))
+		log_event(LOG_ERROR, "reload_failed", "errno=%d", errno);
+	else if (s->tls != NULL)
 		tls_server_use(s->tls, &s->identity);
 	explicit_bzero(&s->identity, sizeof s->identity);
 }
@@ -1670,9 +1675,9 @@ static void obey(struct server *s)
 	while ((result = link_receive_order(s->control, &order, &passed)) == LINK_DONE) {
 		if (order.kind == ORDER_WRITER_LINK && passed >= 0)
 			take_link(s, passed);
-		else if (order.kind == ORDER_SETTINGS && passed >= 0)
+		else if (order.kind == ORDER_SETTINGS)
 			reload(s, passed);
-		else if (order.kind == ORDER_IDENTITY && passed >= 0)
+		else if (order.kind == ORDER_IDENTITY)
 			take_identity(s, passed);
 		else if (passed >= 0)
 			close(passed);
@@ -1726,6 +1731,17 @@ static bool sweep_some(struct server *s)
 	return true;
 }
 
+/* Whatever was lost, be it an order or the watch over the link. */
+static void mend_link(struct server *s)
+{
+	static const struct link_order need = { ORDER_NEED_LINK, 0 };
+
+	if (s->link.fd < 0)
+		link_send_order(s->control, &need, -1);
+	else
+		link_watch(s, s->queued > 0 || link_sending(&s->link));
+}
+
 static void sweep(struct server *s)
 {
 	struct pool *const pools[] = { &s->inputs, &s->bodies, &s->outputs, &s->tlss };
@@ -1736,6 +1752,7 @@ static void sweep(struct server *s)
 	s->swept = true;
 	for (size_t i = 0; i < sizeof pools / sizeof pools[0]; i++)
 		s->swept &= pools[i]->each == 0 || pool_trim(pools[i]);
+	mend_link(s);
 	link_trim(&s->link);
 	memory_trim(s->response.body.ptr, s->response.body.cap, OUTPUT_CAP);
 	if (s->open == 0)               /* who comes next is somebody else */
@@ -1766,7 +1783,8 @@ static int wait_ms(const struct server *s)
 {
 	if (s->ready.count + s->crowd.count > 0)
 		return 0;
-	if (s->open == 0 && s->accepting && s->swept)
+	if (s->open == 0 && s->swept && s->link.fd >= 0 &&
+	    s->watched == (1u << s->config->listener_count) - 1)
 		return -1;
 	return s->sweep_ms > s->now_ms ? (int)(s->sweep_ms - s->now_ms) : 0;
 }
@@ -1866,7 +1884,8 @@ static bool open_store(struct server *s, char error[KV_ERROR_MAX])
 	return false;
 }
 
-static void set_up(struct server *s, const int *listeners, struct tls_identity *identity)
+/* False: there is no memory to watch what is to be served. */
+static bool set_up(struct server *s, const int *listeners, struct tls_identity *identity)
 {
 	const struct config *c = s->config;
 	struct epoll_event e = { .events = EPOLLIN, .data.u64 = SLOT_CONTROL };
@@ -1893,15 +1912,14 @@ static void set_up(struct server *s, const int *listeners, struct tls_identity *
 		explicit_bzero(identity, sizeof *identity);
 	}
 	memcpy(s->listeners, listeners, c->listener_count * sizeof listeners[0]);
-	epoll_ctl(s->epoll, EPOLL_CTL_ADD, s->control, &e);
 	watch_listeners(s, true);
+	return epoll_ctl(s->epoll, EPOLL_CTL_ADD, s->control, &e) == 0;
 }
 
 int server_run(const struct config *config, int control, const int *listeners,
                struct tls_identity *identity)
 {
 	static struct server s;
-	static const struct link_order ready = { ORDER_READY, 0 };
 	char error[KV_ERROR_MAX];
 
 	s.config = config;
@@ -1911,14 +1929,12 @@ int server_run(const struct config *config, int control, const int *listeners,
 		return 111;
 	}
 	s.epoll = epoll_create1(EPOLL_CLOEXEC);
-	if (s.epoll < 0 || !had_memory(&s)) {
+	if (s.epoll < 0 || !had_memory(&s) || !set_up(&s, listeners, identity)) {
 		fprintf(stderr, "sidecart: max_connections: no memory: %s\n", strerror(errno));
 		return 111;
 	}
-	set_up(&s, listeners, identity);
-	if (!seccomp_enter(config, SECCOMP_FRONT))
+	if (!seccomp_enter(config, SECCOMP_FRONT) || !link_say_ready(control))
 		return 111;
-	link_send_order(control, &ready, -1);
 	loop(&s);
 	kv_close(s.call.kv);
 	return 0;

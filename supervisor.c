@@ -144,7 +144,7 @@ static void order(const struct child *c, enum link_order_kind kind, uint32_t num
 {
 	const struct link_order o = { (uint32_t)kind, number };
 
-	if (c->control >= 0 && link_send_order(c->control, &o, passed) == LINK_LATER && c->pid > 0)
+	if (c->control >= 0 && link_send_order(c->control, &o, passed) != LINK_DONE && c->pid > 0)
 		kill(c->pid, SIGKILL);
 }
 
@@ -172,10 +172,15 @@ static bool read_identity(const struct supervisor *s, const struct config *c,
 	return true;
 }
 
-/* Gives the writer and a front or hasher a fresh link (1). */
+/* Gives the writer and a front or hasher a fresh link (1). Where one end is lost on its way the
+ * other one ends: who has none asks for another. */
 static void link_to_writer(struct supervisor *s, const struct child *c)
 {
 	const struct child *writer = writer_of(s);
+	const struct link_order of = {
+		c->kind == FRONT ? ORDER_FRONT_LINK : ORDER_HASHER_LINK, c->number
+	};
+	const struct link_order to = { ORDER_WRITER_LINK, 0 };
 	size_t room;
 	int pair[2];
 
@@ -185,8 +190,8 @@ static void link_to_writer(struct supervisor *s, const struct child *c)
 		log_event(LOG_ERROR, "link_failed", "errno=%d", errno);
 		return;
 	}
-	order(writer, c->kind == FRONT ? ORDER_FRONT_LINK : ORDER_HASHER_LINK, c->number, pair[0]);
-	order(c, ORDER_WRITER_LINK, 0, pair[1]);
+	link_send_order(writer->control, &of, pair[0]);
+	link_send_order(c->control, &to, pair[1]);
 	close(pair[0]);
 	close(pair[1]);
 }
@@ -362,7 +367,7 @@ static void hear(struct supervisor *s, struct child *c)
 		close(passed);
 	if (o.kind == ORDER_READY)
 		child_ready(s, c);
-	else if (o.kind == ORDER_NEED_LINK && c->kind == FRONT)
+	else if (o.kind == ORDER_NEED_LINK && c->kind != WRITER)
 		link_to_writer(s, c);
 	else if (o.kind == ORDER_NEED_HASHER && c->kind == WRITER)
 		start_hasher(s);
@@ -433,7 +438,7 @@ static void reap(struct supervisor *s)
 	int status;
 	pid_t pid;
 
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0 || (pid < 0 && errno == EINTR))
 		for (uint32_t i = 0; i < s->child_count; i++)
 			if (s->children[i].pid == pid)
 				child_ended(s, &s->children[i], status);

@@ -752,7 +752,7 @@ static void send_questions(struct writer *w)
 		w->quick_in_a_row = is_slow(p) ? 0 : w->quick_in_a_row + 1;
 		h->busy = parked_index(w, p);
 		if (link_send_question(h->fd, &head, a->question) != LINK_DONE)
-			hasher_drop(w, h);
+			hasher_drop(w, h);      /* it asks for another link */
 	}
 }
 
@@ -808,7 +808,7 @@ static bool obey(struct writer *w)
 	int passed;
 
 	while ((result = link_receive_order(w->control, &order, &passed)) == LINK_DONE) {
-		if (passed >= 0 && order.kind == ORDER_SETTINGS)
+		if (order.kind == ORDER_SETTINGS)
 			reload(w, passed);
 		else if (passed >= 0)
 			take_link(w, &order, passed);
@@ -953,7 +953,7 @@ static bool wait_for_work(struct writer *w)
 	for (uint32_t i = 0; i < w->config->hashers; i++)
 		*at++ = (struct pollfd){ .fd = w->hashers[i].fd, .events = POLLIN };
 	if (poll(waits, (nfds_t)(at - waits), life_wait_ms(wait_ms(w))) < 0)
-		return errno == EINTR;
+		return errno == EINTR || errno == ENOMEM;
 	for (uint32_t i = 0; i < w->config->workers; i++)
 		w->fronts[i].ready = waits[1 + i].revents != 0 && !w->fronts[i].full;
 	for (uint32_t i = 0; i < w->config->hashers; i++)
@@ -1051,7 +1051,6 @@ static void set_up(struct writer *w)
 int writer_run(const struct config *config, int control)
 {
 	static struct writer w;
-	static const struct link_order ready = { ORDER_READY, 0 };
 	char error[KV_ERROR_MAX];
 
 	assert(config->workers <= FRONTS_MAX && config->hashers <= HASHERS_MAX);
@@ -1067,9 +1066,8 @@ int writer_run(const struct config *config, int control)
 		return 111;
 	}
 	set_up(&w);
-	if (!seccomp_enter(config, SECCOMP_WRITER))
+	if (!seccomp_enter(config, SECCOMP_WRITER) || !link_say_ready(control))
 		return 111;
-	link_send_order(control, &ready, -1);
 	serve(&w);
 	if (kv_dead(w.call.kv))
 		return 111;     /* the supervisor starts another */

@@ -339,6 +339,24 @@ static void test_no_seal_key(void **state)
 	process_clean();
 }
 
+/* Without a link it asks for one, again and again. */
+static void test_link_lost(void **state)
+{
+	struct slice sealed = sealed_hash("secret", 7);
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		close(link_end);
+		process_hear(ORDER_NEED_LINK);
+		process_hear(ORDER_NEED_LINK);
+		process_order(ORDER_WRITER_LINK, 0, -1);        /* it was lost on its way */
+		process_hear(ORDER_NEED_LINK);
+		link_end = process_link(ORDER_WRITER_LINK, 0);
+		ask_password(sealed, 7, "secret", ITERATIONS);
+		assert_int_equal(answer_bytes[0], PASSWORD_RIGHT);
+	}
+}
+
 #define SERVING(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -352,6 +370,7 @@ int main(void)
 		SERVING(test_signature_and_verdict),
 		SERVING(test_maimed_token_questions),
 		SERVING(test_next_writer),
+		SERVING(test_link_lost),
 		cmocka_unit_test(test_drain),
 		cmocka_unit_test(test_no_seal_key),
 	};

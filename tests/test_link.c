@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <dirent.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -17,6 +18,34 @@
 #define HEAD  sizeof(struct link_request)
 #define ORDER sizeof(struct link_order)
 #define LEN   sizeof(uint32_t)
+
+/* Stand in for the C library's: the next `failing` calls fail with `error`. */
+static unsigned failing;
+static int error;
+
+ssize_t __real_sendmsg(int fd, const struct msghdr *m, int flags);
+ssize_t __wrap_sendmsg(int fd, const struct msghdr *m, int flags);
+ssize_t __real_recvmsg(int fd, struct msghdr *m, int flags);
+ssize_t __wrap_recvmsg(int fd, struct msghdr *m, int flags);
+
+static bool fails(void)
+{
+	if (failing == 0)
+		return false;
+	failing--;
+	errno = error;
+	return true;
+}
+
+ssize_t __wrap_sendmsg(int fd, const struct msghdr *m, int flags)
+{
+	return fails() ? -1 : __real_sendmsg(fd, m, flags);
+}
+
+ssize_t __wrap_recvmsg(int fd, struct msghdr *m, int flags)
+{
+	return fails() ? -1 : __real_recvmsg(fd, m, flags);
+}
 
 static char bytes[LINK_BODY_MAX + LINK_HEAD_MAX];
 static struct link ends[2];
@@ -514,6 +543,79 @@ static void test_maimed_order(void **state)
 	}
 }
 
+static void fail_next(unsigned calls, int with)
+{
+	failing = calls;
+	error = with;
+}
+
+/* One message of each sort there, whose every call meets `calls` failures first. */
+static enum link_result carry(unsigned calls, int with)
+{
+	const struct link_request r = { .head_len = 3 };
+	const struct link_question q = { .kind = ASK_HASH };
+	const struct link_order o = { ORDER_READY, 0 };
+	struct link_request r_got;
+	struct link_question q_got;
+	struct link_order o_got;
+	struct slice got;
+	struct buf text = BUF(bytes);
+	enum link_result results[6];
+	int passed;
+
+	fail_next(calls, with);
+	results[0] = link_send_request(&ends[0], &r, SLICE("abc"), (struct slice){ 0 });
+	fail_next(calls, with);
+	results[1] = link_receive_request(&ends[1], &r_got, &got);
+	fail_next(calls, with);
+	results[2] = link_send_question(pair[0], &q, SLICE("abc"));
+	fail_next(calls, with);
+	results[3] = link_receive_question(pair[1], &q_got, &text);
+	fail_next(calls, with);
+	results[4] = link_send_order(pair[0], &o, -1);
+	fail_next(calls, with);
+	results[5] = link_receive_order(pair[1], &o_got, &passed);
+	failing = 0;
+	for (size_t i = 1; i < COUNT_OF(results); i++)
+		assert_int_equal(results[i], results[0]);
+	return results[0];
+}
+
+static void test_failing_calls(void **state)
+{
+	static const int later[] = { EAGAIN, ENOBUFS, ENOMEM, ETOOMANYREFS };
+	static const int gone[] = { EPIPE, ECONNRESET, EIO };
+
+	(void)state;
+	assert_int_equal(carry(1, EINTR), LINK_DONE);
+	assert_int_equal(carry(7, EINTR), LINK_DONE);
+	for (size_t i = 0; i < COUNT_OF(later); i++) {
+		assert_int_equal(carry(1, later[i]), LINK_LATER);
+		assert_int_equal(carry(0, 0), LINK_DONE);
+	}
+	for (size_t i = 0; i < COUNT_OF(gone); i++)
+		assert_int_equal(carry(1, gone[i]), LINK_GONE);
+}
+
+static void test_ready(void **state)
+{
+	struct link_order o;
+	int passed, null = dup(STDERR_FILENO);
+
+	(void)state;
+	assert_non_null(freopen("/dev/null", "w", stderr));
+	fail_next(1, ENOMEM);
+	assert_false(link_say_ready(pair[0]));
+	fflush(stderr);
+	dup2(null, STDERR_FILENO);
+	close(null);
+	assert_int_equal(link_receive_order(pair[1], &o, &passed), LINK_LATER);
+	fail_next(1, EINTR);
+	assert_true(link_say_ready(pair[0]));
+	assert_int_equal(link_receive_order(pair[1], &o, &passed), LINK_DONE);
+	assert_int_equal(o.kind, ORDER_READY);
+}
+
 static void test_pair(void **state)
 {
 	size_t room, before = open_files();
@@ -542,7 +644,8 @@ int main(void)
 		WITH_PAIR(test_gone),          WITH_PAIR(test_gone_half_way),
 		WITH_PAIR(test_full),          WITH_PAIR(test_maimed_request),
 		WITH_PAIR(test_odd_packets),   WITH_PAIR(test_order),
-		WITH_PAIR(test_maimed_order),  cmocka_unit_test(test_pair),
+		WITH_PAIR(test_maimed_order),  WITH_PAIR(test_failing_calls),
+		WITH_PAIR(test_ready),         cmocka_unit_test(test_pair),
 	};
 
 	return cmocka_run_group_tests_name("link", tests, open_ends, NULL);

@@ -10,6 +10,7 @@ python=${PYTHON:-/usr/bin/python3}
 steps=(
 	"power $units/test_power"
 	"faults $units/test_faults"
+	"lives $units/test_lives"
 	"simulate build/release/tests/test_simulate"
 	"crash $python -m pytest -q -s tests/test_crash.py"
 	"linear $python -m pytest -q -s tests/test_linear.py"

@@ -1,0 +1,441 @@
+/* test_lives.c -- every system call of a server's whole life fails once, from the start with an
+ * empty directory to the end.
+ *
+ * One life: a supervisor makes a store and serves; a customer registers and logs in, which
+ * takes a hasher; the settings are read anew; front, writer and hasher are killed and come
+ * again; SIGTERM. Each time another call of one of the four fails. Whatever it is,
+ *  (1) the server serves, or it ends with a line that says why, and the next start serves;
+ *  (2) the right password opens the account and a wrong one does not, and what is answered is
+ *      so: a customer who was registered is there, settings are in force or a line says no;
+ *  (3) nobody waits for ever, and without a restart all is well again: no link is missing, no
+ *      descriptor and no file is left behind, SIGTERM ends it with 0.
+ * The short form tries some calls of each kind, drawn by SEED; the long one (torture.h) all.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <sys/stat.h>
+
+#include "faults.h"
+
+#define TRIES 2                         /* calls of a kind that fail in the short form */
+
+#define HOST      " HTTP/1.1\r\nHost: shop.example.com\r\n"
+#define JSON_BODY "Content-Type: application/json\r\nContent-Length: "
+static const char hello[] = "GET /api/" HOST "\r\n";
+static const char registration[] = "POST /api/register/" HOST JSON_BODY "77\r\n\r\n"
+	"{\"email\":\"a@example.com\",\"password1\":\"V3rYS3cr3t!\",\"password2\":\"V3rYS3cr3t!\"}";
+static const char right[] = "POST /api/login/" HOST JSON_BODY "53\r\n\r\n"
+	"{\"username\":\"a@example.com\",\"password\":\"V3rYS3cr3t!\"}";
+static const char wrong[] = "POST /api/login/" HOST JSON_BODY "53\r\n\r\n"
+	"{\"username\":\"a@example.com\",\"password\":\"V3rYS3cr3t?\"}";
+
+/* clang-format off */
+static const struct fault faults[] = {
+	{ SUPERVISOR, READ,         REFUSED, EINTR,        false },
+	{ SUPERVISOR, READ,         REFUSED, EIO,          false },
+	{ SUPERVISOR, READ,         SHORT,   0,            false },
+	{ SUPERVISOR, WRITE,        REFUSED, EINTR,        false },
+	{ SUPERVISOR, WRITE,        REFUSED, ENOSPC,       false },
+	{ SUPERVISOR, WRITE,        SHORT,   0,            false },
+	{ SUPERVISOR, OPEN,         REFUSED, EMFILE,       false },
+	{ SUPERVISOR, SOCKET,       REFUSED, EMFILE,       false },
+	{ SUPERVISOR, BIND,         REFUSED, EADDRINUSE,   false },
+	{ SUPERVISOR, LISTEN,       REFUSED, EADDRINUSE,   false },
+	{ SUPERVISOR, SOCKETPAIR,   REFUSED, EMFILE,       false },
+	{ SUPERVISOR, SOCKETPAIR,   REFUSED, ENOMEM,       false },
+	{ SUPERVISOR, FORK,         REFUSED, EAGAIN,       false },
+	{ SUPERVISOR, FORK,         REFUSED, ENOMEM,       false },
+	{ SUPERVISOR, WAITPID,      REFUSED, EINTR,        false },
+	{ SUPERVISOR, SIGNALFD,     REFUSED, EMFILE,       false },
+	{ SUPERVISOR, MEMFD,        REFUSED, EMFILE,       false },
+	{ SUPERVISOR, MMAP,         REFUSED, ENOMEM,       false },
+	{ SUPERVISOR, POLL,         REFUSED, EINTR,        false },
+	{ SUPERVISOR, POLL,         REFUSED, ENOMEM,       false },
+	{ SUPERVISOR, SENDMSG,      REFUSED, EINTR,        false },
+	{ SUPERVISOR, SENDMSG,      REFUSED, ENOBUFS,      false },
+	{ SUPERVISOR, SENDMSG,      REFUSED, ENOMEM,       false },
+	{ SUPERVISOR, RECVMSG,      REFUSED, EINTR,        false },
+	{ SUPERVISOR, RECVMSG,      REFUSED, ENOMEM,       false },
+	{ HASHER,     OPEN,         REFUSED, EMFILE,       false },
+	{ HASHER,     READ,         REFUSED, EINTR,        false },
+	{ HASHER,     READ,         REFUSED, EIO,          false },
+	{ HASHER,     READ,         SHORT,   0,            false },
+	{ HASHER,     MMAP,         REFUSED, ENOMEM,       false },
+	{ HASHER,     POLL,         REFUSED, EINTR,        false },
+	{ HASHER,     POLL,         REFUSED, ENOMEM,       false },
+	{ HASHER,     SENDMSG,      REFUSED, EINTR,        false },
+	{ HASHER,     SENDMSG,      REFUSED, ENOBUFS,      false },
+	{ HASHER,     SENDMSG,      REFUSED, ENOMEM,       false },
+	{ HASHER,     RECVMSG,      REFUSED, EINTR,        false },
+	{ HASHER,     RECVMSG,      REFUSED, ENOMEM,       false },
+	{ WRITER,     OPEN,         REFUSED, EMFILE,       false },
+	{ WRITER,     READ,         REFUSED, EIO,          false },
+	{ WRITER,     WRITE,        REFUSED, ENOSPC,       false },
+	{ WRITER,     MMAP,         REFUSED, ENOMEM,       false },
+	{ WRITER,     PREAD,        REFUSED, EIO,          false },
+	{ WRITER,     PWRITE,       REFUSED, ENOSPC,       false },
+	{ WRITER,     PWRITE,       SHORT,   0,            false },
+	{ WRITER,     LINK,         REFUSED, ENOSPC,       false },
+	{ WRITER,     FTRUNCATE,    REFUSED, ENOSPC,       false },
+	{ WRITER,     FDATASYNC,    REFUSED, EIO,          false },
+	{ WRITER,     MALLOC,       REFUSED, ENOMEM,       false },
+	{ WRITER,     CALLOC,       REFUSED, ENOMEM,       false },
+	{ WRITER,     SENDMSG,      REFUSED, ENOBUFS,      false },
+	{ WRITER,     SENDMSG,      REFUSED, ENOMEM,       false },
+	{ WRITER,     RECVMSG,      REFUSED, ENOMEM,       false },
+	{ WRITER,     POLL,         REFUSED, ENOMEM,       false },
+	{ FRONT,      OPEN,         REFUSED, EMFILE,       false },
+	{ FRONT,      READ,         REFUSED, EIO,          false },
+	{ FRONT,      MMAP,         REFUSED, ENOMEM,       false },
+	{ FRONT,      PREAD,        REFUSED, EIO,          false },
+	{ FRONT,      MALLOC,       REFUSED, ENOMEM,       false },
+	{ FRONT,      CALLOC,       REFUSED, ENOMEM,       false },
+	{ FRONT,      EPOLL_CREATE, REFUSED, EMFILE,       false },
+	{ FRONT,      EPOLL_CTL,    REFUSED, ENOMEM,       false },
+	{ FRONT,      EPOLL_CTL,    REFUSED, ENOSPC,       false },
+	{ FRONT,      SENDMSG,      REFUSED, ENOBUFS,      false },
+	{ FRONT,      SENDMSG,      REFUSED, ENOMEM,       false },
+	{ FRONT,      RECVMSG,      REFUSED, ENOMEM,       false },
+	{ FRONT,      ACCEPT,       REFUSED, EMFILE,       false },
+};
+/* clang-format on */
+
+/* Who looks for leaks at the end of each process takes most of the time: ASAN_OPTIONS says so. */
+const char *__asan_default_options(void);
+const char *__asan_default_options(void)
+{
+	return "detect_leaks=0";
+}
+
+static unsigned usual[ROLES];           /* descriptors of each, where nothing has failed */
+static uint32_t lives, refused, retried;
+
+/* --- The server ------------------------------------------------------------------------------ */
+
+static void drop_files(void)
+{
+	DIR *all = opendir(store_dir);
+	const struct dirent *file;
+
+	assert_non_null(all);
+	while ((file = readdir(all)) != NULL)
+		if (file->d_name[0] != '.')
+			unlinkat(dirfd(all), file->d_name, 0);
+	closedir(all);
+}
+
+/* What the server has said. Holds until the next call. */
+static const char *log_text(void)
+{
+	static char text[65536];
+	FILE *file = fopen(store_path("log"), "r");
+	size_t len = file != NULL ? fread(text, 1, sizeof text - 1, file) : 0;
+
+	if (file != NULL)
+		fclose(file);
+	text[len] = '\0';
+	return text;
+}
+
+static void complain(const char *what)
+{
+	fail_msg("%s: %s; the last answer: %.400s; the log: %s", plan_text(), what, answer,
+	         log_text());
+}
+
+static void set_origin(const char *name)
+{
+	FILE *file = fopen(store_path("settings"), "w");
+
+	assert_non_null(file);
+	fprintf(file, "cors_origins = https://%s.example\n", name);
+	fclose(file);
+}
+
+static bool read_settings(void *context, struct config *c, char error[CONFIG_ERROR_MAX])
+{
+	(void)context;
+	*c = config;
+	return config_read_file(c, store_path("settings"), error);
+}
+
+static int serve(void)
+{
+	static struct config c;
+	const struct supervisor_start start = { .config = &c, .read_settings = read_settings };
+	char error[CONFIG_ERROR_MAX];
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (freopen(store_path("log"), "a", stderr) == NULL)
+		return 1;
+	plan->pids[SUPERVISOR] = getpid();
+	role = SUPERVISOR;
+	if (read_settings(NULL, &c, error))
+		return supervisor_run(&start);
+	fprintf(stderr, "%s\n", error);
+	return 100;
+}
+
+/* True once it has ended by itself, as it may at the start alone. */
+static bool has_ended(int *status)
+{
+	pid_t pid = waitpid(process_pid, status, WNOHANG);
+
+	assert_in_range(pid, 0, process_pid);
+	return pid == process_pid;
+}
+
+/* False: it could not, and said so. */
+static bool begin(void)
+{
+	int status = -1, fd = -1;
+
+	unlink(store_path("log"));
+	fflush(NULL);
+	process_pid = fork();
+	assert_true(process_pid >= 0);
+	if (process_pid == 0)
+		exit(serve());
+	for (int i = 0; ask(&fd, hello) != 200; i++) {
+		if (has_ended(&status)) {
+			if (!WIFEXITED(status) || WEXITSTATUS(status) % 11 != 1 ||
+			    log_text()[0] == '\0')
+				complain("it ended in silence");
+			return false;
+		}
+		if (i == PATIENCE_MS / 2)
+			complain("no start");
+		usleep(2000);
+	}
+	close(fd);
+	return true;
+}
+
+static void end(void)
+{
+	int status = -1;
+
+	kill(process_pid, SIGTERM);
+	for (int i = 0; !has_ended(&status); i++) {
+		if (i == PATIENCE_MS / 2)
+			complain("no end");
+		usleep(2000);
+	}
+	process_pid = 0;
+	if (status != 0)
+		complain("it did not end with 0");
+	if (strstr(log_text(), "Sanitizer") != NULL || strstr(log_text(), "runtime error") != NULL)
+		complain("a sanitizer has found something");
+}
+
+/* --- The client ------------------------------------------------------------------------------ */
+
+/* Asks until there is an answer that is no refusal. `*unsure`: an answer before that one said
+ * neither yes nor no. */
+static unsigned insist(const char *text, bool *unsure)
+{
+	unsigned status;
+	int fd = -1;
+
+	*unsure = false;
+	for (int i = 0; (status = ask(&fd, text)) == 0 || status == 503 || status == 507 ||
+	     status == 429; i++) {
+		if (i == PATIENCE_MS / 10)
+			complain("refused for too long");
+		*unsure |= strstr(answer, "nothing was changed") == NULL;
+		retried++;
+		usleep(10000);
+	}
+	close(fd);
+	return status;
+}
+
+static void enrol(void)
+{
+	bool unsure;
+	unsigned status = insist(registration, &unsure);
+
+	if (status != 201 && !(unsure && status == 400 && strstr(answer, "already exists")))
+		complain("a wrong answer to a registration");
+}
+
+static void log_in(void)
+{
+	bool unsure;
+
+	if (insist(right, &unsure) != 200)
+		complain("the right password is refused");
+	if (insist(wrong, &unsure) != 401)
+		complain("a wrong password is taken");
+}
+
+/* Settings anew: until the front has them or, where it may, the log says that somebody could
+ * not. */
+static void reload(const char *name, bool may_fail)
+{
+	char text[256];
+	int fd = -1;
+
+	snprintf(text, sizeof text, "GET /api/" HOST "Origin: https://%s.example\r\n\r\n", name);
+	set_origin(name);
+	kill(process_pid, SIGHUP);
+	for (int i = 0; ask(&fd, text) != 200 ||
+	     strstr(answer, "Access-Control-Allow-Origin: ") == NULL; i++) {
+		if (may_fail && strstr(log_text(), "event=reload_") != NULL)
+			break;
+		if (i == PATIENCE_MS / 2)
+			complain("settings are lost without a word");
+		usleep(2000);
+	}
+	if (fd >= 0)
+		close(fd);
+}
+
+/* Death of a child, and the next life. */
+static void kill_one(enum role its)
+{
+	pid_t pid = plan->pids[its];
+
+	kill(pid, SIGKILL);
+	for (int i = 0; plan->pids[its] == pid; i++) {
+		if (i == PATIENCE_MS / 2)
+			complain("nobody takes its place");
+		usleep(2000);
+	}
+}
+
+/* All is as if nothing had been. */
+static void look_around(void)
+{
+	static const char *const files[] = {
+		"data.mdb", "lock.mdb", "log", "seal.key", "settings", "sid.secret", "socket",
+	};
+	size_t count = 0;
+	DIR *all;
+
+	if (usual[SUPERVISOR] == 0)
+		usleep(500000);         /* the last connection is closed by then */
+	for (int its = SUPERVISOR; its < ROLES; its++) {
+		unsigned now = descriptors(plan->pids[its]);
+
+		if (usual[its] == 0)
+			usual[its] = now;
+		for (int i = 0; now != usual[its]; i++, now = descriptors(plan->pids[its])) {
+			if (i == PATIENCE_MS / 10)
+				fail_msg("%s: %u descriptors of the %s's, not %u", plan_text(), now,
+				         role_names[its], usual[its]);
+			usleep(10000);
+		}
+	}
+	for (size_t i = 0; i < COUNT_OF(files); i++)
+		assert_int_equal(access(store_path(files[i]), F_OK), 0);
+	all = opendir(store_dir);
+	for (const struct dirent *file; (file = readdir(all)) != NULL;)
+		count += file->d_name[0] != '.';
+	closedir(all);
+	if (count != COUNT_OF(files))
+		complain("a file is left behind");
+}
+
+/* One life. The plan is made before it. */
+static void live(void)
+{
+	drop_files();
+	set_origin("one");
+	if (!begin()) {
+		refused++;
+		plan->armed = false;
+		if (!begin())
+			complain("the next start is refused");
+	}
+	enrol();
+	log_in();
+	reload("two", true);
+	log_in();
+	kill_one(HASHER);
+	kill_one(WRITER);
+	kill_one(FRONT);
+	log_in();
+	plan->armed = plan->counting = false;
+	log_in();
+	reload("three", false);
+	look_around();
+	end();
+	lives++;
+}
+
+/* --- The tests ------------------------------------------------------------------------------- */
+
+static int set_up(void **state)
+{
+	(void)state;
+	plan_make();
+	process_configure();
+	listen_there();
+	config.log_level = LOG_WARN;
+	config.registers = CONFIG_ON;
+	config.password_iterations = 1000;
+	config.max_connections = 16;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	drop_files();
+	process_clean();
+	return 0;
+}
+
+/* What a life looks like where nothing fails. */
+static void learn(uint32_t last[ROLES][CALLS])
+{
+	*plan = (struct plan){ .counting = true };
+	memset(usual, 0, sizeof usual);
+	live();
+	memcpy(last, plan->counts, sizeof plan->counts);
+}
+
+static void try_fault(const struct fault *f, uint32_t last)
+{
+	uint32_t step = getenv("TORTURE_S") != NULL || last < TRIES ? 1 : last / TRIES;
+	uint32_t fired = 0;
+
+	refused = retried = 0;
+	for (uint32_t at = 1 + below(step); at <= last; at += step) {
+		plan_arm(f, at);
+		live();
+		fired += plan->fired;
+	}
+	print_message("%-10s %-14s %-26s of %3u failed %3u: %2u starts refused, %3u retries\n",
+	              role_names[f->role], call_names[f->call],
+	              f->mode == SHORT ? "does less" : strerror(f->error), last, fired, refused,
+	              retried);
+}
+
+static void test_each_fails_once(void **state)
+{
+	static uint32_t last[ROLES][CALLS];
+	const char *only = getenv("FAULT");
+
+	(void)state;
+	while (torture_round()) {
+		learn(last);
+		for (size_t f = 0; f < COUNT_OF(faults); f++)
+			if (only == NULL || strcmp(only, call_names[faults[f].call]) == 0)
+				try_fault(&faults[f], last[faults[f].role][faults[f].call]);
+	}
+	print_message("seed %llu: %u lives\n", (unsigned long long)torture_seed, lives);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_each_fails_once, set_up, tear_down),
+	};
+
+	return cmocka_run_group_tests_name("lives", tests, NULL, NULL);
+}
