@@ -226,7 +226,7 @@ static void try_fault(const struct fault *f)
 {
 	uint32_t fired = 0, died = 0;
 	pid_t pid = plan->pids[f->role];
-	unsigned open_before = descriptors(pid);
+	unsigned open_before = descriptors_at_rest(pid);
 
 	refusals = unknown = 0;
 	for (uint32_t at = 1, missed = 0; at <= SESSION_MAX && missed < 2; at++) {
@@ -241,7 +241,7 @@ static void try_fault(const struct fault *f)
 		if (!f->may_die)
 			fail_msg("%s: the process died", plan_text());
 		pid = plan->pids[f->role];
-		open_before = descriptors(pid);
+		open_before = descriptors_at_rest(pid);
 	}
 	for (int i = 0; descriptors(pid) != open_before; i++) {
 		assert_true(i < PROCESS_WAIT_MS / 10);

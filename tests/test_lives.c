@@ -316,13 +316,11 @@ static void look_around(void)
 	size_t count = 0;
 	DIR *all;
 
-	if (usual[SUPERVISOR] == 0)
-		usleep(500000);         /* the last connection is closed by then */
 	for (int its = SUPERVISOR; its < ROLES; its++) {
 		unsigned now = descriptors(plan->pids[its]);
 
 		if (usual[its] == 0)
-			usual[its] = now;
+			usual[its] = now = descriptors_at_rest(plan->pids[its]);
 		for (int i = 0; now != usual[its]; i++, now = descriptors(plan->pids[its])) {
 			if (i == PATIENCE_MS / 10)
 				fail_msg("%s: %u descriptors of the %s's, not %u", plan_text(), now,
