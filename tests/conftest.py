@@ -24,8 +24,7 @@ import pytest
 from used import Used
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-# Taken out of the environment, where it would be a setting that is not known.
-BIN = (ROOT / os.environ.pop("SIDECART_BIN", "build/sidecart")).resolve()
+BIN = (ROOT / os.environ.get("SIDECART_BIN", "build/sidecart")).resolve()
 SECRET = b"test-secret"
 WAIT_S = 20  # how long anything that must come may take; no test asserts speed
 
@@ -40,7 +39,15 @@ def holds(pattern):
 VALGRIND = holds(rb"^exec valgrind ")   # make valgrind: many times slower
 SANITIZED = VALGRIND or holds(rb"__asan_init")
 # A processor that is not this one's: the emulator knows no seccomp.
-EMULATED = os.environ.pop("EMULATED", "")
+EMULATED = os.environ.get("EMULATED", "")
+
+
+def pytest_configure(config):
+    """Takes both out of the environment, where one would be a setting that is not known; not where
+    other processes run the tests, which are yet to be told."""
+    if not config.getoption("numprocesses", None):
+        os.environ.pop("SIDECART_BIN", None)
+        os.environ.pop("EMULATED", None)
 
 
 def corpora(*parts):
