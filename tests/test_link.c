@@ -47,6 +47,13 @@ ssize_t __wrap_recvmsg(int fd, struct msghdr *m, int flags)
 	return fails() ? -1 : __real_recvmsg(fd, m, flags);
 }
 
+/* On 32 bits the C library has other names for these calls. */
+static void need_stand_ins(void)
+{
+	if (sizeof(long) == 4)
+		skip();
+}
+
 static char bytes[LINK_BODY_MAX + LINK_HEAD_MAX];
 static struct link ends[2];
 static int pair[2];             /* their sockets */
@@ -587,6 +594,7 @@ static void test_failing_calls(void **state)
 	static const int gone[] = { EPIPE, ECONNRESET, EIO };
 
 	(void)state;
+	need_stand_ins();
 	assert_int_equal(carry(1, EINTR), LINK_DONE);
 	assert_int_equal(carry(7, EINTR), LINK_DONE);
 	for (size_t i = 0; i < COUNT_OF(later); i++) {
@@ -600,9 +608,11 @@ static void test_failing_calls(void **state)
 static void test_ready(void **state)
 {
 	struct link_order o;
-	int passed, null = dup(STDERR_FILENO);
+	int passed, null;
 
 	(void)state;
+	need_stand_ins();
+	null = dup(STDERR_FILENO);
 	assert_non_null(freopen("/dev/null", "w", stderr));
 	fail_next(1, ENOMEM);
 	assert_false(link_say_ready(pair[0]));

@@ -1376,7 +1376,7 @@ static void step(uint64_t number, bool alone)
 	let_in_times[i]++;
 	if (alone)
 		assert_int_equal(hear(crowd[i]), 200);
-	say_long(crowd[i], "GET", number);
+	say_long(crowd[i], "GET", (size_t)number);
 }
 
 /* How many of a crowd's requests are answered before one of who asks now and then. */
