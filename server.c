@@ -129,7 +129,8 @@ enum conn_state {
 struct conn {
 	struct conn *next_free;         /* the pool's */
 	int fd;
-	uint32_t generation;            /* grows with each use of the slot */
+	uint32_t generation;            /* grows with each use of the slot, */
+	uint32_t question;              /* and this with each request that goes to the writer */
 	uint8_t state;                  /* enum conn_state */
 	bool ops;                       /* came on an ops listener */
 	bool readable;                  /* (4) */
@@ -682,7 +683,7 @@ static void link_watch(struct server *s, bool for_room)
 		s->link_watched = for_room;
 }
 
-static enum link_result send_request(struct server *s, const struct conn *c,
+static enum link_result send_request(struct server *s, struct conn *c,
                                      const struct route_match *m, struct slice body,
                                      uint32_t flags)
 {
@@ -691,7 +692,7 @@ static enum link_result send_request(struct server *s, const struct conn *c,
 	struct slice head = { in->bytes + in->start, r->head_len };
 	struct link_request message = {
 		.slot       = conn_slot(s, c),
-		.generation = c->generation,
+		.generation = ++c->question,
 		.route      = route_number(m),
 		.flags      = flags | (r->keep_alive ? LINK_KEEP_ALIVE : 0u) |
 		              (r->method == HTTP_HEAD ? LINK_HEAD : 0u) |
@@ -776,7 +777,7 @@ static void send_queued(struct server *s)
 
 /* A renewal that is due never holds up the answer: head and identity go to the writer, and
  * nobody waits. Where the link is full, the next request of the session asks again. */
-static void send_touch(struct server *s, const struct conn *c, const struct route_match *m)
+static void send_touch(struct server *s, struct conn *c, const struct route_match *m)
 {
 	if (s->link.fd >= 0 && s->queued == 0 && m->route != NULL)
 		send_request(s, c, m, (struct slice){ 0 }, LINK_TOUCH);
@@ -1561,10 +1562,11 @@ static void remember(struct server *s, const struct conn *c, const struct link_a
 /* The writer's answer. */
 static void deliver(struct server *s, const struct link_answer *a, struct slice response)
 {
-	struct conn *c = conn_find(s, a->slot, a->generation);
+	struct conn *c = a->slot < s->conns.fresh ? conn_at(s, a->slot) : NULL;
 
 	s->asked -= s->asked > 0;
-	if (c == NULL || c->state != CONN_ASKED)
+	/* Of a request that was given up it is nobody's, least of all the next one's. */
+	if (c == NULL || c->state != CONN_ASKED || c->question != a->generation)
 		return;
 	if ((a->flags & LINK_FAILED) == 0)
 		remember(s, c, a, response);

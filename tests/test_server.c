@@ -728,6 +728,33 @@ static void test_slow_writer(void **state)
 	close(fd);
 }
 
+/* Nor is it the answer to the connection's next request, which may be somebody else's. */
+static void test_answer_to_the_one_before(void **state)
+{
+	struct link_request before, next;
+	int fd;
+
+	(void)state;
+	process_prepare();
+	config.write_timeout_ms = 300;
+	begin();
+	fd = client();
+	say(fd, OUT);
+	take();
+	assert_int_equal(hear(fd), 503);
+	before = request;
+	say(fd, OUT);
+	take();
+	next = request;
+	request = before;
+	give(200, LINK_KEEP_ALIVE, DONE);
+	request = next;
+	give(200, LINK_KEEP_ALIVE, "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nhis");
+	assert_int_equal(hear(fd), 200);
+	assert_true(said("his"));
+	close(fd);
+}
+
 static uint64_t cpu_ms(void)
 {
 	clockid_t clock;
@@ -1521,6 +1548,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_crowd, tear_down),
 		cmocka_unit_test_teardown(test_late_crowd, tear_down),
 		cmocka_unit_test_teardown(test_slow_readers, tear_down),
+		cmocka_unit_test_teardown(test_answer_to_the_one_before, tear_down),
 		cmocka_unit_test_teardown(test_slow_writer, tear_down),
 		cmocka_unit_test_teardown(test_no_descriptors, tear_down),
 		cmocka_unit_test(test_drain),
