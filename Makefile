@@ -111,8 +111,8 @@ test: deps-build+test            ## unit tests under ASan and UBSan, end-to-end 
 # TESTED=1: after make test, which has run the unit tests.
 check: deps-build+test+check     ## what must pass before a commit
 	@+MAKE='$(MAKE)' tests/run.sh check tidy warn-gcc warn-clang clang-tidy cppcheck \
-	  manual service reproducible layout taint $(if $(TESTED),,units) size instructions end-to-end-san valgrind \
-	  guarantees
+	  manual service reproducible layout taint $(if $(TESTED),,units) size instructions \
+	  end-to-end-san valgrind guarantees
 
 bench: deps-build+bench          ## how fast, beside peers and targets; BENCH=--quick is for trying
 	@$(MAKE) build/sidecart $(addprefix build/bench/,null fill batches sidecart-slow node_modules)

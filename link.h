@@ -75,10 +75,11 @@ enum link_flag {
 	LINK_PROVEN     = 1 << 5,       /* of an answer: the signature of the token is good */
 };
 
-/* A request that goes to the writer, before its head and body. Slot and generation name the
- * connection in its front; the writer only gives them back. */
+/* A request that goes to the writer, before its head and body. The slot of its connection, and
+ * its number of those that came from there, name it in its front; the writer only gives them
+ * back. */
 struct link_request {
-	uint32_t slot, generation;
+	uint32_t slot, number;
 	uint32_t route;                 /* route_number() */
 	uint32_t flags;                 /* enum link_flag, ORed */
 	uint32_t head_len, body_len;
@@ -96,7 +97,7 @@ enum link_result link_receive_request(struct link *l, struct link_request *r,
 
 /* A finished response on its way back. */
 struct link_answer {
-	uint32_t slot, generation;
+	uint32_t slot, number;
 	uint32_t status;                /* enum http_status */
 	uint32_t flags;                 /* LINK_KEEP_ALIVE, LINK_FAILED, LINK_PROVEN */
 };

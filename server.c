@@ -7,7 +7,8 @@
  *  (1) No request is judged on a snapshot older than the read() that completed it: every
  *      serve() refreshes the snapshot, and reads come before it.
  *  (2) Answers leave in the order of their requests: nothing is parsed while the last request
- *      is with the writer, or while the socket has not taken an answer.
+ *      is with the writer, or while the socket has not taken an answer. One that comes when its
+ *      request was given up is nobody's, least of all the next one's.
  *  (3) An idle connection holds neither input nor body.
  *  (4) No edge is lost: `readable` stays set until a read() has emptied the socket, and who
  *      stops before that is on the ready list or waits for an event that runs it again.
@@ -130,7 +131,7 @@ struct conn {
 	struct conn *next_free;         /* the pool's */
 	int fd;
 	uint32_t generation;            /* grows with each use of the slot, */
-	uint32_t question;              /* and this with each request that goes to the writer */
+	uint32_t asks;                  /* and this with each request that goes to the writer */
 	uint8_t state;                  /* enum conn_state */
 	bool ops;                       /* came on an ops listener */
 	bool readable;                  /* (4) */
@@ -692,7 +693,7 @@ static enum link_result send_request(struct server *s, struct conn *c,
 	struct slice head = { in->bytes + in->start, r->head_len };
 	struct link_request message = {
 		.slot       = conn_slot(s, c),
-		.generation = ++c->question,
+		.number     = ++c->asks,
 		.route      = route_number(m),
 		.flags      = flags | (r->keep_alive ? LINK_KEEP_ALIVE : 0u) |
 		              (r->method == HTTP_HEAD ? LINK_HEAD : 0u) |
@@ -1565,8 +1566,7 @@ static void deliver(struct server *s, const struct link_answer *a, struct slice 
 	struct conn *c = a->slot < s->conns.fresh ? conn_at(s, a->slot) : NULL;
 
 	s->asked -= s->asked > 0;
-	/* Of a request that was given up it is nobody's, least of all the next one's. */
-	if (c == NULL || c->state != CONN_ASKED || c->question != a->generation)
+	if (c == NULL || c->state != CONN_ASKED || c->asks != a->number)        /* (2) */
 		return;
 	if ((a->flags & LINK_FAILED) == 0)
 		remember(s, c, a, response);

@@ -283,7 +283,7 @@ static void add_answer(struct writer *w, const struct work *work, size_t at, uin
 {
 	assert(w->answer_count < ANSWERS_MAX && !w->answer_bytes.full);
 	w->answers[w->answer_count++] = (struct answer){
-		.head   = { work->head.slot, work->head.generation, status, flags },
+		.head   = { work->head.slot, work->head.number, status, flags },
 		.origin = work->origin,
 		.at     = at,
 		.len    = w->answer_bytes.len - at,
@@ -571,7 +571,7 @@ static void fail_answers(struct writer *w, size_t first, size_t first_byte, enum
 	for (size_t i = first; i < count; i++) {
 		const struct answer *a = &w->answers[i];
 		const struct work work = {
-			.head   = { .slot = a->head.slot, .generation = a->head.generation },
+			.head   = { .slot = a->head.slot, .number = a->head.number },
 			.origin = a->origin,
 		};
 

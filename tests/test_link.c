@@ -106,7 +106,7 @@ static enum link_result send_request(struct link *l, uint32_t slot, size_t head_
                                      size_t body_len)
 {
 	const struct link_request r = {
-		.slot = slot, .generation = 7, .route = 3, .now_us = UINT64_MAX,
+		.slot = slot, .number = 7, .route = 3, .now_us = UINT64_MAX,
 		.flags = LINK_HEAD | LINK_KEEP_ALIVE, .head_len = (uint32_t)head_len,
 		.body_len = (uint32_t)body_len, .peer = { { 1, 2, 3 } }, .random = { 9, 8, 7 },
 	};
@@ -169,7 +169,7 @@ static void test_request(void **state)
 		assert_int_equal(move(&ends[0], &ends[1], &r, &come), LINK_DONE);
 		assert_false(link_sending(&ends[0]));
 		assert_int_equal(r.slot, i);
-		assert_int_equal(r.generation, 7);
+		assert_int_equal(r.number, 7);
 		assert_int_equal(r.now_us, UINT64_MAX);
 		assert_int_equal(r.random[2], 7);
 		assert_int_equal(come.len, head + body);

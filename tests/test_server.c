@@ -279,7 +279,7 @@ static struct slice taken_body(void)
 /* Answers the request that was taken last. */
 static void give_bytes(uint32_t status, uint32_t flags, struct slice bytes)
 {
-	const struct link_answer a = { request.slot, request.generation, status, flags };
+	const struct link_answer a = { request.slot, request.number, status, flags };
 	struct pollfd room = { .fd = writer.fd, .events = POLLOUT };
 
 	assert_int_equal(link_send_answer(&writer, &a, bytes), LINK_DONE);
@@ -441,9 +441,9 @@ static void test_stale_answers(void **state)
 	(void)state;
 	say(fd, OUT);
 	take();
-	request.generation++;
+	request.number++;
 	give(200, LINK_KEEP_ALIVE, DONE);
-	request.generation--;
+	request.number--;
 	request.slot += 1000000;
 	give(200, LINK_KEEP_ALIVE, DONE);
 	request.slot -= 1000000;
@@ -707,20 +707,28 @@ static void test_head_only(void **state)
 	}
 }
 
-/* The writer is slow: 503 in time, its late answer is nobody's, the connection goes on. */
-static void test_slow_writer(void **state)
+/* A client whose first request the writer has, which is slow: 503 in time. */
+static int given_up(const char *raw)
 {
 	int fd;
 
-	(void)state;
 	process_prepare();
 	config.write_timeout_ms = 300;
 	begin();
 	fd = client();
-	say(fd, OUT READ);
+	say(fd, raw);
 	take();
 	assert_int_equal(hear(fd), 503);
 	assert_true(said("is unknown"));
+	return fd;
+}
+
+/* The late answer is nobody's, the connection goes on. */
+static void test_slow_writer(void **state)
+{
+	int fd = given_up(OUT READ);
+
+	(void)state;
 	assert_int_equal(hear(fd), 204);
 	give(200, LINK_KEEP_ALIVE, DONE);
 	say(fd, READ);
@@ -731,18 +739,10 @@ static void test_slow_writer(void **state)
 /* Nor is it the answer to the connection's next request, which may be somebody else's. */
 static void test_answer_to_the_one_before(void **state)
 {
-	struct link_request before, next;
-	int fd;
+	int fd = given_up(OUT);
+	struct link_request before = request, next;
 
 	(void)state;
-	process_prepare();
-	config.write_timeout_ms = 300;
-	begin();
-	fd = client();
-	say(fd, OUT);
-	take();
-	assert_int_equal(hear(fd), 503);
-	before = request;
 	say(fd, OUT);
 	take();
 	next = request;

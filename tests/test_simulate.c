@@ -1914,7 +1914,7 @@ static bool send_op(struct front_process *f, const struct op *o, const struct ro
                     uint32_t flags)
 {
 	struct link_request message = {
-		.slot = (uint32_t)(o->number % OPS_KEPT), .generation = (uint32_t)o->number,
+		.slot = (uint32_t)(o->number % OPS_KEPT), .number = (uint32_t)o->number,
 		.route = route_number(m), .flags = flags | LINK_KEEP_ALIVE | LINK_HTTPS,
 		.head_len = (uint32_t)o->head_len, .now_us = f->call.now_us, .peer = f->call.peer,
 	};
@@ -1981,7 +1981,7 @@ static void deliver(const struct link_answer *a, struct slice response)
 	struct slice fields = response;
 	const char *end = memmem(response.ptr, response.len, "\r\n\r\n", 4);
 
-	HOLDS((uint32_t)o->number == a->generation, "an answer of long ago");
+	HOLDS((uint32_t)o->number == a->number, "an answer of long ago");
 	if (o->state == ENDED)
 		return;
 	if ((a->flags & LINK_FAILED) != 0) {

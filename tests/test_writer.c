@@ -105,7 +105,7 @@ static enum link_result try_send(struct link *link, uint32_t slot, uint32_t flag
 	struct http_refusal refusal;
 	struct route_match match;
 	struct slice all = slice_of(text), head = all;
-	struct link_request r = { .slot = slot, .generation = slot + 1000, .now_us = NOW_US,
+	struct link_request r = { .slot = slot, .number = slot + 1000, .now_us = NOW_US,
 		                  .flags = flags };
 
 	http_request_init(&request);
@@ -173,7 +173,7 @@ static void receive(struct link *link)
 		result = link_receive_answer(link, &answer, &response);
 	}
 	assert_int_equal(result, LINK_DONE);
-	assert_int_equal(answer.generation, answer.slot + 1000);
+	assert_int_equal(answer.number, answer.slot + 1000);
 }
 
 static void expect(struct link *link, uint32_t slot, uint32_t status)
