@@ -143,8 +143,10 @@ valgrind: build/attack           ## the tests of VALGRIND on a binary under valg
 	  --trace-children=yes --leak-check=no $(CURDIR)/build/valgrind/sidecart' >build/checked/sidecart
 	@chmod +x build/checked/sidecart && tests/end-to-end.sh build/checked/sidecart $(VALGRIND)
 
-tidy:                            ## include order, lengths, banned calls
+tidy:                            ## include order, lengths, banned calls; scripts parse
 	@awk -v modules="$(MODULES)" -f tests/tidy.awk $(C_FILES) $(H_FILES)
+	@for f in .ci/run demo.sh deps.sh $(wildcard tests/*.sh deploy/*.sh deploy/debian/*); do \
+	  case $$(head -n 1 $$f) in '#!'*sh*) bash -n $$f || exit 1 ;; esac; done
 warn-gcc:                        ## no warning from gcc
 	@+$(call sub,$@,-O2 -Werror $(HARDEN)) CC=gcc objects
 warn-clang:                      ## no warning from clang

@@ -32,11 +32,7 @@ for step in "${steps[@]}"; do
 	[[ " ${ONLY:-$name} " == *" $name "* ]] || continue
 	echo "== $name, $TORTURE_S s, seed $SEED"
 	if $command >"$log" 2>&1 </dev/null; then
-<<<<<<< HEAD
-		{ echo "$name: passed"; grep -aE '(seed|crash:|linear:|long:|^cookie|^Session-Id|^(writer|front|hasher|start))' \
-=======
-		{ echo "$name: passed"; grep -aE '(seed|crash:|linear:|front:|^(writer|front|hasher|start))' \
->>>>>>> ce39141 (wip)
+		{ echo "$name: passed"; grep -aE '(seed|crash:|linear:|long:|front:|^cookie|^Session-Id|^(writer|front|hasher|start))' \
 		  "$log" | tail -n 50 | sed 's/^/  /'; } >>$summary
 	else
 		status=1
