@@ -338,12 +338,18 @@ enum kv_status basket_next(struct kv *kv, uint64_t *id, struct basket *b)
 
 bool basket_find_line(const struct basket *b, uint64_t id, uint32_t *line)
 {
-	for (uint32_t i = 0; i < b->line_count; i++)
-		if (b->lines[i].id == id) {
-			*line = i;
-			return true;
-		}
-	return false;
+	uint32_t low = 0, high = b->line_count;
+
+	while (low < high) {
+		uint32_t middle = (low + high) / 2;
+
+		if (b->lines[middle].id < id)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	*line = low;
+	return low < b->line_count && b->lines[low].id == id;
 }
 
 static bool is_open(const struct basket *b)
@@ -488,22 +494,33 @@ static enum kv_status line_currency(struct kv *kv, const struct basket_line *l,
 	return status == KV_NOT_FOUND ? KV_OK : status;
 }
 
-/* Whether `currency` is that of the first other line than `except` that has a known one, or else
- * the one that was asked for. */
+/* That of the first other line than `except` that has a known one, or else the one that was asked
+ * for, or none. */
+static enum kv_status currency_of(struct kv *kv, const struct basket *b, uint32_t except,
+                                  struct slice *currency)
+{
+	enum kv_status status = KV_OK;
+
+	for (uint32_t i = 0; i < b->line_count && status == KV_OK; i++) {
+		if (i == except)
+			continue;
+		status = line_currency(kv, &b->lines[i], currency);
+		if (currency->len > 0)
+			return status;
+	}
+	*currency = b->currency;
+	return status;
+}
+
 static enum basket_error check_currency(const struct basket *b, uint32_t except,
                                         struct slice currency, struct basket_change *change)
 {
-	for (uint32_t i = 0; i < b->line_count; i++) {
-		struct slice other;
-		enum kv_status status = line_currency(change->kv, &b->lines[i], &other);
+	struct slice known;
+	enum kv_status status = currency_of(change->kv, b, except, &known);
 
-		if (status != KV_OK)
-			return store_failed(change, status);
-		if (i != except && other.len > 0)
-			return slice_eq(other, currency) ? BASKET_OK : BASKET_OTHER_CURRENCY;
-	}
-	return b->currency.len == 0 || slice_eq(b->currency, currency) ? BASKET_OK :
-	       BASKET_OTHER_CURRENCY;
+	if (status != KV_OK)
+		return store_failed(change, status);
+	return known.len == 0 || slice_eq(known, currency) ? BASKET_OK : BASKET_OTHER_CURRENCY;
 }
 
 static void touch(struct basket_line *l, const struct basket_change *change)
@@ -831,17 +848,131 @@ enum basket_error basket_set_currency(struct basket *b, struct slice currency,
 	return BASKET_TOO_MANY_LINES;
 }
 
-/* How many more of a line's product `b` may hold. */
-static enum kv_status room_for(const struct basket *b, const struct basket_line *l,
-                               const struct basket_change *change, uint64_t *room)
-{
-	uint64_t most = change->config->max_quantity, all = quantity_of(b, (struct slice){ 0 });
-	struct product_record r;
-	enum kv_status status = product_get(change->kv, l->product, &r);
+/* A line of a merge, and where its options stand in an order of their own. */
+struct merge_line {
+	const struct basket_line *line;         /* into's: until its lines move */
+	void **options;
+	uint32_t product, kind;                 /* numbers: lines of a kind are equal */
+};
 
-	*room = all < most ? most - all : 0;
+/* What a merge knows of all lines, into's before from's, so that none is compared with each
+ * other one: two baskets of BASKET_LINES_MAX are to hold up nobody. */
+struct merging {
+	struct basket_change *change;
+	struct slice currency;                  /* into's; empty: none is known yet */
+	uint64_t all;                           /* quantity of into's lines */
+	struct merge_line lines[2 * BASKET_LINES_MAX];
+	void *order[2 * BASKET_LINES_MAX];      /* of `lines`: those of a kind stand together */
+	void *options[2 * BASKET_OPTIONS_MAX];
+	uint64_t held[2 * BASKET_LINES_MAX];    /* of a product: quantity of into's lines */
+	uint64_t first[2 * BASKET_LINES_MAX];   /* of a kind: the id of into's first; 0: none */
+};
+
+static int option_order(const void *left, const void *right)
+{
+	const struct basket_option *a = left, *b = right;
+	int order = slice_order(a->option, b->option);
+
+	return order != 0 ? order : slice_order(a->value, b->value);
+}
+
+static int price_order(const struct basket_line *a, const struct basket_line *b)
+{
+	int order = a->priced - b->priced;
+
+	if (order == 0)
+		order = (a->price_e4 > b->price_e4) - (a->price_e4 < b->price_e4);
+	if (order == 0)
+		order = slice_order(a->name, b->name);
+	return order != 0 ? order : slice_order(a->currency, b->currency);
+}
+
+/* 0: they are equal (find_equal). */
+static int line_order(const void *left, const void *right)
+{
+	const struct merge_line *a = left, *b = right;
+	uint32_t count = a->line->option_count;
+	int order = slice_order(a->line->product, b->line->product);
+
+	if (order == 0)
+		order = price_order(a->line, b->line);
+	if (order == 0)
+		order = (count > b->line->option_count) - (count < b->line->option_count);
+	for (uint32_t i = 0; i < count && order == 0; i++)
+		order = option_order(a->options[i], b->options[i]);
+	return order;
+}
+
+/* Puts `one` in its place among `count` others. */
+static void put_in_order(void **all, uint32_t count, void *one,
+                         int (*order)(const void *, const void *))
+{
+	uint32_t low = 0, high = count;
+
+	while (low < high) {
+		uint32_t middle = (low + high) / 2;
+
+		if (order(one, all[middle]) < 0)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	memmove(&all[low + 1], &all[low], (count - low) * sizeof *all);
+	all[low] = one;
+}
+
+/* The lines of one basket stand behind `lines` and `options` others. */
+static void order_lines(struct merging *m, struct basket *b, uint32_t lines, uint32_t options)
+{
+	for (uint32_t i = 0; i < b->line_count; i++) {
+		struct merge_line *l = &m->lines[lines + i];
+
+		l->line = &b->lines[i];
+		l->options = &m->options[options + l->line->first_option];
+		for (uint32_t j = 0; j < l->line->option_count; j++)
+			put_in_order(l->options, j, &b->options[l->line->first_option + j],
+			             option_order);
+		put_in_order(m->order, lines + i, l, line_order);
+	}
+}
+
+static enum kv_status merge_begin(struct merging *m, struct basket *into, struct basket *from,
+                                  struct basket_change *change)
+{
+	struct merge_line *l, *before = NULL;
+	uint32_t count = into->line_count + from->line_count, kind = 0, product = 0;
+
+	m->change = change;
+	m->all = quantity_of(into, (struct slice){ 0 });
+	order_lines(m, into, 0, 0);
+	order_lines(m, from, into->line_count, into->option_count);
+	for (uint32_t i = 0; i < count; i++, before = l) {
+		l = m->order[i];
+		kind += before != NULL && line_order(before, l) != 0;
+		product += before != NULL && !slice_eq(before->line->product, l->line->product);
+		l->kind = kind;
+		l->product = product;
+		m->held[product] = m->first[kind] = 0;
+	}
+	for (uint32_t i = into->line_count; i-- > 0; ) {
+		l = &m->lines[i];
+		m->held[l->product] += l->line->quantity;
+		m->first[l->kind] = l->line->id;
+	}
+	return currency_of(change->kv, into, NONE, &m->currency);
+}
+
+/* How many more of a line's product may be held. */
+static enum kv_status room_for(const struct merging *m, const struct merge_line *l,
+                               uint64_t *room)
+{
+	uint64_t most = m->change->config->max_quantity;
+	struct product_record r;
+	enum kv_status status = product_get(m->change->kv, l->line->product, &r);
+
+	*room = m->all < most ? most - m->all : 0;
 	if (status == KV_OK && product_available(&r) < UINT32_MAX) {
-		uint64_t held = quantity_of(b, l->product), available = product_available(&r);
+		uint64_t held = m->held[l->product], available = product_available(&r);
 		uint64_t left = held < available ? available - held : 0;
 
 		*room = left < *room ? left : *room;
@@ -865,28 +996,29 @@ static void tell_left(struct basket_left *left, struct slice product, uint64_t a
 
 /* A line that `into` has no equal of moves over, or as much of it as fits; `*kept` says how
  * much that was. */
-static enum kv_status move_line(struct basket *into, const struct basket *from,
-                                const struct basket_line *l, struct basket_change *change,
-                                uint64_t *kept)
+static enum kv_status move_line(struct merging *m, struct basket *into, const struct basket *from,
+                                const struct merge_line *l, uint64_t *kept)
 {
-	struct basket_line moved = *l;
+	struct basket_line moved = *l->line;
 	struct slice currency;
-	enum basket_error error;
 	enum kv_status status;
 
 	if (*kept == 0)
 		return KV_OK;
-	status = line_currency(change->kv, l, &currency);
+	status = line_currency(m->change->kv, &moved, &currency);
 	if (status != KV_OK)
 		return status;
-	error = currency.len > 0 ? check_currency(into, NONE, currency, change) : BASKET_OK;
-	if (error == BASKET_STORE)
-		return change->status;
 	moved.quantity = (uint32_t)*kept;
-	touch(&moved, change);
-	if (error != BASKET_OK ||
-	    insert_line(into, &moved, &from->options[l->first_option], change->config) == NONE)
+	touch(&moved, m->change);
+	if ((currency.len > 0 && m->currency.len > 0 && !slice_eq(currency, m->currency)) ||
+	    insert_line(into, &moved, &from->options[moved.first_option], m->change->config) ==
+	    NONE) {
 		*kept = 0;
+		return KV_OK;
+	}
+	if (m->currency.len == 0)
+		m->currency = currency;
+	m->first[l->kind] = moved.id;
 	return KV_OK;
 }
 
@@ -898,53 +1030,55 @@ static uint64_t wanted(const struct config *config, uint64_t have, uint64_t more
 	return config->basket_merge == BASKET_MERGE_MAX && more > have ? more : have;
 }
 
-static enum kv_status merge_line(struct basket *into, const struct basket *from,
-                                 const struct basket_line *l, struct basket_change *change,
+static enum kv_status merge_line(struct merging *m, struct basket *into,
+                                 const struct basket *from, const struct merge_line *l,
                                  struct basket_left *left)
 {
-	const struct basket_price price = {
-		l->price_e4, l->discount_cents, l->name, l->currency,
-	};
-	const struct basket_item item = {
-		.product = l->product, .options = &from->options[l->first_option],
-		.option_count = l->option_count, .price = l->priced ? &price : NULL,
-	};
-	uint32_t at = find_equal(into, &item);
-	uint64_t have = at != NONE ? into->lines[at].quantity : 0, room, more;
-	uint64_t want = at != NONE ? wanted(change->config, have, l->quantity) : l->quantity;
-	enum kv_status status = room_for(into, l, change, &room);
+	const struct config *config = m->change->config;
+	struct basket_line *equal = NULL;
+	uint64_t have = 0, want = l->line->quantity, room, more;
+	enum kv_status status = room_for(m, l, &room);
+	uint32_t at;
 
+	if (basket_find_line(into, m->first[l->kind], &at)) {
+		equal = &into->lines[at];
+		have = equal->quantity;
+		want = wanted(config, have, want);
+	}
 	more = want - have < room ? want - have : room;
-	if (status == KV_OK && at == NONE)
-		status = move_line(into, from, l, change, &more);
+	if (status == KV_OK && equal == NULL)
+		status = move_line(m, into, from, l, &more);
 	if (status != KV_OK)
 		return status;
-	if (at != NONE && more > 0) {
-		struct basket_line *equal = &into->lines[at];
-
+	if (equal != NULL && more > 0) {
 		equal->quantity += (uint32_t)more;
-		if (change->config->basket_merge == BASKET_MERGE_SUM)
-			add_discount(equal, l->discount_cents);
+		if (config->basket_merge == BASKET_MERGE_SUM)
+			add_discount(equal, l->line->discount_cents);
 		else
-			equal->discount_cents = l->discount_cents;
-		touch(equal, change);
+			equal->discount_cents = l->line->discount_cents;
+		touch(equal, m->change);
 	}
+	m->held[l->product] += more;
+	m->all += more;
 	if (have + more < want)
-		tell_left(left, l->product, want, have + more);
+		tell_left(left, l->line->product, want, have + more);
 	return KV_OK;
 }
 
 enum kv_status basket_merge(struct basket *into, struct basket *from,
                             struct basket_change *change, struct basket_left *left)
 {
-	enum kv_status status = KV_OK;
+	struct merging m;
+	uint32_t begin = into->line_count;
+	enum kv_status status;
 
 	assert(is_open(into) && is_open(from) && into->id != from->id);
 	left->count = 0;
 	if (into->email.len == 0)
 		basket_set_email(into, from->email, change);
+	status = merge_begin(&m, into, from, change);
 	for (uint32_t i = 0; i < from->line_count && status == KV_OK; i++)
-		status = merge_line(into, from, &from->lines[i], change, left);
+		status = merge_line(&m, into, from, &m.lines[begin + i], left);
 	if (status != KV_OK)
 		return status;
 	from->email = (struct slice){ 0 };

@@ -1360,6 +1360,37 @@ static void test_merge_with_too_many_lines(void **state)
 	assert_int_equal(left.of[BASKET_LEFT_MAX - 1].kept, 0);
 }
 
+/* Equal lines of one basket, each a line of its own when it was added: those of `from` become one,
+ * and the first of into's grows. Two currencies, since the book changed: the first one counts. */
+static void test_merge_of_repeated_lines(void **state)
+{
+	struct basket_item item = *item_of(SLICE("b"));
+	uint32_t line;
+
+	(void)state;
+	item.own_line = true;
+	for (int64_t quantity = 1; quantity <= 3; quantity++)
+		assert_int_equal(basket_add(&basket, &item, quantity, &change, &line), BASKET_OK);
+	assert_string_equal(words_of(&basket), "b:1 b:2 b:3");
+	assert_int_equal(basket_merge(&other, &basket, &change, &left), KV_OK);
+	assert_string_equal(words_of(&other), "b:6");
+
+	assert_int_equal(basket_add(&other, &item, 1, &change, &line), BASKET_OK);
+	assert_int_equal(basket_make(store, &basket, 0, NULL, NOW_US), KV_OK);
+	fill(&basket, "b:4");
+	assert_int_equal(basket_merge(&other, &basket, &change, &left), KV_OK);
+	assert_string_equal(words_of(&other), "b:10 b:1");
+
+	assert_int_equal(basket_make(store, &basket, 0, NULL, NOW_US), KV_OK);
+	fill(&basket, "a:1 b:1 c:1");
+	put_product((struct product_record){ .id = SLICE("b"), .price_e4 = 1,
+	                                     .currency = SLICE("USD") });
+	other.line_count = 0;
+	assert_int_equal(basket_merge(&other, &basket, &change, &left), KV_OK);
+	assert_string_equal(words_of(&other), "a:1 c:1");
+	assert_int_equal(left.count, 1);
+}
+
 static void test_merge_of_full_records(void **state)
 {
 	struct basket_option options[600];
@@ -1665,6 +1696,7 @@ int main(void)
 		IN_A_BATCH(test_merge),
 		IN_A_BATCH(test_merge_keeps_ids),
 		IN_A_BATCH(test_merge_with_too_many_lines),
+		IN_A_BATCH(test_merge_of_repeated_lines),
 		IN_A_BATCH(test_merge_of_full_records),
 		IN_A_BATCH(test_merge_after_the_book_changed),
 		IN_A_BATCH(test_line_prices),

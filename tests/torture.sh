@@ -16,6 +16,7 @@ steps=(
 	"linear $python -m pytest -q -s tests/test_linear.py"
 	"long $python -m pytest -q -s tests/test_long.py"
 	"alike $python bench/alike"
+	"delays $python -m pytest -q -s tests/test_baskets.py -k delays"
 	"hostile $python -m pytest -q -s tests/test_hostile.py"
 	"front tests/afl.sh $3/fuzz_front"
 	"valgrind ${MAKE:-make} DEPS=off valgrind"
@@ -32,7 +33,7 @@ for step in "${steps[@]}"; do
 	[[ " ${ONLY:-$name} " == *" $name "* ]] || continue
 	echo "== $name, $TORTURE_S s, seed $SEED"
 	if $command >"$log" 2>&1 </dev/null; then
-		{ echo "$name: passed"; grep -aE '(seed|crash:|linear:|long:|front:|^cookie|^Session-Id|^(writer|front|hasher|start))' \
+		{ echo "$name: passed"; grep -aE '(seed|crash:|linear:|long:|front:|delay:|^cookie|^Session-Id|^(writer|front|hasher|start))' \
 		  "$log" | tail -n 50 | sed 's/^/  /'; } >>$summary
 	else
 		status=1
