@@ -285,17 +285,18 @@ $(O)/bench/null: $(O)/bench/null.o
 $(O)/bench/fill $(O)/bench/batches: %: %.o $(LIB)
 	$(call say,LD $@)$(CC) $(OPT) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 # A test that defines __wrap_NAME() stands in for NAME() of every module; one that includes NAME.c
-# has that module's own.
+# has that module's own. Headers of tests/ that it includes count as its own text.
+text = $(1) $(wildcard $(shell sed -n 's/^#include "\(.*\.h\)".*/tests\/\1/p' $(1)))
 instead = $(filter-out $(patsubst %,$(O)/%.o,$(shell \
-	  sed -n 's/^#include "\(.*\)\.c"/\1/p' $(1))),$^)
-wraps = $(patsubst __wrap_%,-Wl$(comma)--wrap=%,$(shell grep -oh '__wrap_[a-z0-9][a-z0-9_]*' \
-	  $(1) $$(sed -n 's/^#include "\(faults.h\)".*/tests\/\1/p' $(1)) | sort -u))
+	  sed -n 's/^#include "\(.*\)\.c"/\1/p' $(call text,$(1)))),$^)
+wraps = $(patsubst __wrap_%,-Wl$(comma)--wrap=%,$(shell \
+	  grep -oh '__wrap_[a-z0-9][a-z0-9_]*' $(call text,$(1)) | sort -u))
 $(O)/tests/test_%: $(O)/tests/test_%.o $(LIB)
 	$(call say,LD $@)$(CC) $(OPT) -o $@ $(call instead,tests/test_$*.c) -lcmocka $(LDLIBS) \
 	  $(call wraps,tests/test_$*.c)
 $(O)/tests/taint: $(O)/tests/taint.o $(LIB)
 	$(call say,LD $@)$(CC) $(OPT) -o $@ $^ $(LDLIBS) \
-	  $(patsubst __wrap_%,-Wl$(comma)--wrap=%,$(shell grep -o '__wrap_[a-z][a-z0-9_]*' tests/taint.c | sort -u))
+	  $(call wraps,tests/taint.c)
 $(O)/tests/fuzz_%: $(O)/tests/fuzz_%.o $(LIB)
 	$(call say,LD $@)$(CC) $(OPT) -fsanitize=fuzzer -o $@ $(call instead,tests/fuzz_$*.c) $(LDLIBS) \
 	  $(call wraps,tests/fuzz_$*.c)

@@ -3,8 +3,7 @@
  * Every script runs twice over a fresh store: once as the writer runs it, and once with a
  * store that answers KV_AGAIN at the first look at every record, so that handlers are
  * proven re-runnable; the two transcripts must be equal. The linker puts
- * __wrap_kv_get and __wrap_kv_scan in front of the store (ld's --wrap): a test that includes
- * this names them.
+ * __wrap_kv_get and __wrap_kv_scan in front of the store (ld's --wrap).
  *
  * The world's randomness is a counter. In a request `$0` to `$9` stand for the session
  * cookies that were set so far, in their order, `#0` to `#9` for the CSRF tokens, and `~0` to

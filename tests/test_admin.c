@@ -1,6 +1,6 @@
 /* test_admin.c -- /admin/ as whole requests: who may, what is refused, what is changed and said.
  *
- * Each script runs twice, over __wrap_kv_get and __wrap_kv_scan of handlers.h.
+ * Each script runs twice (handlers.h).
  */
 #include "handlers.h"
 

@@ -1,6 +1,6 @@
 /* test_handlers.c -- logins, sessions, identity and the router, as whole requests.
  *
- * Each script runs twice, over __wrap_kv_get and __wrap_kv_scan of handlers.h.
+ * Each script runs twice (handlers.h).
  */
 #include "handlers.h"
 

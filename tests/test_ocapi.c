@@ -1,6 +1,6 @@
 /* test_ocapi.c -- what all of /dw/ shares: paths, methods, documents that come, faults.
  *
- * Each script runs twice, over __wrap_kv_get and __wrap_kv_scan of handlers.h.
+ * Each script runs twice (handlers.h).
  */
 #include "handlers.h"
 

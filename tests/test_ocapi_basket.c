@@ -1,7 +1,6 @@
 /* test_ocapi_basket.c -- baskets and items under /dw/, as whole requests.
  *
- * Each script runs twice, over __wrap_kv_get and __wrap_kv_scan of handlers.h. Two guests and two
- * customers have a token each.
+ * Each script runs twice (handlers.h). Two guests and two customers have a token each.
  */
 #include "handlers.h"
 

@@ -1,8 +1,8 @@
 /* test_ocapi_customer.c -- tokens, customers and sessions under /dw/, as whole requests.
  *
- * Each script runs twice, over __wrap_kv_get and __wrap_kv_scan of handlers.h: whatever a handler
- * asks for on its way to a token, it is the same one in the end. tests/test_ocapi_bridge.py has
- * what needs the tokens and cookies that came.
+ * Each script runs twice (handlers.h): whatever a handler asks for on its way to a token,
+ * it is the same one in the end. tests/test_ocapi_bridge.py has what needs the tokens and cookies
+ * that came.
  */
 #include "handlers.h"
 

@@ -1,7 +1,6 @@
 /* test_ocapi_profile.c -- a customer's profile, e-mail addresses, origins of pages under /dw/.
  *
- * Each script runs twice, over __wrap_kv_get and __wrap_kv_scan of handlers.h. A guest and two
- * customers have a token each.
+ * Each script runs twice (handlers.h). A guest and two customers have a token each.
  */
 #include "handlers.h"
 

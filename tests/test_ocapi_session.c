@@ -1,7 +1,6 @@
 /* test_ocapi_session.c -- a session for a token: POST /sessions, and the cookies it sets.
  *
- * Each script runs twice, over __wrap_kv_get and __wrap_kv_scan of handlers.h. A guest and a
- * customer have a token each.
+ * Each script runs twice (handlers.h). A guest and a customer have a token each.
  */
 #include "handlers.h"
 

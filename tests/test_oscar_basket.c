@@ -1,6 +1,6 @@
 /* test_oscar_basket.c -- baskets, lines and attributes under /api/, as whole requests.
  *
- * Each script runs twice, over __wrap_kv_get and __wrap_kv_scan of handlers.h.
+ * Each script runs twice (handlers.h).
  */
 #include "../log.h"
 #include "handlers.h"

@@ -17,7 +17,7 @@
 #include "process.h"
 #include "route.h"
 #include "server.h"
-#include "wall.h"               /* __wrap_clock_gettime */
+#include "wall.h"
 
 #define HOST "Host: shop.example.com\r\nX-Api-Key: k\r\n"
 #define SID  "Session-Id: SID:ANON:shop.example.com:a\r\n"

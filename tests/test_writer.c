@@ -10,7 +10,7 @@
 #include "password.h"
 #include "process.h"
 #include "route.h"
-#include "wall.h"               /* __wrap_clock_gettime */
+#include "wall.h"
 #include "writer.h"
 
 #define NOW_US 1800000000000000u

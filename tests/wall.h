@@ -1,7 +1,4 @@
 /* wall.h -- a wall clock that a test sets, also for processes that it starts (ld's --wrap).
- *
- * Whoever includes it names __wrap_clock_gettime, so that the Makefile has the linker put it in
- * the place of clock_gettime().
  */
 #ifndef WALL_H
 #define WALL_H
