@@ -461,6 +461,25 @@ enum call_access call_basket(struct call *c, uint64_t id, struct basket *b)
 	return b->status > BASKET_SAVED && !trusted ? CALL_ABSENT : CALL_ALLOWED;
 }
 
+bool call_may(struct call *c, uint64_t id, struct basket *b, call_handler *absent,
+              call_handler *forbidden, enum call_result *result)
+{
+	switch (call_basket(c, id, b)) {
+	case CALL_ALLOWED:
+		return true;
+	case CALL_FORBIDDEN:
+		*result = forbidden(c);
+		return false;
+	case CALL_ABSENT:
+		*result = absent(c);
+		return false;
+	case CALL_UNREADABLE:
+		break;
+	}
+	*result = call_store(c, c->store_status);
+	return false;
+}
+
 void call_put_basket_cookie(struct call *c)
 {
 	char digits[24], text[24 + SIGNING_TEXT_LEN + 1];

@@ -164,6 +164,10 @@ enum call_access {
  * as its owner or, where the request names no shopper at all (no Session-Id, Bearer or cookie),
  * of anybody: an order system (docs/checkout.md). What is Merged nobody may have. */
 enum call_access call_basket(struct call *c, uint64_t id, struct basket *b);
+/* The same with its answers: `absent` and `forbidden` write theirs, c->response is the store's.
+ * False: return `*result`. */
+bool call_may(struct call *c, uint64_t id, struct basket *b, call_handler *absent,
+              call_handler *forbidden, enum call_result *result);
 
 /* Puts a basket, and has its owner refer to it, or no longer, by its status. */
 enum kv_status call_put_basket(struct call *c, struct basket *b, bool changed);

@@ -595,6 +595,19 @@ bool ocapi_check(struct call *c, const json_t *value, const char *document, cons
 	return true;
 }
 
+bool ocapi_document(struct call *c, const char *document, const struct ocapi_member *members,
+                    size_t count, const json_t **body)
+{
+	if (!ocapi_body(c, body))
+		return false;
+	if (*body != NULL)
+		return document == NULL || ocapi_check(c, *body, document, "$", members, count);
+	ocapi_fault(c, HTTP_BAD_REQUEST, "NullConstraintViolation",
+	            "'{parameter}' must not be null.",
+	            OCAPI_ARGUMENTS({ "parameter", SLICE("body") }));
+	return false;
+}
+
 enum call_result ocapi_missing(struct call *c, const char *document, const char *path,
                                const char *name)
 {

@@ -90,6 +90,10 @@ bool ocapi_body(struct call *c, const json_t **body);
 bool ocapi_check(struct call *c, const json_t *value, const char *document, const char *path,
                  const struct ocapi_member *members, size_t count);
 
+/* A body that has to come, and is judged as ocapi_check() does; `document` NULL: by the caller. */
+bool ocapi_document(struct call *c, const char *document, const struct ocapi_member *members,
+                    size_t count, const json_t **body);
+
 /* 400 for the member `name` at `path`, which has to be there. */
 enum call_result ocapi_missing(struct call *c, const char *document, const char *path,
                                const char *name);
@@ -144,9 +148,6 @@ bool ocapi_copy_items(struct call *c, struct basket *into, const struct basket *
  * another system: what is not taken here must not look as if it was. */
 bool ocapi_refuse_kept_elsewhere(struct call *c, const json_t *value, const char *document,
                                  const char *name);
-
-/* 400: a body has to come. */
-enum call_result ocapi_no_body(struct call *c);
 
 static inline struct basket_change ocapi_change(const struct call *c)
 {

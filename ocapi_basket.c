@@ -29,11 +29,16 @@ enum call_result ocapi_basket_keep(struct call *c, struct basket *b)
 
 /* --- Which basket, and whose. --- */
 
-static enum call_result no_basket(struct call *c, struct slice id)
+static enum call_result no_basket_of(struct call *c, struct slice id)
 {
 	return ocapi_fault(c, HTTP_NOT_FOUND, "BasketNotFound",
 	                   "No basket with ID '{basketId}' could be found.",
 	                   OCAPI_ARGUMENTS({ "basketId", id }));
+}
+
+static enum call_result no_basket(struct call *c)
+{
+	return no_basket_of(c, c->arg[1]);
 }
 
 enum call_result ocapi_other_customer(struct call *c)
@@ -45,29 +50,18 @@ enum call_result ocapi_other_customer(struct call *c)
 /* What was ordered is no basket any more, whoever asks. */
 bool ocapi_may(struct call *c, struct basket *b, enum call_result *result)
 {
-	enum call_access access = CALL_ABSENT;
+	bool there;
 	uint64_t id;
 
 	*result = CALL_DONE;
 	if (!ocapi_shopper(c))
 		return false;
-	if (ocapi_read_id(c->arg[1], &id))
-		access = call_basket(c, id, b);
-	if (access == CALL_ALLOWED && b->status > BASKET_SAVED)
-		access = CALL_ABSENT;
-	switch (access) {
-	case CALL_ALLOWED:
+	there = ocapi_read_id(c->arg[1], &id);
+	if (there && !call_may(c, id, b, no_basket, ocapi_other_customer, result))
+		return false;
+	if (there && b->status <= BASKET_SAVED)
 		return true;
-	case CALL_FORBIDDEN:
-		*result = ocapi_other_customer(c);
-		return false;
-	case CALL_ABSENT:
-		*result = no_basket(c, c->arg[1]);
-		return false;
-	case CALL_UNREADABLE:
-		break;
-	}
-	*result = call_store(c, c->store_status);
+	*result = no_basket(c);
 	return false;
 }
 
@@ -317,13 +311,6 @@ enum call_result ocapi_basket_post(struct call *c)
 	return fill(c, &b, body, &result) ? ocapi_basket_keep(c, &b) : result;
 }
 
-enum call_result ocapi_no_body(struct call *c)
-{
-	return ocapi_fault(c, HTTP_BAD_REQUEST, "NullConstraintViolation",
-	                   "'{parameter}' must not be null.",
-	                   OCAPI_ARGUMENTS({ "parameter", SLICE("body") }));
-}
-
 /* The open basket of a guest, for who knows both ids; else it is none. */
 static enum kv_status find_referred(struct call *c, const json_t *body, struct basket *b)
 {
@@ -354,18 +341,15 @@ enum call_result ocapi_basket_reference(struct call *c)
 	enum call_result result;
 	enum kv_status status;
 
-	if (!ocapi_shopper(c) || !ocapi_body(c, &body))
-		return CALL_DONE;
-	if (body == NULL)
-		return ocapi_no_body(c);
-	if (!ocapi_check(c, body, "basket_reference", "$", members, COUNT_OF(members)))
+	if (!ocapi_shopper(c) ||
+	    !ocapi_document(c, "basket_reference", members, COUNT_OF(members), &body))
 		return CALL_DONE;
 	for (size_t i = 0; i < COUNT_OF(members); i++)
 		if (!slice_given(jwt_string(body, members[i].name)))
 			return ocapi_missing(c, "basket_reference", "$", members[i].name);
 	status = find_referred(c, body, &from);
 	if (status == KV_NOT_FOUND)
-		return no_basket(c, jwt_string(body, "basket_id"));
+		return no_basket_of(c, jwt_string(body, "basket_id"));
 	if (status == KV_OK && (status = call_open_basket(c, false, &b)) == KV_OK)
 		return over_quota(c, &b);
 	if (status == KV_NOT_FOUND)
@@ -400,15 +384,9 @@ enum call_result ocapi_basket_patch(struct call *c)
 	struct basket b;
 	enum call_result result;
 
-	if (!ocapi_may(c, &b, &result))
-		return result;
-	if (!ocapi_body(c, &body))
-		return CALL_DONE;
-	if (body == NULL)
-		return ocapi_no_body(c);
-	if (!ocapi_check(c, body, "basket", "$", basket_members, COUNT_OF(basket_members)))
-		return CALL_DONE;
-	if (!ocapi_state_holds(c, &b, body, &result))
+	if (!ocapi_may(c, &b, &result) ||
+	    !ocapi_document(c, "basket", basket_members, COUNT_OF(basket_members), &body) ||
+	    !ocapi_state_holds(c, &b, body, &result))
 		return result;
 	source_code = jwt_string(body, "source_code");
 	if (source_code.len > 0)
@@ -437,16 +415,10 @@ enum call_result ocapi_basket_customer(struct call *c)
 	struct basket b;
 	enum call_result result;
 
-	if (!ocapi_may(c, &b, &result))
-		return result;
-	if (!ocapi_body(c, &body))
-		return CALL_DONE;
-	if (body == NULL)
-		return ocapi_no_body(c);
-	if (!ocapi_check(c, body, "customer_info", "$", customer_members,
-	                 COUNT_OF(customer_members)))
-		return CALL_DONE;
-	if (!ocapi_state_holds(c, &b, body, &result))
+	if (!ocapi_may(c, &b, &result) ||
+	    !ocapi_document(c, "customer_info", customer_members, COUNT_OF(customer_members),
+	                    &body) ||
+	    !ocapi_state_holds(c, &b, body, &result))
 		return result;
 	if (!slice_given(jwt_string(body, "email")))
 		return ocapi_missing(c, "customer_info", "$", "email");

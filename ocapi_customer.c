@@ -211,11 +211,7 @@ enum call_result ocapi_auth_post(struct call *c)
 	const json_t *body;
 	struct slice type;
 
-	if (!ocapi_body(c, &body))
-		return CALL_DONE;
-	if (body == NULL)
-		return ocapi_no_body(c);
-	if (!ocapi_check(c, body, "auth_request", "$", members, COUNT_OF(members)))
+	if (!ocapi_document(c, "auth_request", members, COUNT_OF(members), &body))
 		return CALL_DONE;
 	type = jwt_string(body, "type");
 	if (!slice_given(type))
@@ -260,11 +256,7 @@ enum call_result ocapi_auth_trusted(struct call *c)
 		                   "{method} {path} takes an API key of scope login.",
 		                   OCAPI_ARGUMENTS({ "method", c->request->method_name },
 		                                   { "path", c->request->path }));
-	if (!ocapi_body(c, &body))
-		return CALL_DONE;
-	if (body == NULL)
-		return ocapi_no_body(c);
-	if (!ocapi_check(c, body, "trusted_system_auth_request", "$", members, COUNT_OF(members)))
+	if (!ocapi_document(c, "trusted_system_auth_request", members, COUNT_OF(members), &body))
 		return CALL_DONE;
 	for (size_t i = 0; i < COUNT_OF(members); i++)
 		if (!slice_given(jwt_string(body, members[i].name)))
@@ -407,13 +399,9 @@ enum call_result ocapi_customer_post(struct call *c)
 		                   "The customer is registered already.");
 	if ((wait = oscar_register_wait(c)) > 0)
 		return ocapi_wait(c, wait);
-	if (!ocapi_body(c, &body))
+	if (!ocapi_document(c, "customer_registration", members, COUNT_OF(members), &body))
 		return CALL_DONE;
-	if (body == NULL)
-		return ocapi_no_body(c);
 	customer = json_object_get(body, "customer");
-	if (!ocapi_check(c, body, "customer_registration", "$", members, COUNT_OF(members)))
-		return CALL_DONE;
 	if (!json_is_object(customer))
 		return ocapi_missing(c, "customer_registration", "$", "customer");
 	if (!ocapi_check(c, customer, "customer", "$.customer", profile_members,
@@ -511,11 +499,7 @@ enum call_result ocapi_customer_patch(struct call *c)
 		return CALL_DONE;
 	if (owner.customer_id == 0)
 		return ocapi_other_customer(c);
-	if (!ocapi_body(c, &body))
-		return CALL_DONE;
-	if (body == NULL)
-		return ocapi_no_body(c);
-	if (!ocapi_check(c, body, "customer", "$", profile_members, COUNT_OF(profile_members)))
+	if (!ocapi_document(c, "customer", profile_members, COUNT_OF(profile_members), &body))
 		return CALL_DONE;
 	status = customer_get(c->kv, owner.customer_id, &who);
 	if (status != KV_OK)

@@ -285,13 +285,8 @@ enum call_result ocapi_item_post(struct call *c)
 	enum call_result result;
 	bool added;
 
-	if (!ocapi_may(c, &b, &result))
-		return result;
-	if (!ocapi_body(c, &body))
-		return CALL_DONE;
-	if (body == NULL)
-		return ocapi_no_body(c);
-	if (!ocapi_state_holds(c, &b, body, &result))
+	if (!ocapi_may(c, &b, &result) || !ocapi_document(c, NULL, NULL, 0, &body) ||
+	    !ocapi_state_holds(c, &b, body, &result))
 		return result;
 	added = json_is_array(body) ? ocapi_add_items(c, &b, body, "$", &result)
 	                            : add_item(c, &b, body, "$", &result);
@@ -383,11 +378,7 @@ enum call_result ocapi_item_patch(struct call *c)
 		return ocapi_fault(c, HTTP_BAD_REQUEST, "InvalidProductItemId",
 		                   "The product item ID '{itemId}' is invalid.",
 		                   OCAPI_ARGUMENTS({ "itemId", c->arg[2] }));
-	if (!ocapi_body(c, &body))
-		return CALL_DONE;
-	if (body == NULL)
-		return ocapi_no_body(c);
-	if (!ocapi_state_holds(c, &b, body, &result))
+	if (!ocapi_document(c, NULL, NULL, 0, &body) || !ocapi_state_holds(c, &b, body, &result))
 		return result;
 	return read_change(c, body, &b.lines[line], &it) ? change_item(c, &b, line, &it)
 	                                                 : CALL_DONE;

@@ -62,20 +62,8 @@ bool oscar_may(struct call *c, struct basket *b, bool hide, enum call_result *re
 		*result = oscar_not_found(c);
 		return false;
 	}
-	switch (call_basket(c, id, b)) {
-	case CALL_ALLOWED:
-		return true;
-	case CALL_FORBIDDEN:
-		*result = hide ? oscar_not_found(c) : oscar_forbidden(c);
-		return false;
-	case CALL_ABSENT:
-		*result = oscar_not_found(c);
-		return false;
-	case CALL_UNREADABLE:
-		break;
-	}
-	*result = call_store(c, c->store_status);
-	return false;
+	return call_may(c, id, b, oscar_not_found, hide ? oscar_not_found : oscar_forbidden,
+	                result);
 }
 
 static void put_amount(struct buf *body, const char *name, int64_t cents)

@@ -469,22 +469,20 @@ static enum call_result basket_link_error(struct call *c, const char *sentence)
 	return CALL_DONE;
 }
 
+static enum call_result no_object(struct call *c)
+{
+	return basket_link_error(c, NO_OBJECT);
+}
+
 /* The basket that the body names is another one than the path's. */
 static enum call_result other_basket(struct call *c, const struct basket *b, uint64_t named)
 {
 	char detail[80];
 	struct basket other;
+	enum call_result result;
 
-	switch (call_basket(c, named, &other)) {
-	case CALL_UNREADABLE:
-		return call_store(c, c->store_status);
-	case CALL_FORBIDDEN:
-		return oscar_forbidden(c);
-	case CALL_ABSENT:
-		return basket_link_error(c, NO_OBJECT);
-	case CALL_ALLOWED:
-		break;
-	}
+	if (!call_may(c, named, &other, no_object, oscar_forbidden, &result))
+		return result;
 	snprintf(detail, sizeof detail, "Target basket inconsistent %llu != %llu",
 	         (unsigned long long)b->id, (unsigned long long)named);
 	return oscar_error(c, HTTP_NOT_ACCEPTABLE, detail);
