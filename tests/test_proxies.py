@@ -1,18 +1,19 @@
 """deploy/: the backend sees sidecart's identity or nothing, whatever a client sends (F09).
 
-nginx, Caddy and HAProxy run here with the files that are shipped. Traefik and Envoy are not in
-Debian: their files are read.
+nginx, Caddy and HAProxy run here with the files that are shipped. Traefik and Envoy are neither in
+Debian nor in npm: their files are judged word by word, and Envoy's Lua runs alone.
 """
 
 import contextlib
 import os
 import re
 import signal
+import subprocess
 
 import pytest
 
 from conftest import ROOT, Store, wait_until
-from proxy import IDENTITY, NOBODY, Shop, caddy, field, haproxy, identity, nginx, stand_in
+from proxy import IDENTITY, NOBODY, Shop, caddy, field, haproxy, identity, nginx, program, stand_in
 
 ANON, AUTH = "SID:ANON:127.0.0.1:", "SID:AUTH:127.0.0.1:"
 KINDS = [nginx, caddy, haproxy]
@@ -184,6 +185,17 @@ def test_host_is_passed_on(shop):
     assert field(seen, "Host") == field(seen, "X-Forwarded-Host") == "shop.example"
 
 
+def test_no_host(shop):
+    """HTTP/1.0 asks without one: refused as a bad request, or served as one, and no failure."""
+    for path, status in (("/", 200), ("/account/", 401), ("/api/login/", 405)):
+        for line in (path, "http://shop.example" + path):
+            response, seen = shop.raw(f"GET {line} HTTP/1.0\r\n\r\n".encode())
+            assert response.status == (400 if shop.kind is nginx else status)
+            assert len(seen) == (response.status == 200)
+    response, seen = shop.raw(b"GET / HTTP/1.0\r\nHost: shop.example\r\n\r\n")
+    assert response.status == 200 and identity(seen) == NOBODY
+
+
 def test_bodies_go_to_the_shop(shop):
     """The question has no body, the request keeps its own."""
     for body in (b"", b"a=b", b"x" * 300000):
@@ -349,45 +361,183 @@ def yaml_of(name):
     return yaml.safe_load((ROOT / "deploy" / name).read_text())
 
 
+def shape(value):
+    """The names of a document's members, as they are nested; lists as what their members are alike."""
+    if isinstance(value, dict):
+        return {name: shape(member) for name, member in value.items()}
+    if isinstance(value, list):
+        members = [shape(member) for member in value]
+        return members[:1] if all(m == members[0] for m in members) else members
+    return type(value)
+
+
 def test_traefik():
-    """Each router but the login's asks first; nothing is trusted that the client forwards."""
+    """Not run: nothing stands in the file but what its documentation knows, and each of it is what
+    keeps it closed. Each router but the login's asks first, and nothing is trusted that the client
+    forwards. What authResponseHeaders names goes from the client's request, answered or not."""
     config = yaml_of("traefik.yml")
+    ask = {"forwardAuth": {"address": str, "trustForwardHeader": bool, "maxResponseBodySize": int,
+                           "authRequestHeaders": [str], "authResponseHeaders": [str]}}
+    to = {"loadBalancer": {"servers": [{"url": str}]}}
+    router = {"entryPoints": [str], "rule": str, "service": str}
+    asking = {**router, "middlewares": [str]}
+    assert shape(config) == {
+        "entryPoints": {"web": {"address": str, "http": {"aliasHeadersStrategy": str}}},
+        "providers": {"file": {"filename": str}},
+        "http": {"routers": {"shop": asking, "account": asking, "login": router},
+                 "middlewares": {"ask-any": ask, "ask-customer": ask},
+                 "services": {"shop": to, "sidecart": to}}}
     assert config["entryPoints"]["web"]["http"]["aliasHeadersStrategy"] == "delete"
     routers, middlewares = config["http"]["routers"], config["http"]["middlewares"]
-    asked = {name: router.get("middlewares") for name, router in routers.items()}
-    assert asked == {"shop": ["ask-any"], "account": ["ask-customer"], "login": None}
-    assert [routers[name]["service"] for name in asked] == ["shop", "shop", "sidecart"]
+    assert {name: (router["rule"], router.get("middlewares"), router["service"])
+            for name, router in routers.items()} == {
+        "shop": ("PathPrefix(`/`)", ["ask-any"], "shop"),
+        "account": ("PathPrefix(`/account/`)", ["ask-customer"], "shop"),
+        "login": ("Path(`/api/login/`)", None, "sidecart")}
+    sidecart, = config["http"]["services"]["sidecart"]["loadBalancer"]["servers"]
     for name, require in (("ask-any", "any"), ("ask-customer", "customer")):
         ask = middlewares[name]["forwardAuth"]
-        assert ask["address"].endswith("/resolve?require=" + require)
-        assert ask["trustForwardHeader"] is False
+        assert ask["address"] == sidecart["url"] + "/resolve?require=" + require
+        assert ask["trustForwardHeader"] is False and ask["maxResponseBodySize"] > 0
         assert ask["authResponseHeaders"] == [*IDENTITY, "Session-Id"]
         assert ask["authRequestHeaders"] == ["Authorization", "X-Api-Key", "Session-Id", "Cookie"]
 
 
+EXTENSIONS = "type.googleapis.com/envoy.extensions.filters."
+EXACT = {"patterns": [{"exact": str}]}
+ADDRESS = {"socket_address": {"address": str, "port_value": int}}
+
+
+def manager(config, *filters):
+    """The connection manager of a listener, whose filters must be these, and their settings."""
+    assert shape(config["address"]) == ADDRESS and set(config) == {
+        "name", "address", "filter_chains"}
+    (chain,), = (c.values() for c in config["filter_chains"])
+    inner, = chain
+    made = inner["typed_config"]
+    assert inner["name"] == "envoy.filters.network.http_connection_manager"
+    assert made.pop("@type") == EXTENSIONS + \
+        "network.http_connection_manager.v3.HttpConnectionManager"
+    found = []
+    for f in made.pop("http_filters"):
+        kind, settings = f["name"].rsplit(".", 1)[1], f["typed_config"]
+        assert f["name"] == "envoy.filters.http." + kind and set(f) == {"name", "typed_config"}
+        message = {"ext_authz": "ExtAuthz"}.get(kind, kind.title().replace("_", ""))
+        assert settings.pop("@type") == f"{EXTENSIONS}http.{kind}.v3.{message}"
+        found.append((kind, settings))
+    assert [kind for kind, _ in found] == list(filters) and found[-1] == ("router", {})
+    host, = made["route_config"]["virtual_hosts"]
+    assert host["domains"] == ["*"]
+    return made, host, dict(found)
+
+
 def test_envoy():
-    """ext_authz stands before the router, is off for the login alone, and fails closed."""
-    config = yaml_of("envoy.yaml")["static_resources"]
-    shoppers, ask = (listener["filter_chains"][0]["filters"][0]["typed_config"]
-                     for listener in config["listeners"])
-    filters = {f["name"].rsplit(".", 1)[1]: f["typed_config"] for f in shoppers["http_filters"]}
-    assert list(filters) == ["header_mutation", "ext_authz", "router"]
+    """Not run: nothing stands in the file but what the API of Envoy knows (the v3 messages), and
+    each of it is what keeps it closed. The client's identity goes first; ext_authz stands before
+    the router, is off for the login alone, and fails closed."""
+    config = yaml_of("envoy.yaml")
+    shoppers, ask = config["static_resources"]["listeners"]
+    assert list(config) == ["static_resources"]
+    assert set(config["static_resources"]) == {"listeners", "clusters"}
+    made, host, filters = manager(shoppers, "header_mutation", "ext_authz", "router")
+    assert {name: made[name] for name in made if name not in ("stat_prefix", "route_config")} == {
+        "use_remote_address": True, "xff_num_trusted_hops": 0, "normalize_path": True,
+        "merge_slashes": True, "path_with_escaped_slashes_action": "REJECT_REQUEST",
+        "common_http_protocol_options": {"headers_with_underscores_action": "DROP_HEADER"}}
+
+    (matched, *removed), = (m["request_mutations"] for m in filters["header_mutation"].values())
+    assert list(filters["header_mutation"]) == ["mutations"]
+    assert removed == [{"remove": name.lower()} for name in IDENTITY]
+    assert shape(matched) == {"remove_on_match": {"key_matcher": {"safe_regex": {"regex": str}}}}
+    dropped = matched["remove_on_match"]["key_matcher"]["safe_regex"]["regex"]
+    for spell in SPELLINGS[4:]:
+        for name in [*IDENTITY, "Session-Id", "X-Api-Key"]:
+            assert re.fullmatch(dropped, spell(name).lower()), spell(name)
+    for kept in ("session-id", "x-api-key", ":path", ":authority", "a", "cookie"):
+        assert not re.fullmatch(dropped, kept)
+
     authz = filters["ext_authz"]
+    assert shape(authz) == {
+        "failure_mode_allow": bool, "status_on_error": {"code": str}, "allowed_headers": EXACT,
+        "http_service": {"server_uri": {"uri": str, "cluster": str, "timeout": str},
+                         "authorization_response": {"allowed_upstream_headers": EXACT}}}
     assert authz["failure_mode_allow"] is False
+    assert authz["status_on_error"] == {"code": "ServiceUnavailable"}
+    uri = authz["http_service"]["server_uri"]
+    assert (uri["cluster"], uri["timeout"]) == ("ask", "2s")
     answer = authz["http_service"]["authorization_response"]["allowed_upstream_headers"]
     assert [p["exact"] for p in answer["patterns"]] == [
         name.lower() for name in [*IDENTITY, "Session-Id"]]
-    mutation, = filters["header_mutation"]["mutations"]["request_mutations"]
-    dropped = mutation["remove_on_match"]["key_matcher"]["safe_regex"]["regex"]
-    for sign in SIGNS:
-        assert re.fullmatch(dropped, f"x{sign}customer-id")
-    for kept in ("x-customer-id", ":path", ":authority", "a"):
-        assert not re.fullmatch(dropped, kept)
-    login, rest = shoppers["route_config"]["virtual_hosts"][0]["routes"]
-    assert login["match"] == {"path": "/api/login/"} and "typed_per_filter_config" in login
-    assert rest["match"] == {"prefix": "/"} and "typed_per_filter_config" not in rest
-    clusters = {c["name"]: c["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"]
-                ["address"]["socket_address"] for c in config["clusters"]}
-    assert clusters["ask"] == config["listeners"][1]["address"]["socket_address"]
-    assert [r["route"]["cluster"] for r in ask["route_config"]["virtual_hosts"][0]["routes"]] == [
-        "sidecart"]
+    assert [p["exact"] for p in authz["allowed_headers"]["patterns"]] == [
+        "x-api-key", "session-id", "cookie", "x-forwarded-for", "x-forwarded-proto"]
+
+    login, rest = host["routes"]
+    assert host["request_headers_to_remove"] == ["forwarded", "x-forwarded-host"]
+    assert login == {"match": {"path": "/api/login/"}, "route": {"cluster": "sidecart"},
+                     "typed_per_filter_config": {"envoy.filters.http.ext_authz": {
+                         "@type": EXTENSIONS + "http.ext_authz.v3.ExtAuthzPerRoute",
+                         "disabled": True}}}
+    assert rest == {"match": {"prefix": "/"}, "route": {"cluster": "shop"}}
+
+    made, host, filters = manager(ask, "lua", "router")
+    assert set(made) == {"stat_prefix", "route_config"}
+    assert shape(filters["lua"]) == {"default_source_code": {"inline_string": str}}
+    assert host["routes"] == [
+        {"match": {"prefix": "/"}, "route": {"cluster": "sidecart", "timeout": "2s"}}]
+    assert set(host) == {"name", "domains", "routes"}
+    ports = {}
+    for cluster in config["static_resources"]["clusters"]:
+        assert cluster["connect_timeout"] == "1s"
+        assert set(cluster) == {"name", "connect_timeout", "load_assignment"}
+        (endpoint,), = (e["lb_endpoints"] for e in cluster["load_assignment"]["endpoints"])
+        assert shape(endpoint) == {"endpoint": {"address": ADDRESS}}
+        ports[cluster["name"]] = endpoint["endpoint"]["address"]
+    assert set(ports) == {"shop", "sidecart", "ask"} and ports["ask"] == ask["address"]
+    assert ports["ask"]["socket_address"]["address"] == "127.0.0.1"
+
+
+# What the Lua of envoy.yaml is handed, by its documentation: a handle with the fields of a message.
+HANDLE = """
+local function message(fields)
+  local headers = {
+    get = function(_, name) return fields[name] end,
+    replace = function(_, name, value) fields[name] = value end,
+    add = function(_, name, value) assert(not fields[name]); fields[name] = value end,
+  }
+  return {headers = function() return headers end}
+end
+local function run(on, fields, expected)
+  on(message(fields))
+  for name, value in pairs(fields) do assert(expected[name] == value, name .. "=" .. value) end
+  for name in pairs(expected) do assert(fields[name], name) end
+end
+"""
+QUESTIONS = [("/", "any"), ("/account", "any"), ("/x/account/", "any"), ("/?/account/", "any"),
+             ("/account/", "customer"), ("/account/x?require=any", "customer")]
+ANSWERS = [({":status": "204", "session-id": "s"}, {":status": "200", "session-id": "s"}),
+           ({":status": "204"}, {":status": "200", "x-envoy-auth-headers-to-remove": "session-id"}),
+           *(({":status": had}, {":status": then}) for had, then in (
+               ("200", "503"), ("201", "201"), ("301", "301"), ("401", "401"), ("403", "403"),
+               ("400", "400"), ("503", "503")))]
+
+
+def lua_table(fields):
+    return "{" + ", ".join(f"[{name!r}] = {value!r}" for name, value in fields.items()) + "}"
+
+
+def test_envoys_lua(tmp_path):
+    """It runs in HAProxy's Lua: where which answer is an admission, and who is required where."""
+    ask = yaml_of("envoy.yaml")["static_resources"]["listeners"][1]
+    _, _, filters = manager(ask, "lua", "router")
+    cases = [(f'envoy_on_request, {lua_table({":path": path, ":method": "PUT"})}', {
+        ":path": "/resolve?require=" + require, ":method": "PUT",
+        "x-forwarded-method": "PUT", "x-forwarded-uri": path}) for path, require in QUESTIONS]
+    cases += [(f"envoy_on_response, {lua_table(had)}", then) for had, then in ANSWERS]
+    run = "\n".join(f"run({call}, {lua_table(then)})" for call, then in cases)
+    source = filters["lua"]["default_source_code"]["inline_string"]
+    (tmp_path / "test.cfg").write_text(f"global\n\tlua-load {tmp_path}/test.lua\n")
+    for planted, passes in (("", True), ('run(envoy_on_response, {[":status"]="204"}, {})', False)):
+        (tmp_path / "test.lua").write_text(f"{source}\n{HANDLE}\n{run}\n{planted}\nerror('all ran')")
+        done = subprocess.run([program("haproxy"), "-c", "-f", tmp_path / "test.cfg"],
+                              capture_output=True, text=True, check=False)
+        assert ("all ran" in done.stderr) == passes, done.stderr
