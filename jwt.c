@@ -2,6 +2,7 @@
 #include <assert.h>
 
 #include "jwt.h"
+#include "sha.h"
 
 #define DATE_MAX 253402300799.0         /* the end of the year 9999 */
 #define PEM_MAX  1024                   /* bytes of an RSA key of 4096 bits in base64: 736 */
@@ -281,7 +282,7 @@ void jwt_digest(struct slice input, uint8_t digest[JWT_DIGEST_LEN])
 
 void jwt_hmac_prepare(struct jwt_hmac_key *key, struct slice secret)
 {
-	br_hmac_key_init(&key->prepared, &br_sha256_vtable, secret.ptr, secret.len);
+	br_hmac_key_init(&key->prepared, sha256_class(), secret.ptr, secret.len);
 }
 
 static void hmac(const struct jwt_hmac_key *key, struct slice input, uint8_t mac[JWT_DIGEST_LEN])

@@ -2,6 +2,7 @@
 #include <bearssl.h>
 
 #include "password.h"
+#include "sha.h"
 
 #define ALGORITHM  "pbkdf2_sha256"
 #define SALT_LEN   22   /* characters for 128 bits; as many as Django's own */
@@ -135,13 +136,13 @@ static void put_digest(struct buf *out, struct slice password, struct slice salt
 void password_pbkdf2_sha256(struct slice password, struct slice salt, uint32_t iterations,
                             uint8_t *out, size_t len)
 {
-	derive(&br_sha256_vtable, password, salt, iterations, out, len);
+	derive(sha256_class(), password, salt, iterations, out, len);
 }
 
 void password_pbkdf2_sha1(struct slice password, struct slice salt, uint32_t iterations,
                           uint8_t *out, size_t len)
 {
-	derive(&br_sha1_vtable, password, salt, iterations, out, len);
+	derive(sha1_class(), password, salt, iterations, out, len);
 }
 
 bool password_hash_valid(struct slice hash, uint32_t *iterations)

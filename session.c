@@ -5,6 +5,7 @@
 #include "json.h"
 #include "log.h"
 #include "session.h"
+#include "sha.h"
 
 #define EVICTED_MAX 16          /* sessions that one login may push out */
 
@@ -31,7 +32,7 @@ static const br_hmac_key_context *key_of(struct slice secret)
 
 	if (kept_len > 0 && slice_eq_secret(secret, (struct slice){ kept, kept_len }))
 		return &key;
-	br_hmac_key_init(&key, &br_sha256_vtable, secret.ptr, secret.len);
+	br_hmac_key_init(&key, sha256_class(), secret.ptr, secret.len);
 	kept_len = secret.len <= sizeof kept ? secret.len : 0;
 	if (kept_len > 0)
 		memcpy(kept, secret.ptr, kept_len);

@@ -3,6 +3,7 @@
 #include <bearssl.h>
 
 #include "address.h"
+#include "sha.h"
 #include "sid.h"
 
 #define UUID_LEN 36
@@ -203,7 +204,7 @@ void sid_write(struct buf *out, const struct sid *s, enum sid_type type)
 }
 
 /* Hashes the UTF-8 form of Latin-1 text. */
-static void hash_latin1(br_sha1_context *sha, struct slice s)
+static void hash_latin1(const br_hash_class **sha, struct slice s)
 {
 	size_t start = 0;
 
@@ -213,16 +214,16 @@ static void hash_latin1(br_sha1_context *sha, struct slice s)
 
 		if (c < 0x80)
 			continue;
-		br_sha1_update(sha, s.ptr + start, i - start);
-		br_sha1_update(sha, two, sizeof two);
+		(*sha)->update(sha, s.ptr + start, i - start);
+		(*sha)->update(sha, two, sizeof two);
 		start = i + 1;
 	}
-	br_sha1_update(sha, s.ptr + start, s.len - start);
+	(*sha)->update(sha, s.ptr + start, s.len - start);
 }
 
 /* A text that is short and the same in UTF-8 is hashed at once with the secret: each piece for
  * itself costs as much as copying them all. */
-static bool hash_whole(br_sha1_context *sha, const struct sid *s, enum sid_type type,
+static bool hash_whole(const br_hash_class **sha, const struct sid *s, enum sid_type type,
                        struct slice secret)
 {
 	char text[WHOLE_MAX];
@@ -233,24 +234,26 @@ static bool hash_whole(br_sha1_context *sha, const struct sid *s, enum sid_type 
 		return false;
 	buf_put(&whole, secret);
 	if (!whole.full)
-		br_sha1_update(sha, text, whole.len);
+		(*sha)->update(sha, text, whole.len);
 	return !whole.full;
 }
 
 void sid_key(const struct sid *s, enum sid_type type, struct slice secret,
              uint8_t key[SID_KEY_LEN])
 {
-	br_sha1_context sha;
+	const br_hash_class *class = sha1_class(), **sha;
+	br_hash_compat_context context;
 
-	br_sha1_init(&sha);
-	if (!hash_whole(&sha, s, type, secret)) {
-		br_sha1_update(&sha, type_text[type], TYPE_LEN);
-		hash_latin1(&sha, s->realm);
-		br_sha1_update(&sha, ":", 1);
-		hash_latin1(&sha, s->identifier);
-		br_sha1_update(&sha, secret.ptr, secret.len);
+	sha = &context.vtable;
+	class->init(sha);
+	if (!hash_whole(sha, s, type, secret)) {
+		class->update(sha, type_text[type], TYPE_LEN);
+		hash_latin1(sha, s->realm);
+		class->update(sha, ":", 1);
+		hash_latin1(sha, s->identifier);
+		class->update(sha, secret.ptr, secret.len);
 	}
-	br_sha1_out(&sha, key);
+	class->out(sha, key);
 }
 
 bool sid_original_key(struct slice header, const struct sid *s, enum sid_type type,

@@ -1,6 +1,7 @@
 /* signing.c -- see signing.h. */
 #include <bearssl.h>
 
+#include "sha.h"
 #include "signing.h"
 
 /* HMAC-SHA256 under SHA-256 of `salt`, `use` and the secret. */
@@ -17,7 +18,7 @@ static void salted(struct slice secret, struct slice salt, struct slice use, str
 	br_sha256_update(&sha, use.ptr, use.len);
 	br_sha256_update(&sha, secret.ptr, secret.len);
 	br_sha256_out(&sha, derived);
-	br_hmac_key_init(&key, &br_sha256_vtable, derived, sizeof derived);
+	br_hmac_key_init(&key, sha256_class(), derived, sizeof derived);
 	br_hmac_init(&hmac, &key, 0);
 	br_hmac_update(&hmac, value.ptr, value.len);
 	br_hmac_out(&hmac, mac);

@@ -2,6 +2,7 @@
 #include <assert.h>
 #include <bearssl.h>
 
+#include "sha.h"
 #include "token.h"
 
 #define SECRET_LABEL "sidecart token key"
@@ -95,7 +96,7 @@ void token_secret(struct slice sid_secret, const struct token_key_record *r,
 	br_hmac_context hmac;
 
 	static_assert(JWT_SECRET_LEN == br_sha256_SIZE, "one HMAC makes it");
-	br_hmac_key_init(&key, &br_sha256_vtable, sid_secret.ptr, sid_secret.len);
+	br_hmac_key_init(&key, sha256_class(), sid_secret.ptr, sid_secret.len);
 	br_hmac_init(&hmac, &key, 0);
 	br_hmac_update(&hmac, SECRET_LABEL, strlen(SECRET_LABEL));
 	br_hmac_update(&hmac, r->secret.ptr, r->secret.len);

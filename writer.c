@@ -184,7 +184,7 @@ static uint32_t parked_index(const struct writer *w, const struct parked *p)
 	return (uint32_t)((size_t)((const char *)p - w->parked) / w->parked_size);
 }
 
-/* A hash of a password takes a hasher a quarter of a second; all else about one millisecond. */
+/* A hash of a password takes a hasher a tenth of a second or three; all else a millisecond. */
 static bool is_slow(const struct parked *p)
 {
 	uint8_t kind = p->answers[p->asked - 1].kind;
