@@ -21,6 +21,7 @@
  *      are the crowd. Of these it runs a few, and a few that have more than a turn's part and wait
  *      on the ready list. Who has used less than the crowd goes before it.
  *  (9) What there is to do for many at once is done for a few in a turn.
+ * (10) Who has sent all in time is not late, however long it waits here.
  */
 #include <assert.h>
 #include <errno.h>
@@ -1689,6 +1690,11 @@ static void obey(struct server *s)
 	s->ended = result == LINK_GONE;
 }
 
+static bool is_late(const struct server *s, const struct conn *c)
+{
+	return c->deadline_ms <= s->now_ms;
+}
+
 /* The deadline passed: who waits for something gets the answer that says so. */
 static void expire(struct server *s, struct conn *c)
 {
@@ -1713,6 +1719,17 @@ static void expire(struct server *s, struct conn *c)
 	} else {
 		c->state = CONN_BROKEN;
 	}
+}
+
+/* What has come, and waits on a list or in the socket, is served first (10). */
+static void look_after_late(struct server *s, struct conn *c)
+{
+	if (serving(c) && c->input != NULL)
+		serve(s, c);
+	if (serving(c) && is_late(s, c) && fill(s, c))
+		serve(s, c);
+	if (is_late(s, c))
+		expire(s, c);
 	run(s, c);
 }
 
@@ -1721,12 +1738,12 @@ static bool sweep_some(struct server *s)
 {
 	for (uint32_t done = 0; s->sweep_at < s->conns.fresh; s->sweep_at++) {
 		struct conn *c = conn_at(s, s->sweep_at);
-		bool late = c->state != CONN_FREE && c->deadline_ms <= s->now_ms;
+		bool late = c->state != CONN_FREE && is_late(s, c);
 
 		if (done == SWEPT_A_TURN)
 			return false;
 		if (late)
-			expire(s, c);
+			look_after_late(s, c);
 		done += late || (c->state == CONN_IDLE && c->tls != NULL && tls_rest(c->tls));
 	}
 	s->sweep_at = 0;

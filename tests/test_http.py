@@ -684,13 +684,17 @@ def raise_descriptor_limit(wanted):
 
 def private_bytes(pid):
     """What a process holds for itself alone. Left out is the shadow that a sanitizer keeps of all
-    addresses: of that the kernel may bring sixteen pages along for one."""
+    addresses, of which the kernel may bring sixteen pages along for one, and pages of the store,
+    which are the system's cache even where one process alone has looked at them."""
     total_kb = size_kb = 0
-    with open(f"/proc/{pid}/smaps", encoding="ascii") as smaps:
+    with open(f"/proc/{pid}/smaps", encoding="utf-8") as smaps:
         for line in smaps:
-            if line.startswith("Size:"):
+            if re.match(r"[0-9a-f]+-", line):
+                cache = line.endswith("/data.mdb\n")
+            elif line.startswith("Size:"):
                 size_kb = int(line.split()[1])
-            elif line.startswith("Private_") and not (SANITIZED and size_kb >= 1 << 18):
+            elif (line.startswith("Private_") and not cache and
+                  not (SANITIZED and size_kb >= 1 << 18)):
                 total_kb += int(line.split()[1])
     return total_kb * 1024
 

@@ -1518,6 +1518,89 @@ static void test_late_crowd(void **state)
 	}
 }
 
+/* Who has sent all in time, and waits because the front is slow, is answered: no 408. */
+enum { WAITING = 40 };
+
+static int waiting[WAITING];
+
+/* One at the gate holds all others up for so long that they are late, and a sweep is due. */
+static void stand_still(void)
+{
+	assert_int_equal(at_gate(), PATIENT);
+	usleep(1300000);
+	let_in();
+}
+
+static void begin_slow(void)
+{
+	process_prepare();
+	config.header_timeout_ms = config.body_timeout_ms = 1000;
+	config.max_pipeline = 1;
+	shut_gate();
+	begin();
+	for (int i = 0; i < WAITING; i++)
+		waiting[i] = client();
+}
+
+static void expect_answers(int each)
+{
+	for (int i = 0; i < WAITING; i++) {
+		for (int k = 0; k < each; k++)
+			assert_int_equal(hear(waiting[i]), 200);
+		close(waiting[i]);
+	}
+}
+
+/* What they sent was read, and waits on the ready list. */
+static void test_slow_front(void **state)
+{
+	enum { EACH = 3 };
+
+	(void)state;
+	begin_slow();
+	for (int i = 0; i < WAITING * EACH; i++)
+		say_long(waiting[i / EACH], "GET", PATIENT);
+	for (int n = 0; n < WAITING * EACH; n++) {
+		if (n == WAITING * 3 / 2) {
+			stand_still();
+			continue;
+		}
+		assert_int_equal(at_gate(), PATIENT);
+		let_in();
+	}
+	expect_answers(EACH);
+}
+
+/* The end of what they sent was not read. */
+static void test_slow_front_has_not_read(void **state)
+{
+	int patient;
+
+	(void)state;
+	begin_slow();
+	for (int i = 0; i < WAITING; i++)
+		say(waiting[i], "GET /api/login/?2000 HTTP/1.1\r\n" HOST);
+	patient = client();
+	for (int turn = 0; turn < 8; turn++) {          /* by then the beginnings were read */
+		say_long(patient, "GET", PATIENT);
+		assert_int_equal(at_gate(), PATIENT);
+		let_in();
+		assert_int_equal(hear(patient), 200);
+	}
+	say_long(patient, "GET", PATIENT);
+	assert_true(readable(knocks[0], PROCESS_WAIT_MS));
+	for (int i = 0; i < WAITING; i++)
+		say(waiting[i], SID "\r\n");
+	stand_still();
+	for (int i = 0; i < WAITING; i++) {
+		assert_int_equal(at_gate(), PATIENT);
+		let_in();
+	}
+	assert_int_equal(hear(patient), 200);
+	close(patient);
+	expect_answers(1);
+}
+
 #define SERVING(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -1547,6 +1630,8 @@ int main(void)
 		cmocka_unit_test_teardown(test_memory_is_given_back, tear_down),
 		cmocka_unit_test_teardown(test_crowd, tear_down),
 		cmocka_unit_test_teardown(test_late_crowd, tear_down),
+		cmocka_unit_test_teardown(test_slow_front, tear_down),
+		cmocka_unit_test_teardown(test_slow_front_has_not_read, tear_down),
 		cmocka_unit_test_teardown(test_slow_readers, tear_down),
 		cmocka_unit_test_teardown(test_answer_to_the_one_before, tear_down),
 		cmocka_unit_test_teardown(test_slow_writer, tear_down),
