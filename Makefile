@@ -115,7 +115,8 @@ check: deps-build+test+check     ## what must pass before a commit
 	  end-to-end-san valgrind guarantees
 
 bench: deps-build+bench          ## how fast, beside peers and targets; BENCH=--quick is for trying
-	@$(MAKE) build/sidecart $(addprefix build/bench/,null fill batches sidecart-slow node_modules)
+	@$(MAKE) build/sidecart $(addprefix build/bench/,null fill batches hashes sidecart-slow node_modules)
+	@build/bench/hashes
 	@bad=0; for b in $(BENCHES); do echo "== bench/$$b"; bench/$$b --history $(BENCH) || bad=1; \
 	  done; bench/plot $(BENCH) || bad=1; exit $$bad
 
@@ -282,7 +283,7 @@ build/bench/sidecart-slow: $(OBJ) $(O)/bench/slow_disk.o | $(LEAN)
 	  -Wl,--wrap=fdatasync
 $(O)/bench/null: $(O)/bench/null.o
 	$(call say,LD $@)$(CC) $(OPT) $(LDFLAGS) -o $@ $^
-$(O)/bench/fill $(O)/bench/batches: %: %.o $(LIB)
+$(O)/bench/fill $(O)/bench/batches $(O)/bench/hashes: %: %.o $(LIB)
 	$(call say,LD $@)$(CC) $(OPT) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 # A test that defines __wrap_NAME() stands in for NAME() of every module; one that includes NAME.c
 # has that module's own. Headers of tests/ that it includes count as its own text.
