@@ -499,7 +499,8 @@ def siege(besieged, attack):
 @pytest.mark.parametrize("attack", ATTACKS, ids=[a.name.replace(" ", "-") for a in ATTACKS])
 def test_attack(besieged, attack):
     """The client is answered rightly, memory keeps to its bound, all is as before afterwards; in
-    the long form he waits no more than SLOWER times as long, by the middle one of three sieges."""
+    the long form he waits no more than SLOWER times as long, by the middle one of three sieges.
+    docs/GUARANTEES.md says for which attacks that does not hold."""
     sieges = [siege(besieged, attack) for _ in range(3 if TORTURE_S else 1)]
     slower = statistics.median(sieges)
     if TORTURE_S:
