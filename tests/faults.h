@@ -58,6 +58,7 @@ struct fault {
 
 static struct plan {
 	bool counting, armed, fired;
+	bool leaks;                     /* are looked for where a process ends */
 	struct fault fault;
 	uint32_t at, counts[ROLES][CALLS];
 	pid_t pids[ROLES];              /* of whom was started last */
@@ -284,28 +285,48 @@ static inline unsigned descriptors_at_rest(pid_t pid)
 	return n;
 }
 
+/* The last that the server has said to its file. Holds until the next call. */
+static inline const char *log_text(void)
+{
+	static char text[65536];
+	FILE *file = fopen(store_path("log"), "r");
+	size_t len = 0;
+
+	if (file != NULL) {
+		if (fseek(file, 1 - (long)sizeof text, SEEK_END) != 0)
+			rewind(file);
+		len = fread(text, 1, sizeof text - 1, file);
+		fclose(file);
+	}
+	text[len] = '\0';
+	return text;
+}
+
 /* --- The client ------------------------------------------------------------------------------ */
 
 static char answer[65536];
+static int client_error;                /* of the last connect(2); 0: it was connected */
 
-/* One listener, a Unix socket beside the store. */
-static inline void listen_there(void)
+/* One more listener, a Unix socket beside the store. */
+static inline void listen_there(const char *name, bool https)
 {
-	config.listener_count = 1;
-	config.listeners[0] = (struct config_listener){ 0 };
-	must(snprintf(config.listeners[0].path, CONFIG_SOCKET_MAX, "%s", store_path("socket")) <
-	     CONFIG_SOCKET_MAX, "the path of the socket is too long");
+	struct config_listener *l = &config.listeners[config.listener_count++];
+
+	*l = (struct config_listener){ .https = https };
+	must(snprintf(l->path, CONFIG_SOCKET_MAX, "%s", store_path(name)) < CONFIG_SOCKET_MAX,
+	     "the path of the socket is too long");
 }
 
 /* -1: nobody listens there. */
-static inline int client(void)
+static inline int client_of(const struct config_listener *l)
 {
 	struct sockaddr_un at = { .sun_family = AF_UNIX };
 	const struct timeval patience = { .tv_sec = PATIENCE_MS / 1000 };
 	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
 
-	snprintf(at.sun_path, sizeof at.sun_path, "%s", config.listeners[0].path);
-	if (connect(fd, (struct sockaddr *)&at, sizeof at) != 0) {
+	snprintf(at.sun_path, sizeof at.sun_path, "%s", l->path);
+	client_error = connect(fd, (struct sockaddr *)&at, sizeof at) == 0 ? 0 : errno;
+	if (client_error != 0) {
 		close(fd);
 		return -1;
 	}
@@ -344,7 +365,7 @@ static inline unsigned ask(int *fd, const char *text)
 
 	answer[0] = '\0';
 	if (*fd < 0)
-		*fd = client();
+		*fd = client_of(&config.listeners[0]);
 	if (*fd < 0)
 		return 0;
 	if (send(*fd, text, len, MSG_NOSIGNAL) == (ssize_t)len)

@@ -25,7 +25,6 @@ static struct shopper_state shoppers[SHOPPERS];
 
 static int set_up(void **state)
 {
-	static const char log[] = "/dev/null";
 	struct supervisor_start start = { .config = &config };
 	char text[SECRET_MAX], error[SECRET_ERROR_MAX];
 	struct buf secret = BUF(text);
@@ -44,15 +43,16 @@ static int set_up(void **state)
 	assert_int_equal(kv_commit(store), KV_OK);
 	kv_close(store);
 	store = NULL;
-	listen_there();
+	config.listener_count = 0;
+	listen_there("socket", false);
 	config.max_quantity = 1000000;
+	config.log_level = LOG_WARN;
 	fflush(NULL);
 	process_pid = fork();
 	assert_true(process_pid >= 0);
 	if (process_pid == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		if (getenv("FAULTS_LOG") == NULL)
-			must(freopen(log, "w", stderr) != NULL, log);
+		must(freopen(store_path("log"), "a", stderr) != NULL, "log");
 		exit(supervisor_run(&start));
 	}
 	return 0;
@@ -69,6 +69,7 @@ static int tear_down(void **state)
 	assert_int_equal(status, 0);
 	unlink(store_path("socket"));
 	unlink(store_path("use"));
+	unlink(store_path("log"));
 	process_clean();
 	return 0;
 }
@@ -80,12 +81,18 @@ static void recover(void)
 {
 	static const char marker[] = "DELETE /session HTTP/1.1\r\nHost: shop.example.com\r\n"
 		"X-Api-Key: k\r\nSession-Id: SID:ANON:shop.example.com:nobody\r\n\r\n";
+	siginfo_t ended = { 0 };
 	int fd = -1;
 
 	plan->armed = plan->counting = false;
 	for (int i = 0; ask(&fd, marker) / 100 != 2; i++) {
-		if (i == PATIENCE_MS / 10)
-			fail_msg("no recovery: %s: %s", plan_text(), answer);
+		if (i == PATIENCE_MS / 10) {
+			waitid(P_PID, (id_t)process_pid, &ended, WEXITED | WNOHANG | WNOWAIT);
+			fail_msg("no recovery: %s; connect: %s; the answer: %.400s; supervisor %s, "
+			         "status %d; the log: %s", plan_text(), strerror(client_error),
+			         answer, ended.si_pid == 0 ? "lives" : "has ended",
+			         ended.si_status, log_text());
+		}
 		usleep(10000);
 	}
 	close(fd);
@@ -263,6 +270,8 @@ static void test_each_fails_once(void **state)
 		for (size_t f = 0; f < COUNT_OF(faults); f++)
 			if (only == NULL || strcmp(only, call_names[faults[f].call]) == 0)
 				try_fault(&faults[f]);
+	print_message("seed %llu: %llu rounds\n", (unsigned long long)torture_seed,
+	              (unsigned long long)torture_rounds);
 }
 
 int main(void)

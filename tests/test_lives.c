@@ -1,14 +1,14 @@
 /* test_lives.c -- every system call of a server's whole life fails once, from the start with an
  * empty directory to the end.
  *
- * One life: a supervisor makes a store and serves; a customer registers and logs in, which
- * takes a hasher; the settings are read anew; front, writer and hasher are killed and come
- * again; SIGTERM. Each time another call of one of the four fails. Whatever it is,
+ * One life: a supervisor makes a store and serves, under TLS, too; a customer registers and logs
+ * in, which takes a hasher; settings and certificate are read anew; front, writer and hasher are
+ * killed and come again; SIGTERM. Each time another call of one of the four fails. Whatever it is,
  *  (1) the server serves, or it ends with a line that says why, and the next start serves;
  *  (2) the right password opens the account and a wrong one does not, and what is answered is
  *      so: a customer who was registered is there, settings are in force or a line says no;
  *  (3) nobody waits for ever, and without a restart all is well again: no link is missing, no
- *      descriptor and no file is left behind, SIGTERM ends it with 0.
+ *      descriptor, file or memory is left behind, SIGTERM ends it with 0.
  * The short form tries some calls of each kind, drawn by SEED; the long one (torture.h) all.
  */
 #include <setjmp.h>
@@ -16,9 +16,11 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <bearssl.h>
 #include <sys/stat.h>
 
 #include "faults.h"
+#include "tls.h"
 
 #define TRIES 2                         /* calls of a kind that fail in the short form */
 
@@ -103,11 +105,12 @@ static const struct fault faults[] = {
 };
 /* clang-format on */
 
-/* Who looks for leaks at the end of each process takes most of the time: ASAN_OPTIONS says so. */
-const char *__asan_default_options(void);
-const char *__asan_default_options(void)
+/* Who looks for leaks at the end of each process takes most of the time: it is done where nothing
+ * fails and, in the long form, where a call of a kind fails for the first time. */
+int __lsan_is_turned_off(void);
+int __lsan_is_turned_off(void)
 {
-	return "detect_leaks=0";
+	return plan == NULL || !plan->leaks;
 }
 
 static unsigned usual[ROLES];           /* descriptors of each, where nothing has failed */
@@ -122,22 +125,9 @@ static void drop_files(void)
 
 	assert_non_null(all);
 	while ((file = readdir(all)) != NULL)
-		if (file->d_name[0] != '.')
+		if (file->d_name[0] != '.' && strncmp(file->d_name, "tls.", 4) != 0)
 			unlinkat(dirfd(all), file->d_name, 0);
 	closedir(all);
-}
-
-/* What the server has said. Holds until the next call. */
-static const char *log_text(void)
-{
-	static char text[65536];
-	FILE *file = fopen(store_path("log"), "r");
-	size_t len = file != NULL ? fread(text, 1, sizeof text - 1, file) : 0;
-
-	if (file != NULL)
-		fclose(file);
-	text[len] = '\0';
-	return text;
 }
 
 static void complain(const char *what)
@@ -253,6 +243,92 @@ static unsigned insist(const char *text, bool *unsure)
 	return status;
 }
 
+static br_x509_decoder_context certificate;
+
+/* Key and certificate of the listener "secure". */
+static void make_identity(void)
+{
+	static struct tls_identity identity;
+	char error[TLS_ERROR_MAX] = "", *words[] = {
+		(char[]){ "openssl" }, (char[]){ "req" }, (char[]){ "-x509" }, (char[]){ "-nodes" },
+		(char[]){ "-newkey" }, (char[]){ "ec" }, (char[]){ "-pkeyopt" },
+		(char[]){ "ec_paramgen_curve:prime256v1" }, (char[]){ "-subj" },
+		(char[]){ "/CN=localhost" }, (char[]){ "-keyout" }, config.tls_key,
+		(char[]){ "-out" }, config.tls_cert, NULL
+	};
+	int status = -1;
+	pid_t pid;
+
+	snprintf(config.tls_key, sizeof config.tls_key, "%s", store_path("tls.key"));
+	snprintf(config.tls_cert, sizeof config.tls_cert, "%s", store_path("tls.pem"));
+	fflush(NULL);
+	if ((pid = fork()) == 0) {
+		if (freopen("/dev/null", "w", stderr) != NULL)
+			execvp(words[0], words);
+		_exit(127);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	must(status == 0, "openssl makes no certificate");
+	chmod(config.tls_key, S_IRUSR | S_IWUSR);
+	must(tls_identity_read(&config, &identity, error), error);
+	br_x509_decoder_init(&certificate, NULL, NULL);
+	br_x509_decoder_push(&certificate, identity.chain, identity.certificate_len[0]);
+}
+
+static int take_bytes(void *fd, unsigned char *to, size_t len)
+{
+	ssize_t n = recv(*(int *)fd, to, len, 0);
+
+	return n > 0 ? (int)n : -1;
+}
+
+static int give_bytes(void *fd, const unsigned char *from, size_t len)
+{
+	ssize_t n = send(*(int *)fd, from, len, MSG_NOSIGNAL);
+
+	return n > 0 ? (int)n : -1;
+}
+
+/* The status; 0: there was no answer. */
+static unsigned ask_securely(void)
+{
+	static br_ssl_client_context tls;
+	static br_x509_minimal_context unused;
+	static unsigned char room[BR_SSL_BUFSIZE_BIDI];
+	int fd = client_of(&config.listeners[1]), len;
+	br_x509_knownkey_context known;
+	br_sslio_context io;
+
+	answer[0] = '\0';
+	if (fd < 0)
+		return 0;
+	br_ssl_client_init_full(&tls, &unused, NULL, 0);
+	br_x509_knownkey_init_ec(&known, &br_x509_decoder_get_pkey(&certificate)->key.ec,
+	                         BR_KEYTYPE_SIGN);
+	br_ssl_engine_set_x509(&tls.eng, &known.vtable);
+	br_ssl_engine_set_buffer(&tls.eng, room, sizeof room, 1);
+	br_ssl_client_reset(&tls, "localhost", 0);
+	br_sslio_init(&io, &tls.eng, take_bytes, &fd, give_bytes, &fd);
+	br_sslio_write_all(&io, hello, strlen(hello));
+	br_sslio_flush(&io);
+	len = br_sslio_read(&io, answer, sizeof answer - 1);
+	close(fd);
+	if (len <= 0)
+		return 0;
+	answer[len] = '\0';
+	return (unsigned)strtoul(answer + strlen("HTTP/1.1 "), NULL, 10);
+}
+
+static void shake_hands(void)
+{
+	for (int i = 0; ask_securely() != 200; i++) {
+		if (i == PATIENCE_MS / 10)
+			complain("nothing under TLS");
+		retried++;
+		usleep(10000);
+	}
+}
+
 static void enrol(void)
 {
 	bool unsure;
@@ -311,7 +387,8 @@ static void kill_one(enum role its)
 static void look_around(void)
 {
 	static const char *const files[] = {
-		"data.mdb", "lock.mdb", "log", "seal.key", "settings", "sid.secret", "socket",
+		"data.mdb", "lock.mdb", "log", "seal.key", "secure", "settings", "sid.secret",
+		"socket", "tls.key", "tls.pem",
 	};
 	size_t count = 0;
 	DIR *all;
@@ -351,6 +428,7 @@ static void live(void)
 	}
 	enrol();
 	log_in();
+	shake_hands();
 	reload("two", true);
 	log_in();
 	kill_one(HASHER);
@@ -360,6 +438,7 @@ static void live(void)
 	plan->armed = plan->counting = false;
 	log_in();
 	reload("three", false);
+	shake_hands();
 	look_around();
 	end();
 	lives++;
@@ -372,7 +451,10 @@ static int set_up(void **state)
 	(void)state;
 	plan_make();
 	process_configure();
-	listen_there();
+	config.listener_count = 0;
+	listen_there("socket", false);
+	make_identity();
+	listen_there("secure", true);
 	config.log_level = LOG_WARN;
 	config.registers = CONFIG_ON;
 	config.password_iterations = 1000;
@@ -384,6 +466,8 @@ static int tear_down(void **state)
 {
 	(void)state;
 	drop_files();
+	unlink(config.tls_key);
+	unlink(config.tls_cert);
 	process_clean();
 	return 0;
 }
@@ -391,7 +475,7 @@ static int tear_down(void **state)
 /* What a life looks like where nothing fails. */
 static void learn(uint32_t last[ROLES][CALLS])
 {
-	*plan = (struct plan){ .counting = true };
+	*plan = (struct plan){ .counting = true, .leaks = true };
 	memset(usual, 0, sizeof usual);
 	live();
 	memcpy(last, plan->counts, sizeof plan->counts);
@@ -405,6 +489,7 @@ static void try_fault(const struct fault *f, uint32_t last)
 	refused = retried = 0;
 	for (uint32_t at = 1 + below(step); at <= last; at += step) {
 		plan_arm(f, at);
+		plan->leaks = fired == 0 && getenv("TORTURE_S") != NULL;
 		live();
 		fired += plan->fired;
 	}
