@@ -21,6 +21,9 @@ steps=(
 	"front tests/afl.sh $3/fuzz_front"
 	"valgrind ${MAKE:-make} DEPS=off valgrind"
 )
+# What of a step's log the summary repeats.
+told='(^|\.)(crash|linear|long|hostile|front|delay|seed).*|^(cookie|Session-Id): .*|.* errors( .*)?$'
+told+='|^(supervisor|writer|front|hasher) .*|^fault: .*|^[0-9]+ (tests?|faults?) .*|[0-9]+ passed.*'
 export SIDECART_BIN=$2 SEED=${SEED:-$(date +%s)} TORTURE_S=$((${TIME:-600} / ${#steps[@]}))
 mkdir -p build/log
 summary=build/log/torture
@@ -32,9 +35,10 @@ for step in "${steps[@]}"; do
 	log=build/log/torture-$name
 	[[ " ${ONLY:-$name} " == *" $name "* ]] || continue
 	echo "== $name, $TORTURE_S s, seed $SEED"
+	begun=$SECONDS
 	if $command >"$log" 2>&1 </dev/null; then
-		{ echo "$name: passed"; grep -aE '(seed|crash:|linear:|long:|front:|delay:|^cookie|^Session-Id|^(writer|front|hasher|start))' \
-		  "$log" | tail -n 50 | sed 's/^/  /'; } >>$summary
+		{ echo "$name: passed, $((SECONDS - begun)) s"
+		  grep -aoE "$told" "$log" | tail -n 70 | sed 's/^\.*/  /'; } >>$summary
 	else
 		status=1
 		tail -n 50 "$log"
