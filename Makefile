@@ -224,7 +224,7 @@ fuzzers:
 	@+$(call sub,fuzz,$(SAN) -fsanitize=fuzzer-no-link) CC=clang run-fuzzers
 torture: deps-build+test+torture ## long forms of the tests that draw: TIME seconds, from SEED on
 	@+$(call sub,san,$(SAN)) $(addprefix build/san/tests/test_,power faults lives)
-	@+$(call sub,afl,$(SAN)) CC=afl-clang-fast AFL_QUIET=1 build/afl/tests/fuzz_front
+	@+$(call sub,afl,-O2 -g) CC=afl-clang-fast AFL_QUIET=1 build/afl/tests/fuzz_front
 	@$(MAKE) build/sidecart build/hurried build/attack build/release/tests/test_simulate
 	@TIME=$(TIME) SEED=$(SEED) tests/torture.sh build/san/tests build/sidecart build/afl/tests
 compile_commands.json: Makefile  ## for editors and clangd

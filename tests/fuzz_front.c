@@ -60,9 +60,9 @@
 #define RESETS_MAX   64                 /* of one input: who is not accepted yet has a place */
 #define TURNS_MAX    200000             /* of all loops, for one input */
 #define BLOCKS_MAX   4096               /* allocations that the loops hold */
-#define TICK_EACH    8                  /* inputs: a second passes behind them */
 #define CHECK_EACH   2048               /* inputs */
 #define DESCRIPTORS  128
+#define WAITS_MAX    64                 /* what all loops wait for */
 #define LISTS        16
 #define LIST_BYTES   ((size_t)1 << 18)
 
@@ -82,6 +82,9 @@ struct loop {
 	int control;                    /* the supervisor's end, which is ours */
 	int theirs;
 	bool moved;                     /* it has done something since it was looked at */
+	const struct pollfd *waits;     /* it goes on when one of these is there, */
+	nfds_t wait_count;
+	uint64_t until_us;              /* or then */
 };
 enum { WRITER, FRONT, HASHER, LOOPS };
 static struct loop loops[LOOPS];
@@ -215,11 +218,14 @@ static void resume(struct loop *l)
 	CHECK(swapcontext(&outside, &l->context) == 0);
 }
 
-/* What a wait of `ms` for any of `count` things comes to: `found` of them are there. */
-static bool waited(int found, uint64_t until_us)
+/* What a wait for any of `count` things until then comes to: `found` of them are there. */
+static bool waited(int found, const struct pollfd *fds, nfds_t count, uint64_t until_us)
 {
 	CHECK(++turns < TURNS_MAX);                     /* (4) */
 	if (found == 0 && now_us < until_us) {
+		current->waits = fds;
+		current->wait_count = count;
+		current->until_us = until_us;
 		leave();
 		return false;
 	}
@@ -239,12 +245,13 @@ int __wrap_poll(struct pollfd *fds, nfds_t count, int ms);
 
 int __wrap_epoll_wait(int fd, struct epoll_event *events, int count, int ms)
 {
+	const struct pollfd self = { .fd = fd, .events = POLLIN };
 	uint64_t until_us = until(ms);
 	int found;
 
 	do
 		found = __real_epoll_wait(fd, events, count, 0);
-	while (!waited(found, until_us));
+	while (!waited(found, &self, 1, until_us));
 	return found;
 }
 
@@ -257,7 +264,7 @@ int __wrap_poll(struct pollfd *fds, nfds_t count, int ms)
 		return __real_poll(fds, count, ms);
 	do
 		found = __real_poll(fds, count, 0);
-	while (!waited(found, until_us));
+	while (!waited(found, fds, count, until_us));
 	return found;
 }
 
@@ -297,27 +304,50 @@ static void join(enum link_order_kind to_writer, struct loop *other)
 	close(pair[1]);
 }
 
+/* One look at what all of them wait for, and at what they say to the supervisor: who has something
+ * to do goes on. True: somebody did. */
+static bool run_some(bool *linked)
+{
+	struct pollfd fds[WAITS_MAX];
+	nfds_t count = LOOPS;
+	bool moved = false;
+
+	for (int i = 0; i < LOOPS; i++) {
+		fds[i] = (struct pollfd){ .fd = loops[i].control, .events = POLLIN };
+		CHECK(count + loops[i].wait_count <= WAITS_MAX);
+		memcpy(fds + count, loops[i].waits, loops[i].wait_count * sizeof fds[0]);
+		count += loops[i].wait_count;
+	}
+	CHECK(__real_poll(fds, count, 0) >= 0);
+	count = LOOPS;
+	for (int i = 0; i < LOOPS; i++) {
+		bool due = now_us >= loops[i].until_us;
+		struct link_order o;
+		int passed;
+
+		for (nfds_t end = count + loops[i].wait_count; count < end; count++)
+			due |= fds[count].revents != 0;
+		if (fds[i].revents != 0)
+			while (link_receive_order(loops[i].control, &o, &passed) == LINK_DONE)
+				*linked &= o.kind != ORDER_NEED_LINK;
+		if (due) {
+			resume(&loops[i]);
+			moved |= loops[i].moved;
+		}
+	}
+	return moved;
+}
+
 /* Until all of them wait. */
 static void run_all(void)
 {
-	bool moved, linked = true;
+	bool linked = true;
 
-	do {
-		moved = false;
-		for (int i = 0; i < LOOPS; i++) {
-			struct link_order o;
-			int passed;
-
-			resume(&loops[i]);
-			moved |= loops[i].moved;
-			while (link_receive_order(loops[i].control, &o, &passed) == LINK_DONE)
-				linked &= o.kind != ORDER_NEED_LINK;
-		}
+	while (run_some(&linked) || !linked) {
 		if (!linked)
 			join(ORDER_FRONT_LINK, &loops[FRONT]);
-		moved |= !linked;
 		linked = true;
-	} while (moved);
+	}
 }
 
 /* --- The store ------------------------------------------------------------------------------- */
@@ -1002,7 +1032,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	play(slice_bytes(data, len));
 	for (size_t i = 0; i < CLIENTS; i++)
 		leave_server(&clients[i]);
-	now_us += inputs % TICK_EACH == 0 ? 1000000 : 0;
+	now_us += 1000000;              /* for what the loops forget, or keep, of who has gone */
 	run_all();
 	CHECK(open_descriptors() == open);                              /* (4) */
 	CHECK(blocks < BLOCKS_MAX);
