@@ -14,7 +14,7 @@ MODULES := bytes sha date inflate file memory log life metrics address proxy thr
            feed sorter probe backup command command_key command_customer command_product \
            dump gather transfer command_import command_export \
            command_session command_token command_backup command_watch command_store \
-           command_ping main
+           command_ping lean main
 
 VERSION  := $(shell cat VERSION)
 COMMIT   := $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
@@ -67,8 +67,9 @@ LEAN      = $(if $(CROSS),,$(if $(LDFLAGS),$(patsubst %,$(O)/lib/lib%.a,bearssl 
 O         = build/$(or $(CROSS),release)
 BIN       = build/$(CROSS:%=%/)sidecart
 SRC      := $(wildcard $(MODULES:%=%.c))
-OBJ       = $(SRC:%.c=$(O)/%.o) $(O)/openapi.o
-LIB       = $(filter-out $(O)/main.o,$(OBJ))
+# lean.c is for the static binary; tests and sanitized binaries have the C library's own.
+OBJ       = $(filter-out $(if $(LDFLAGS),,$(O)/lean.o),$(SRC:%.c=$(O)/%.o)) $(O)/openapi.o
+LIB       = $(filter-out $(O)/lean.o $(O)/main.o,$(OBJ))
 UNITS     = $(patsubst %.c,$(O)/%,$(filter-out $(if $(CROSS),$(NO_CROSS)),$(wildcard tests/test_*.c)))
 FUZZERS   = $(patsubst %.c,$(O)/%,$(wildcard tests/fuzz_*.c))
 C_FILES  := $(SRC) $(wildcard tests/*.c bench/*.c)
