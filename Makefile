@@ -287,8 +287,9 @@ $(O)/bench/null: $(O)/bench/null.o
 $(O)/bench/fill $(O)/bench/batches $(O)/bench/hashes: %: %.o $(LIB)
 	$(call say,LD $@)$(CC) $(OPT) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 # A test that defines __wrap_NAME() stands in for NAME() of every module; one that includes NAME.c
-# has that module's own. Headers of tests/ that it includes count as its own text.
-text = $(1) $(wildcard $(shell sed -n 's/^#include "\(.*\.h\)".*/tests\/\1/p' $(1)))
+# has that module's own. Headers of tests/ that it includes, and theirs, count as its own text.
+heads = $(wildcard $(shell sed -n 's/^#include "\(.*\.h\)".*/tests\/\1/p' $(1) /dev/null))
+text = $(1) $(call heads,$(1)) $(call heads,$(call heads,$(1)))
 instead = $(filter-out $(patsubst %,$(O)/%.o,$(shell \
 	  sed -n 's/^#include "\(.*\)\.c"/\1/p' $(call text,$(1)))),$^)
 wraps = $(patsubst __wrap_%,-Wl$(comma)--wrap=%,$(shell \

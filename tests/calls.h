@@ -2,7 +2,8 @@
 #ifndef CALLS_H
 #define CALLS_H
 
-#include "call.h"
+#include "answers.h"
+#include "client.h"
 #include "signing.h"
 #include "store.h"
 
@@ -94,6 +95,38 @@ static inline void calls_add_customer(const char *login)
 
 	assert_int_equal(customer_next_id(store, &r.id), KV_OK);
 	assert_int_equal(customer_add(store, &r, &status), CUSTOMER_OK);
+}
+
+/* An API key that is good until `expires_s`; 0: forever. */
+static inline void calls_add_key(const char *name, const char *text, uint32_t scopes,
+                                 uint64_t expires_s)
+{
+	struct client_record r = { .name = slice_of(name), .scopes = scopes,
+	                           .expires_s = expires_s, .used_s = client_use_mark(now_s) };
+	enum kv_status status;
+
+	assert_int_equal(client_add(store, slice_of(text), &r, &status), CLIENT_ADDED);
+}
+
+/* A token of `who`, made for this client of OCAPI, as a handler makes it. */
+static inline void calls_make_token(const char *client_id, const struct session_owner *who,
+                                    struct buf *out)
+{
+	enum call_result result;
+
+	calls_post("/dw/shop/v20_9/customers/auth", "", "");
+	call.identity.client_id_len = strlen(client_id);
+	memcpy(call.identity.client_id, client_id, strlen(client_id));
+	answers_begin(&call);
+	for (;;) {
+		out->len = 0;
+		result = call_start_token(&call, who, out);
+		if (result != CALL_ASK)
+			break;
+		answers_give(&call);
+	}
+	assert_int_equal(result, CALL_DONE);
+	assert_false(out->full);
 }
 
 #endif

@@ -2,8 +2,7 @@
  *
  * Every script runs twice over a fresh store: once as the writer runs it, and once with a
  * store that answers KV_AGAIN at the first look at every record, so that handlers are
- * proven re-runnable; the two transcripts must be equal. The linker puts
- * __wrap_kv_get and __wrap_kv_scan in front of the store (ld's --wrap).
+ * proven re-runnable (looks.h); the two transcripts must be equal.
  *
  * The world's randomness is a counter. In a request `$0` to `$9` stand for the session
  * cookies that were set so far, in their order, `#0` to `#9` for the CSRF tokens, and `~0` to
@@ -24,50 +23,9 @@
 #include "../password.h"
 #include "../product.h"
 #include "../route.h"
-
-enum kv_status __real_kv_get(struct kv *kv, struct slice key, struct slice *value);
-enum kv_status __wrap_kv_get(struct kv *kv, struct slice key, struct slice *value);
-enum kv_status __real_kv_scan(struct kv *kv, struct slice prefix, struct slice after,
-                              struct slice *key, struct slice *value);
-enum kv_status __wrap_kv_scan(struct kv *kv, struct slice prefix, struct slice after,
-                              struct slice *key, struct slice *value);
+#include "looks.h"
 
 #define START_S 1800000000u
-
-/* What was looked at in the request at hand. */
-static struct {
-	bool on;
-	size_t count, answered_again;
-	struct record_key keys[256];
-} looks;
-
-static bool first_look(struct slice what)
-{
-	if (!looks.on)
-		return false;
-	for (size_t i = 0; i < looks.count; i++)
-		if (slice_eq(slice_bytes(looks.keys[i].bytes, looks.keys[i].len), what))
-			return false;
-	assert_in_range(looks.count, 0, COUNT_OF(looks.keys) - 1);
-	assert_in_range(what.len, 0, RECORD_KEY_MAX);
-	memcpy(looks.keys[looks.count].bytes, what.ptr, what.len);
-	looks.keys[looks.count++].len = what.len;
-	looks.answered_again++;
-	return true;
-}
-
-enum kv_status __wrap_kv_get(struct kv *kv, struct slice key, struct slice *value)
-{
-	return first_look(key) ? KV_AGAIN : __real_kv_get(kv, key, value);
-}
-
-enum kv_status __wrap_kv_scan(struct kv *kv, struct slice prefix, struct slice after,
-                              struct slice *key, struct slice *value)
-{
-	if (first_look(after.len > 0 ? after : prefix))
-		return KV_AGAIN;
-	return __real_kv_scan(kv, prefix, after, key, value);
-}
 
 /* A store, a clock and the memory that a process of the server would have. */
 static struct world {

@@ -9,7 +9,6 @@
 #include <cmocka.h>
 
 #include "calls.h"
-#include "client.h"
 
 #define NOW_S UINT64_C(1800000000)
 #define SHOP  "shop-client-id"
@@ -20,19 +19,10 @@ static struct session_owner ada, guest;
 static char token_text[JWT_TOKEN_MAX], guest_text[JWT_TOKEN_MAX], dwsid_text[SESSION_DWSID_CHARS];
 static struct buf token, guest_token, dwsid;    /* of ada; of the guest; of the guest */
 
-static void add_key(const char *name, const char *text, uint32_t scopes, uint64_t expires_s)
-{
-	struct client_record r = { .name = slice_of(name), .scopes = scopes,
-	                           .expires_s = expires_s, .used_s = client_use_mark(NOW_S) };
-	enum kv_status status;
-
-	assert_int_equal(client_add(store, slice_of(text), &r, &status), CLIENT_ADDED);
-}
-
 /* An HS256 key of the ring, whose bytes are all `n`. */
 static void add_ring_key(uint8_t n)
 {
-	uint8_t random[TOKEN_RANDOM_LEN], seal_key[SEAL_KEY_LEN] = { 0 };
+	uint8_t random[TOKEN_RANDOM_LEN];
 	char bytes[TOKEN_RECORD_MAX];
 	struct buf record = BUF(bytes);
 	struct token_key_record r;
@@ -41,17 +31,6 @@ static void add_ring_key(uint8_t n)
 	assert_true(token_generate(&record, TOKEN_HS256, seal_key, random));
 	assert_true(record_token_key_read(buf_slice(&record), &r));
 	assert_int_equal(token_add(store, &r, now_s, 0), KV_OK);
-}
-
-/* A token of `who`, made for the client SHOP, as a handler makes it. */
-static void make_token(const struct session_owner *who, struct buf *out)
-{
-	calls_post("/dw/shop/v20_9/customers/auth", "", "");
-	call.identity.client_id_len = sizeof SHOP - 1;
-	memcpy(call.identity.client_id, SHOP, sizeof SHOP - 1);
-	out->len = 0;
-	assert_int_equal(call_start_token(&call, who, out), CALL_DONE);
-	assert_false(out->full);
 }
 
 static int set_up(void **state)
@@ -63,10 +42,10 @@ static int set_up(void **state)
 	now_s = NOW_S;
 	memset(&memo, 0, sizeof memo);
 	add_ring_key(1);
-	add_key("shop", SHOP, SCOPE_SHOP, NOW_S + 86400);
-	add_key("app", "trusted", SCOPE_SHOP | SCOPE_TRUSTED, 0);
-	add_key("late", "late", SCOPE_SHOP, NOW_S);
-	add_key("sso", "sso", SCOPE_LOGIN, 0);
+	calls_add_key("shop", SHOP, SCOPE_SHOP, NOW_S + 86400);
+	calls_add_key("app", "trusted", SCOPE_SHOP | SCOPE_TRUSTED, 0);
+	calls_add_key("late", "late", SCOPE_SHOP, NOW_S);
+	calls_add_key("sso", "sso", SCOPE_LOGIN, 0);
 	calls_add_customer("ada");
 	calls_add_customer("bob");
 	ada = (struct session_owner){ .customer_id = 1 };
@@ -75,8 +54,8 @@ static int set_up(void **state)
 	token = BUF(token_text);
 	guest_token = BUF(guest_text);
 	dwsid = BUF(dwsid_text);
-	make_token(&ada, &token);
-	make_token(&guest, &guest_token);
+	calls_make_token(SHOP, &ada, &token);
+	calls_make_token(SHOP, &guest, &guest_token);
 	assert_int_equal(call_start_dwsid(&call, &guest, &dwsid, key), KV_OK);
 	return 0;
 }

@@ -1,8 +1,7 @@
 /* test_token.c -- the key ring over time, and tokens signed and checked with it by handlers.
  *
- * Requirements J01, J04, J12, J13, J14. The linker puts __wrap_kv_get and __wrap_kv_scan in
- * front of the store: with `looks.on` it answers KV_AGAIN at the first look at every record, so
- * that what a handler calls is proven to be re-runnable.
+ * Requirements J01, J04, J12, J13, J14. With `looks.on` (looks.h)
+ * what a handler calls is proven to be re-runnable.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,65 +9,15 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "call.h"
+#include "answers.h"
+#include "looks.h"
 #include "store.h"
 
 #define NOW   1800000000u
 #define DELAY 300u              /* jwks_max_age */
 #define LIFE  1800u             /* token_ttl */
 
-enum kv_status __real_kv_get(struct kv *kv, struct slice key, struct slice *value);
-enum kv_status __wrap_kv_get(struct kv *kv, struct slice key, struct slice *value);
-enum kv_status __real_kv_scan(struct kv *kv, struct slice prefix, struct slice after,
-                              struct slice *key, struct slice *value);
-enum kv_status __wrap_kv_scan(struct kv *kv, struct slice prefix, struct slice after,
-                              struct slice *key, struct slice *value);
-
-/* What was looked at since `on` was set. */
-static struct {
-	bool on;
-	size_t count;
-	struct record_key keys[64];
-} looks;
-
-static bool first_look(struct slice what)
-{
-	if (!looks.on)
-		return false;
-	for (size_t i = 0; i < looks.count; i++)
-		if (slice_eq(slice_bytes(looks.keys[i].bytes, looks.keys[i].len), what))
-			return false;
-	assert_in_range(looks.count, 0, COUNT_OF(looks.keys) - 1);
-	memcpy(looks.keys[looks.count].bytes, what.ptr, what.len);
-	looks.keys[looks.count++].len = what.len;
-	return true;
-}
-
-enum kv_status __wrap_kv_get(struct kv *kv, struct slice key, struct slice *value)
-{
-	return first_look(key) ? KV_AGAIN : __real_kv_get(kv, key, value);
-}
-
-enum kv_status __wrap_kv_scan(struct kv *kv, struct slice prefix, struct slice after,
-                              struct slice *key, struct slice *value)
-{
-	if (first_look(after.len > 0 ? after : prefix))
-		return KV_AGAIN;
-	return __real_kv_scan(kv, prefix, after, key, value);
-}
-
-static const uint8_t seal_key[SEAL_KEY_LEN] = { 1, 2, 3 };
 static const struct slice sid_secret = { "test-secret", 11 };
-
-/* Randomness is a counter. */
-static void draw(uint8_t *random, size_t len)
-{
-	static uint32_t counter;
-
-	counter++;
-	for (size_t i = 0; i < len; i++)
-		random[i] = (uint8_t)((counter * 2654435761u >> 8 * (i % 4)) + i * 3);
-}
 
 /* A new key's record; its strings lie in memory of the test's. */
 static struct token_key_record generate(enum token_alg alg)
@@ -76,13 +25,10 @@ static struct token_key_record generate(enum token_alg alg)
 	static char bytes[8][TOKEN_RECORD_MAX];
 	static size_t next;
 	struct buf out = BUF(bytes[next]);
-	uint8_t random[TOKEN_RANDOM_LEN];
 	struct token_key_record r;
 
 	next = (next + 1) % COUNT_OF(bytes);
-	do
-		draw(random, sizeof random);
-	while (!token_generate(&out, alg, seal_key, random));
+	answers_make_key(alg, &out);
 	assert_true(record_token_key_read(buf_slice(&out), &r));
 	assert_int_equal(r.alg, alg);
 	return r;
@@ -400,46 +346,13 @@ static void test_alg_texts(void **state)
 	assert_string_equal(token_alg_text(TOKEN_ALGS), "unknown");
 }
 
-/* A handler's world: the answers it was given so far, and what it is asked. */
+/* A handler's world. */
 static struct {
 	struct call call;
 	struct config config;
-	char question[CALL_QUESTION_MAX];
-	struct call_answer answers[CALL_ASKS_MAX];
-	char questions[CALL_ASKS_MAX][CALL_QUESTION_MAX], given[CALL_ASKS_MAX][CALL_ANSWER_MAX];
 	uint64_t now_s;
 	unsigned runs;
-	bool broken_seal;
 } world;
-
-/* What the hasher does (hasher.c). */
-static struct slice hasher_answers(uint8_t kind, struct slice question, char *bytes)
-{
-	struct buf out = { bytes, 0, CALL_ANSWER_MAX, false };
-	uint8_t random[TOKEN_RANDOM_LEN], scalar[JWT_SCALAR_LEN], rs[JWT_ES256_LEN];
-	struct token_key_record r;
-	const uint8_t *digest;
-	struct slice signature;
-	struct jwt_key key;
-
-	if (kind == ASK_TOKEN_KEY) {
-		assert_int_equal(question.len, 1);
-		do
-			draw(random, sizeof random);
-		while (!token_generate(&out, (enum token_alg)question.ptr[0], seal_key, random));
-	} else if (kind == ASK_SIGNATURE) {
-		assert_true(call_signature_question_read(question, &digest, &r));
-		assert_true(token_unseal(&r, seal_key, scalar));
-		assert_true(jwt_sign_es256(scalar, digest, rs));
-		if (!world.broken_seal)
-			buf_put(&out, slice_bytes(rs, sizeof rs));
-	} else {
-		assert_int_equal(kind, ASK_VERDICT);
-		assert_true(call_verdict_question_read(question, &key, &digest, &signature));
-		buf_char(&out, jwt_check_public(&key, digest, signature));
-	}
-	return buf_slice(&out);
-}
 
 /* As the writer runs a handler: in a child of the batch, again and again. */
 static enum call_result run(enum call_result (*handler)(struct call *c))
@@ -448,8 +361,8 @@ static enum call_result run(enum call_result (*handler)(struct call *c))
 	enum call_result result;
 
 	*c = (struct call){ .config = &world.config, .sid_secret = sid_secret, .kv = store,
-	                    .now_us = world.now_s * 1000000, .answers = world.answers,
-	                    .question = BUF(world.question) };
+	                    .now_us = world.now_s * 1000000 };
+	answers_begin(c);
 	looks.count = 0;
 	for (world.runs = 1;; world.runs++) {
 		assert_in_range(world.runs, 1, 60);
@@ -460,17 +373,7 @@ static enum call_result run(enum call_result (*handler)(struct call *c))
 			continue;
 		if (result != CALL_ASK)
 			return result;
-		{
-			struct call_answer *a = &world.answers[c->answer_count];
-			char *question = world.questions[c->answer_count];
-
-			assert_in_range(c->answer_count, 0, CALL_ASKS_MAX - 1);
-			memcpy(question, c->question.ptr, c->question.len);
-			a->kind = c->question_kind;
-			a->question = (struct slice){ question, c->question.len };
-			a->answer = hasher_answers(a->kind, a->question,
-			                           world.given[c->answer_count++]);
-		}
+		answers_give(c);
 	}
 }
 
@@ -646,11 +549,11 @@ static void test_broken_seal(void **state)
 	(void)state;
 	add(TOKEN_ES256, NOW);
 	world.now_s = NOW;
-	world.broken_seal = true;
+	answers.broken_seal = true;
 	made.token = (struct call_token){ TOKEN_ES256, JWT_TYP_JWT, SLICE("{}"), 60 };
 	assert_int_equal(run(sign_handler), CALL_STORE);
 	assert_int_equal(world.call.store_status, KV_IO);
-	world.broken_seal = false;
+	answers.broken_seal = false;
 }
 
 /* A front signs with HS256 by itself; what it cannot do, it asks for or leaves to the writer. */
@@ -667,7 +570,7 @@ static void test_in_a_front(void **state)
 	store_open(KV_READ);
 	assert_int_equal(kv_begin_read(store), KV_OK);
 	*c = (struct call){ .sid_secret = sid_secret, .kv = store, .now_us = NOW * 1000000ull,
-	                    .question = BUF(world.question) };
+	                    .question = BUF(answers.question) };
 	made.token = (struct call_token){ TOKEN_HS256, JWT_TYP_JWT, SLICE("{}"), LIFE };
 	assert_int_equal(sign_handler(c), CALL_DONE);
 	made.token.life_s = LIFE + 1;
