@@ -189,6 +189,8 @@ struct basket_totals {
 	int64_t excl_cents, tax_cents, full_excl_cents, full_tax_cents;
 };
 
+/* The line by its own price, or by the price book as it is now. `p` points into the line and the
+ * store. */
 enum kv_status basket_line_price(struct kv *kv, const struct basket_line *line,
                                  struct basket_line_price *p);
 /* A line whose price is unknown, or by now in another currency than the first's, counts as

@@ -20,6 +20,7 @@ bool client_scopes_parse(struct slice text, uint32_t *scopes, struct slice *bad)
 /* Writes `shop,trusted`, or `-` for none. */
 void client_scopes_write(struct buf *out, uint32_t scopes);
 
+/* What a key is found by, and all that is stored of it. */
 void client_digest(struct slice key_text, uint8_t digest[RECORD_DIGEST_LEN]);
 
 /* Writes a new key's text from 20 random bytes. */

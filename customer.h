@@ -10,6 +10,7 @@
 #include "kv.h"
 #include "record.h"
 
+/* KV_NOT_FOUND: nobody has the id or the login. `r` points into the store. */
 enum kv_status customer_get(struct kv *kv, uint64_t id, struct customer_record *r);
 enum kv_status customer_find(struct kv *kv, struct slice login, struct customer_record *r);
 

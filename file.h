@@ -7,6 +7,7 @@
 
 #include "bytes.h"
 
+/* All of `bytes`. */
 bool file_write(int fd, struct slice bytes);
 
 /* Appends what comes until the file ends or `text` is full. */

@@ -147,6 +147,7 @@ struct http_refusal {
 	const char *why;                /* a static sentence for people */
 };
 
+/* Before a request's first byte is parsed. */
 void http_request_init(struct http_request *r);
 
 /* Judges `in` (all that came since the request's first byte; it may hold more than the

@@ -101,6 +101,7 @@ enum jwt_status jwt_open(struct jwt *t, struct slice token);
 const struct jwt_key *jwt_key_find(const struct jwt_key *keys, size_t count,
                                    const struct jwt *t);
 
+/* What is signed, and what the hasher is asked about: SHA-256 of the signing input. */
 void jwt_digest(struct slice input, uint8_t digest[JWT_DIGEST_LEN]);
 
 /* A secret as HMAC needs it: half of the work on a short text, done once. It is as secret. */
@@ -159,6 +160,7 @@ void jwt_write_input(struct buf *out, enum jwt_alg alg, struct slice kid, enum j
 /* Writes a dot and the signature behind it. */
 void jwt_write_signature(struct buf *out, struct slice signature);
 
+/* Two hashes of a short text: any process does it itself. */
 void jwt_sign_hs256(struct slice secret, struct slice input, uint8_t mac[JWT_DIGEST_LEN]);
 
 /* A third of a millisecond. False: `scalar` is no private key of P-256. */

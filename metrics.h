@@ -59,6 +59,7 @@ void metrics_make(void);
 /* A process's: counts in `slot` from now on. */
 void metrics_take(uint32_t slot);
 
+/* Counts, or sets what is a level, for this process; for nothing before metrics_take(). */
 void metrics_add(enum metrics_value v, uint64_t n);
 void metrics_set(enum metrics_value v, uint64_t n);
 

@@ -72,6 +72,7 @@ enum kv_status session_find(struct kv *kv, const uint8_t key[RECORD_SESSION_KEY_
 bool session_renewal_due(const struct config *config, const struct session_record *s,
                          uint64_t now_s);
 
+/* Moves the expiry of what stands under `key`, live or not; who calls has found it alive. */
 enum kv_status session_renew(struct kv *kv, const struct config *config,
                              const uint8_t key[RECORD_SESSION_KEY_LEN], uint64_t now_s);
 
