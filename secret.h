@@ -34,4 +34,23 @@ bool secret_sync_parent(const char *path, char error[SECRET_ERROR_MAX]);
 /* Reads DATA/seal.key. */
 bool secret_read_seal_key(const char *data, uint8_t key[32], char error[SECRET_ERROR_MAX]);
 
+/* A secret that something was made of, which need not be made again as long as it is the same.
+ * One that is longer is never the same. */
+struct secret_copy {
+	size_t len;                     /* 0: none was kept */
+	char bytes[128];
+};
+
+static inline bool secret_same(const struct secret_copy *c, struct slice secret)
+{
+	return c->len > 0 && slice_eq_secret(secret, (struct slice){ c->bytes, c->len });
+}
+
+static inline void secret_keep(struct secret_copy *c, struct slice secret)
+{
+	c->len = secret.len <= sizeof c->bytes ? secret.len : 0;
+	if (c->len > 0)
+		memcpy(c->bytes, secret.ptr, c->len);
+}
+
 #endif

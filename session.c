@@ -4,6 +4,7 @@
 
 #include "json.h"
 #include "log.h"
+#include "secret.h"
 #include "session.h"
 #include "sha.h"
 
@@ -20,22 +21,17 @@
 
 #define SECURE_BYTES   25
 
-#define KEPT_SECRET_MAX 128     /* a longer one is made a key of each time */
-
 /* The secret's key to HMAC, which takes half of the work: it is kept for the next time, since a
  * process has one secret. */
 static const br_hmac_key_context *key_of(struct slice secret)
 {
 	static br_hmac_key_context key;
-	static char kept[KEPT_SECRET_MAX];
-	static size_t kept_len;
+	static struct secret_copy of;
 
-	if (kept_len > 0 && slice_eq_secret(secret, (struct slice){ kept, kept_len }))
-		return &key;
-	br_hmac_key_init(&key, sha256_class(), secret.ptr, secret.len);
-	kept_len = secret.len <= sizeof kept ? secret.len : 0;
-	if (kept_len > 0)
-		memcpy(kept, secret.ptr, kept_len);
+	if (!secret_same(&of, secret)) {
+		br_hmac_key_init(&key, sha256_class(), secret.ptr, secret.len);
+		secret_keep(&of, secret);
+	}
 	return &key;
 }
 

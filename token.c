@@ -2,12 +2,12 @@
 #include <assert.h>
 #include <bearssl.h>
 
+#include "secret.h"
 #include "sha.h"
 #include "token.h"
 
 #define SECRET_LABEL "sidecart token key"
 #define SEED_KID_LEN 16         /* random bytes that name an HS256 key */
-#define KEPT_SECRET_MAX 128     /* with a longer Session-Id secret nothing is kept */
 
 static_assert(RECORD_SCALAR_LEN == JWT_SCALAR_LEN + SEAL_MORE, "a sealed scalar");
 static_assert(RECORD_POINT_LEN == JWT_POINT_LEN && RECORD_KID_MAX == JWT_KID_MAX, "as jwt.h");
@@ -297,31 +297,18 @@ static enum kv_status find_only(struct kv *kv, const struct jwt *t, uint64_t now
 /* What of a key's secret is made anew only where the key or the Session-Id secret is another. */
 struct kept_key {
 	struct jwt_hmac_key hmac;
-	size_t sid_secret_len;          /* 0: nothing is kept */
-	char sid_secret[KEPT_SECRET_MAX];
-	uint8_t seed[RECORD_SEED_LEN];
+	struct secret_copy sid_secret, seed;
 };
-
-static bool is_kept(const struct kept_key *k, struct slice sid_secret, struct slice seed)
-{
-	return k->sid_secret_len > 0 &&
-	       slice_eq_secret(sid_secret, (struct slice){ k->sid_secret, k->sid_secret_len }) &&
-	       slice_eq_secret(seed, slice_bytes(k->seed, sizeof k->seed));
-}
 
 static void keep(struct kept_key *k, struct slice sid_secret, const struct token_key_record *r)
 {
 	uint8_t secret[JWT_SECRET_LEN];
-	bool fits = sid_secret.len <= sizeof k->sid_secret && r->secret.len == sizeof k->seed;
 
 	token_secret(sid_secret, r, secret);
 	jwt_hmac_prepare(&k->hmac, slice_bytes(secret, sizeof secret));
 	explicit_bzero(secret, sizeof secret);
-	k->sid_secret_len = fits ? sid_secret.len : 0;
-	if (fits) {
-		memcpy(k->sid_secret, sid_secret.ptr, sid_secret.len);
-		memcpy(k->seed, r->secret.ptr, sizeof k->seed);
-	}
+	secret_keep(&k->sid_secret, sid_secret);
+	secret_keep(&k->seed, r->secret);
 }
 
 /* Takes as long for a key that is not there, which stands for any. */
@@ -329,8 +316,10 @@ static bool check_hs256(struct slice sid_secret, const struct token_key_record *
                         const struct jwt *t)
 {
 	static struct kept_key kept;
+	bool same = secret_same(&kept.sid_secret, sid_secret) &&
+	            secret_same(&kept.seed, r->secret);
 
-	if (!is_kept(&kept, sid_secret, r->secret) && (found || kept.sid_secret_len == 0))
+	if (!same && (found || kept.sid_secret.len == 0))
 		keep(&kept, sid_secret, r);
 	return jwt_check_hmac(&kept.hmac, t) && found;
 }
