@@ -54,7 +54,7 @@
 #define USED_A_TURN      32768          /* unless they have used so much */
 #define ANSWER_USES      256            /* as many bytes that were read */
 #define LINKED_A_TURN    16             /* answers taken from the link; requests given to it */
-#define SWEPT_A_TURN     16             /* connections that a sweep has something to do for */
+#define SWEPT_A_TURN     4              /* connections that a sweep has something to do for */
 #define INPUT_MIN        16384          /* bytes of an input buffer */
 #define OUTPUT_CAP       65536          /* bytes of short answers that leave in one write() */
 #define KEPT_EACH        65536          /* bytes of a piece of output that waits for its reader */

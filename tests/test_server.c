@@ -1473,7 +1473,7 @@ static void test_crowd(void **state)
 /* Many who are late at once are told so a few in a turn: others come between. */
 static void test_late_crowd(void **state)
 {
-	enum { LATE = 100, A_TURN = 16 };
+	enum { LATE = 100, A_TURN = 4 };
 	int late[LATE], fds[4], told = 0;
 
 	(void)state;
