@@ -45,9 +45,20 @@ EMULATED = os.environ.get("EMULATED", "")
 def pytest_configure(config):
     """Takes both out of the environment, where one would be a setting that is not known; not where
     other processes run the tests, which are yet to be told."""
-    if not config.getoption("numprocesses", None):
+    given = getattr(config, "workerinput", {}).get("binary", str(BIN))
+    if given != str(BIN):
+        pytest.exit(f"this process would test {BIN}, not {given}", 4)
+    if config.getoption("numprocesses", None):
+        config.option.maxworkerrestart = "0"        # one that ends so is not to be followed
+    else:
         os.environ.pop("SIDECART_BIN", None)
         os.environ.pop("EMULATED", None)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node):
+    """Each process that pytest-xdist starts is told what is tested, and judges whether it knows."""
+    node.workerinput["binary"] = str(BIN)
 
 
 def corpora(*parts):
