@@ -90,9 +90,8 @@ void call_audit(struct call *c, const char *event, const char *fmt, ...)
 	va_end(fields);
 }
 
-/* What begins or ends a customer's session. */
-static void audit_session(struct call *c, const char *event, uint64_t customer_id,
-                          const uint8_t key[RECORD_SESSION_KEY_LEN], enum record_via via)
+void call_audit_session(struct call *c, const char *event, uint64_t customer_id,
+                        const uint8_t key[RECORD_SESSION_KEY_LEN], enum record_via via)
 {
 	char shown[LOG_KEY_LEN], text[ADDRESS_TEXT_MAX];
 	struct buf address = BUF(text);
@@ -582,7 +581,7 @@ enum kv_status call_log_in(struct call *c, const struct call_login *login,
 	if (status != KV_OK)
 		return status;
 	identity_owner_key(id, c->sid_secret, guest);
-	audit_session(c, "login", customer_id, login->key, (enum record_via)login->via);
+	call_audit_session(c, "login", customer_id, login->key, (enum record_via)login->via);
 	return session_log_in(c->kv, c->config, id->kind == IDENTITY_GUEST ? guest : NULL,
 	                      login->key, customer_id, login->via, call_now_s(c));
 }
@@ -611,7 +610,7 @@ enum kv_status call_log_out(struct call *c)
 	if (id->via == VIA_DWSID)
 		call_put_dwsid(c, SLICE(""));
 	if (id->kind == IDENTITY_CUSTOMER)
-		audit_session(c, "logout", id->session.customer_id, id->session_key, id->via);
+		call_audit_session(c, "logout", id->session.customer_id, id->session_key, id->via);
 	if (status == KV_OK && id->kind != IDENTITY_NONE)
 		status = session_end(c->kv, id->session_key);
 	return status == KV_NOT_FOUND ? KV_OK : status;
@@ -862,7 +861,7 @@ enum call_result call_start_token(struct call *c, const struct session_owner *wh
 	if (result != CALL_DONE)
 		return result;
 	if (who->customer_id != 0)
-		audit_session(c, "login", who->customer_id, key, VIA_TOKEN);
+		call_audit_session(c, "login", who->customer_id, key, VIA_TOKEN);
 	status = session_start_shown(c->kv, c->config, c->sid_secret, who, key, VIA_TOKEN,
 	                             call_now_s(c));
 	return status == KV_OK ? CALL_DONE : call_store(c, status);

@@ -113,6 +113,10 @@ enum call_result call_problem(struct call *c, enum http_status status, const cha
 void call_audit(struct call *c, const char *event, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/* The same of what begins or ends a customer's session. */
+void call_audit_session(struct call *c, const char *event, uint64_t customer_id,
+                        const uint8_t key[RECORD_SESSION_KEY_LEN], enum record_via via);
+
 /* Adds Session-Id, as `type`; for requests whose identity has_sid. */
 void call_put_session_id(struct call *c, enum sid_type type);
 

@@ -507,7 +507,7 @@ bool command_hold_alone(const char *data)
 int command_apart(struct command_line *l, int (*work)(struct command_line *l), bool *ended)
 {
 	int status;
-	pid_t pid = fork();
+	pid_t pid = fork(), done = pid;
 
 	*ended = false;
 	if (pid == 0) {
@@ -515,7 +515,9 @@ int command_apart(struct command_line *l, int (*work)(struct command_line *l), b
 
 		_exit(print_flush() || code != COMMAND_DONE ? code : COMMAND_SYSTEM);
 	}
-	if (pid < 0 || waitpid(pid, &status, 0) != pid)
+	while (pid > 0 && (done = waitpid(pid, &status, 0)) < 0 && errno == EINTR)
+		;
+	if (done < 0)
 		return command_fail(COMMAND_SYSTEM, "cannot start a process");
 	if (WIFSIGNALED(status))
 		return command_refuse("%s/data.mdb is damaged: reading it ended with signal %d; "

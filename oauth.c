@@ -382,6 +382,7 @@ static enum call_result begin_trusted(struct call *c, struct slice token, struct
 	if (status == KV_OK)
 		status = session_find(c->kv, id->session_key, call_now_s(c), &id->session);
 	if (status == KV_NOT_FOUND) {
+		call_audit_session(c, "login", who.id, id->session_key, VIA_TOKEN);
 		status = session_start_shown(c->kv, c->config, c->sid_secret, &owner,
 		                             id->session_key, VIA_TOKEN, call_now_s(c));
 		if (status == KV_OK)

@@ -101,6 +101,7 @@ struct supervisor {
 	int elder;                      /* the generation before waits there; -1: none */
 	struct successor successor;
 	uint64_t watch_ms;              /* the service manager's watchdog; 0: none */
+	bool blind;                     /* there is no memory to see the loops turn in */
 	uint64_t watch_due_ms;
 };
 
@@ -622,7 +623,7 @@ static bool hangs(const struct supervisor *s, struct child *c, uint64_t now_ms)
 {
 	uint32_t slot = (uint32_t)(c - s->children), turns = life_turns(slot);
 
-	if (c->kind == HASHER || c->pid == 0)
+	if (c->kind == HASHER || c->pid == 0 || s->blind)
 		return false;
 	if (turns != c->turns || life_waits(slot)) {
 		c->turns = turns;
@@ -875,8 +876,7 @@ static void set_up(struct supervisor *s, const struct supervisor_start *begin)
 	metrics_make();
 	metrics_take(CHILDREN_MAX);
 	s->watch_ms = systemd_watchdog_ms();
-	if (s->watch_ms > 0 && !life_make((uint32_t)(s->watch_ms / 8)))
-		s->watch_ms = 0;
+	s->blind = s->watch_ms > 0 && !life_make((uint32_t)(s->watch_ms / 8));
 }
 
 int supervisor_run(const struct supervisor_start *begin)

@@ -18,7 +18,7 @@ import time
 
 import pytest
 
-from conftest import BIN, ROOT, WAIT_S, request_bytes, wait_until
+from conftest import BIN, ROOT, SANITIZED, WAIT_S, request_bytes, wait_until
 
 ANON, AUTH = "SID:ANON:127.0.0.1:", "SID:AUTH:127.0.0.1:"
 # Of the password `ada`; PBKDF2 of Python's hashlib.
@@ -538,6 +538,17 @@ def test_check_knows_the_seal(store):
     (store.path / "seal.key").unlink()
     store.run("check", code=1)
     assert "seal.key" in store.errors
+
+
+@pytest.mark.skipif(SANITIZED or not shutil.which("strace"), reason="strace interrupts it")
+def test_check_that_is_interrupted(store, tmp_path):
+    """It waits on for the process that reads the store."""
+    store.key("app")
+    done = subprocess.run(
+        ["strace", "-qq", "-o", tmp_path / "trace", "-e", "inject=wait4:error=EINTR:when=1",
+         BIN, "check", f"--data={store.path}"], env=store.environment, capture_output=True, check=False)
+    assert "EINTR" in (tmp_path / "trace").read_text()
+    assert done.returncode == 0 and done.stderr == b"", done
 
 
 def test_check_of_a_file_cut_short(store):

@@ -198,6 +198,24 @@ def test_waiting_for_the_lock_is_no_hang(store, one_manager):
         holder.end()
 
 
+@pytest.mark.skipif(conftest.SANITIZED or not shutil.which("strace"), reason="strace takes memory away")
+def test_watchdog_without_memory(store, one_manager, tmp_path):
+    """Where there is none to count the loops' turns in, none is taken for stuck: the watchdog is
+    fed all the same, where the service manager killed a server that served."""
+    def serve(*how):
+        one_manager.environment(store, WATCHDOG_S)
+        return store.serve(through=["strace", "-D", "-qq", "-o", tmp_path / "trace", *how])
+    serve("-e", "trace=mmap").stop()
+    calls = [line for line in (tmp_path / "trace").read_text().splitlines() if "mmap(" in line]
+    place, = [i for i, line in enumerate(calls, 1) if "MAP_SHARED|MAP_ANONYMOUS" in line and
+              "(NULL, 6144," in line]
+    server = serve("-e", f"inject=mmap:error=ENOMEM:when={place}")
+    assert "ENOMEM" in (tmp_path / "trace").read_text()
+    children = set(server.children())
+    assert watchdogs(one_manager, 2 * WATCHDOG_S) >= 4
+    assert children == set(server.children()) and "event=hung" not in server.log()
+
+
 # --- Sockets from outside. ------------------------------------------------------------------------
 
 class Sockets:

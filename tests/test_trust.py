@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import shutil
 import subprocess
 import time
@@ -95,14 +96,18 @@ def shop(store, issuers):
 
 
 def test_exchanged(shop, issuers):
-    """By RS256 and by ES256; the same token begins one session."""
-    for issuer in issuers[:2]:
+    """By RS256 and by ES256; the same token begins one session, and that is a login (D09)."""
+    for logins, issuer in enumerate(issuers[:2], 1):
         token = issuer.token()
         first, again = shop.exchange(token), shop.exchange(token)
         assert first.status == again.status == 200, first
         said = [shop.active(r.json["access_token"]) for r in (first, again)]
         assert said[0]["active"] and said[0]["username"] == "ada" and said[0]["aud"] == "orders"
         assert said[0]["sid"] == said[1]["sid"]
+        told = re.findall(r'event=login key="service" customer=(\d+) session=(\w+) via=token '
+                          r"address=127\.0\.0\.1\n", shop.server.log())
+        assert len(told) == logins and told[-1][0] == "1"
+        assert said[0]["sid"].startswith(told[-1][1])
     kind = "urn:ietf:params:oauth:token-type:id_token"
     assert shop.exchange(issuers[0].token(), kind).status == 200
     assert shop.exchange(issuers[0].token(aud=["x", "RefArch"])).status == 200
