@@ -55,7 +55,7 @@ SAN       = -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined \
 CPPFLAGS  = -D_GNU_SOURCE $(if $(filter arm-%,$(CROSS)),-D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64) -I.
 CFLAGS    = -std=c11 $(OPT) $(WARN) -MMD -MP
 # Not -static-pie: that one ldd takes for a program it could run.
-LDFLAGS   = -static -Wl,-z,relro,-z,now,--gc-sections,--fatal-warnings
+LDFLAGS   = -static -Wl,-z,relro,-z,now,--gc-sections,--fatal-warnings,-T,order.ld
 # LMDB from the archive, so that a test can stand in for the calls that it makes.
 LDLIBS    = $(CROSS:%=-L$(SYSROOT)/usr/lib/%) -lbearssl -l:liblmdb.a -ljansson -lz
 
@@ -147,6 +147,8 @@ valgrind: build/attack           ## the tests of VALGRIND on a binary under valg
 
 tidy:                            ## include order, lengths, banned calls; scripts parse
 	@awk -v modules="$(MODULES)" -f tests/tidy.awk $(C_FILES) $(H_FILES)
+	@for n in $$(grep -o 'text\.[a-z0-9_]*' order.ld | cut -d. -f2 | grep -v 'evex\|avx'); do \
+	  grep -q "\<$$n[a-z0-9_]*(" $(SRC) || { echo "order.ld: no function $$n"; exit 1; }; done
 	@for f in .ci/run demo.sh deps.sh $(wildcard tests/*.sh deploy/*.sh deploy/debian/*); do \
 	  case $$(head -n 1 $$f) in '#!'*sh*) bash -n $$f || exit 1 ;; esac; done
 warn-gcc:                        ## no warning from gcc
@@ -246,7 +248,7 @@ build/sysroot/%/done: tests/sysroot.sh
 	@tests/sysroot.sh $(DEBIAN_$*) build/sysroot/$*
 reproducible:                    ## two builds of one commit, in two places, are equal
 	@+MAKE='$(MAKE)' tests/reproducible.sh $(COMMIT)
-$(O)/sidecart: $(OBJ) | $(LEAN)
+$(O)/sidecart: $(OBJ) | order.ld $(LEAN)
 	$(call say,LD $@)$(CC) $(OPT) $(LDFLAGS) $(if $(LEAN),-L$(O)/lib) -o $@ $^ $(LDLIBS)
 # The same binary once more, with the linker's map of it.
 sbom: $(BIN)                     ## what the static binary holds, in build/sidecart.spdx.json
