@@ -24,6 +24,8 @@ FUZZ_S    = 10
 TIME      = 600
 # Files of tests that hold where all is many times slower.
 VALGRIND  = short ping oscarapi metrics ocapi ocapi_baskets ocapi_bridge resolve trust django
+# LONG=1: these too, of a minute or more each, for make torture.
+VALGRIND_LONG = audit clock watch services
 DEPS      = on
 
 PREFIX    = /usr/local
@@ -143,7 +145,8 @@ valgrind: build/attack           ## the tests of VALGRIND on a binary under valg
 	@+$(call sub,valgrind,-O2 -g) build/valgrind/sidecart
 	@mkdir -p build/checked && printf '#!/bin/sh\nexec valgrind %s "$$@"\n' '-q --error-exitcode=9 \
 	  --trace-children=yes --leak-check=no $(CURDIR)/build/valgrind/sidecart' >build/checked/sidecart
-	@chmod +x build/checked/sidecart && tests/end-to-end.sh build/checked/sidecart $(VALGRIND)
+	@chmod +x build/checked/sidecart && tests/end-to-end.sh build/checked/sidecart $(VALGRIND) \
+	  $(if $(LONG),$(VALGRIND_LONG))
 
 tidy:                            ## include order, lengths, banned calls; scripts parse
 	@awk -v modules="$(MODULES)" -f tests/tidy.awk $(C_FILES) $(H_FILES)

@@ -16,10 +16,10 @@ steps=(
 	"linear $python -m pytest -q -s tests/test_linear.py"
 	"long $python -m pytest -q -s tests/test_long.py"
 	"alike $python bench/alike"
-	"delays $python -m pytest -q -s tests/test_baskets.py -k delays"
+	"delays $python -m pytest -q -s tests/test_baskets.py -k slow_work"
 	"hostile $python -m pytest -q -s tests/test_hostile.py"
 	"front tests/afl.sh $3/fuzz_front"
-	"valgrind ${MAKE:-make} DEPS=off valgrind"
+	"valgrind ${MAKE:-make} DEPS=off valgrind LONG=1"
 )
 # What of a step's log the summary repeats.
 told='(^|\.)(crash|linear|long|hostile|front|delay|seed).*|^(cookie|Session-Id): .*|.* errors( .*)?$'
