@@ -442,7 +442,8 @@ enum call_access call_basket(struct call *c, uint64_t id, struct basket *b)
 {
 	const struct identity *who = &c->identity;
 	bool trusted = who->client != NULL && (who->client->scopes & SCOPE_TRUSTED) != 0;
-	bool nobody = who->kind == IDENTITY_NONE && c->request->cookie_lines == 0;
+	bool nobody = who->kind == IDENTITY_NONE && c->request->cookie_lines == 0 &&
+	              !slice_given(c->request->field[HTTP_SESSION_ID]);
 	enum kv_status status = basket_get(c->kv, id, call_now_s(c), b);
 
 	if (status == KV_NOT_FOUND || (status == KV_OK && b->status == BASKET_MERGED))

@@ -165,8 +165,9 @@ enum call_access {
 
 /* Loads basket `id` and judges access to it, for every path that names one. The owner may have
  * what is Open or Saved. An API key of scope `trusted` may have what is Frozen or Submitted too,
- * as its owner or, where the request names no shopper at all (no Session-Id, Bearer or cookie),
- * of anybody: an order system (docs/checkout.md). What is Merged nobody may have. */
+ * as its owner or, where the request names no shopper at all (no Bearer or cookie, and no
+ * Session-Id, be it malformed), of anybody: an order system (docs/checkout.md). What is Merged
+ * nobody may have. */
 enum call_access call_basket(struct call *c, uint64_t id, struct basket *b);
 /* The same with its answers: `absent` and `forbidden` write theirs, c->response is the store's.
  * False: return `*result`. */

@@ -616,6 +616,35 @@ static void test_order_system(void **state)
 	run_script(steps, COUNT_OF(steps));
 }
 
+static void read_as_original(void)
+{
+	world.config.sid_grammar = SID_OSCARAPI;
+}
+
+/* The original passes over a Session-Id that it cannot read. Whoever sends one is a shopper all the
+ * same, and no order system. */
+static void test_broken_id_is_no_order_system(void **state)
+{
+	static const struct step steps[] = {
+		{ "a guest", ADD GUEST JSON, PRODUCT("1", "2"), 200, "\"id\":1,", NULL, 0 },
+		{ "nobody", GET(B1) KEY, NULL, 200, "\"id\":1,", NULL, 0 },
+		{ "no identifier", GET(B1) KEY "|Session-Id: SID:ANON:shop.example:", NULL, 403,
+		  ANONYMOUS, NULL, 0 },
+		{ "nothing", GET(B1) KEY "|Session-Id:", NULL, 403, ANONYMOUS, NULL, 0 },
+		{ "frozen", PATCH(B1) KEY "|Session-Id: x" JSON, STATUS("Frozen"), 403, ANONYMOUS,
+		  NULL, 0 },
+		{ "removed", DELETE(B1) KEY "|Session-Id: SID:", NULL, 403, ANONYMOUS, NULL, 0 },
+		{ "frozen by nobody", PATCH(B1) KEY JSON, STATUS("Frozen"), 200, NULL, NULL, 0 },
+		{ "out of sight", GET(B1) KEY "|Session-Id: SID:ANON:", NULL, 404, NOT_FOUND, NULL,
+		  0 },
+	};
+
+	(void)state;
+	world.configure = read_as_original;
+	run_script(steps, COUNT_OF(steps));
+	world.configure = NULL;
+}
+
 static void trust_anybody(void)
 {
 	world.config.sid_trust = SID_TRUST_ANY;
@@ -979,6 +1008,7 @@ int main(void)
 		cmocka_unit_test(test_vanished_product),
 		cmocka_unit_test(test_status),
 		cmocka_unit_test(test_order_system),
+		cmocka_unit_test(test_broken_id_is_no_order_system),
 		cmocka_unit_test(test_status_without_trust),
 		cmocka_unit_test(test_if_match),
 		cmocka_unit_test(test_idempotency_key),
