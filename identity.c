@@ -792,16 +792,21 @@ static enum kv_status find_shopper(const struct identity_question *q, struct ide
 	return status;
 }
 
+void identity_locate(const struct identity_question *q, struct identity *id)
+{
+	id->trusted = identity_peer_trusted(q->config, q->peer);
+	find_address(q, id);
+}
+
 enum kv_status identify(const struct identity_question *q, struct identity *id)
 {
 	enum kv_status status;
 
 	id->sid_error = SID_OK;
-	id->trusted = identity_peer_trusted(q->config, q->peer);
 	identity_clear(id);
 	id->bearer = slice_given(identity_bearer(q->request));
 	id->proven = q->proven;
-	find_address(q, id);
+	identity_locate(q, id);
 	find_authority(q, id);
 	find_original(q, id);
 	status = find_client(q, id);

@@ -165,6 +165,9 @@ struct slice identity_bearer(const struct http_request *r);
 /* Before identify(), or in its place: nobody. */
 void identity_clear(struct identity *id);
 
+/* The address alone, of a request whose sender does not matter but for his rate. */
+void identity_locate(const struct identity_question *q, struct identity *id);
+
 /* Fills `*id` in place. KV_OK also for a refusal; anything else: the store failed, and
  * nothing may be concluded (requirement S16). */
 enum kv_status identify(const struct identity_question *q, struct identity *id);

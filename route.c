@@ -748,8 +748,12 @@ static enum call_result begin(struct call *c, const struct route_match *m, bool 
 	if (m->path != NULL && m->route != NULL && m->path->args > 0)
 		find_args(c, m);
 	*answered = answer_anybody(c, m);
-	if (*answered)
+	if (*answered) {
+		const struct identity_question q = question(c, m);
+
+		identity_locate(&q, &c->identity);      /* for answer_limited() */
 		return CALL_DONE;
+	}
 	if (needs_identity(m)) {
 		result = resolve_identity(c, m);
 		if (result != CALL_DONE)

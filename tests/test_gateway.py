@@ -294,6 +294,16 @@ def test_rate_limit_per_address(store):
     assert [ask(f"2001:db8::{i + 1}") for i in range(4)] == [200] * 3 + [429]
     assert ask("2001:db8:0:1::1") == 200
     assert server.get("/healthz").status == 200
+    # What is answered whoever asks counts for who asks, not for whom was asked for before.
+    preflight = {"Origin": "https://shop.example", "Access-Control-Request-Method": "GET"}
+    strict = store.serve(rate_limit_address="3/60s", cors_origins="https://shop.example")
+    for method, path, fields in (("OPTIONS", "/session", preflight),
+                                 ("GET", "/dw/shop/v99_1/baskets", {})):
+        one, other = (f"192.0.2.{n}{len(fields)}" for n in (3, 4))
+        assert ask(one, strict) == 200
+        for _ in range(5):
+            strict.request(method, path, fields | {"X-Forwarded-For": other})
+        assert [ask(a, strict) for a in (one, other)] == [200, 429]
     untrusting = store.serve(rate_limit_address="3/60s", trusted_proxies="198.51.100.1")
     assert [ask(f"192.0.2.{i}", untrusting) for i in range(4)] == [200] * 3 + [429]
 
