@@ -231,8 +231,9 @@ static enum call_result find_token(struct call *c, struct slice token, struct su
 	return find_subject(c, s);
 }
 
-/* True in `*live` where an access token is good and its customer's session has not ended. Of a
- * guest the token's own end counts: he may have no record. */
+/* True in `*live` where an access token is good and its customer's session has not ended, nor
+ * become another's under the same Session-Id. Of a guest the token's own end counts: he may have no
+ * record. */
 static enum call_result judge_access(struct call *c, const struct jwt *t,
                                      struct jwt_claims *claims, struct session_record *session,
                                      bool *live)
@@ -244,6 +245,7 @@ static enum call_result judge_access(struct call *c, const struct jwt *t,
 	enum jwt_status verdict;
 	enum call_result result = call_check_token(c, t, &verdict);
 	enum kv_status status;
+	uint64_t id = 0;
 
 	*live = false;
 	*session = (struct session_record){ 0 };
@@ -257,7 +259,8 @@ static enum call_result judge_access(struct call *c, const struct jwt *t,
 	status = session_find(c->kv, key, call_now_s(c), session);
 	if (status != KV_OK && status != KV_NOT_FOUND)
 		return call_store(c, status);
-	*live = status == KV_OK && session->customer_id != 0;
+	*live = status == KV_OK && session->customer_id != 0 &&
+	        slice_uint(claims->sub, UINT64_MAX, &id) && session->customer_id == id;
 	return CALL_DONE;
 }
 

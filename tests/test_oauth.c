@@ -337,6 +337,27 @@ static void test_ends_of_access(void **state)
 	assert_string_equal(body_text, INACTIVE);
 }
 
+/* Under her Session-Id somebody else is logged in by now: her access token is not his, and ended
+ * with her session. */
+static void test_access_of_the_one_before(void **state)
+{
+	uint8_t key[RECORD_SESSION_KEY_LEN];
+	struct sid sid;
+
+	(void)state;
+	calls_add_customer("bob");
+	ask(EXCHANGE, GATE FORM, GRANT "subject_token=SID:AUTH:shop.example:ada" OWN("session-id")
+	    FOR, false);
+	keep_access();
+	ask(INTROSPECT, SERVICE FORM, "token=%K", false);
+	assert_answer("hers", true, "\"username\":\"ada\"");
+	assert_int_equal(sid_parse(SLICE("SID:AUTH:shop.example:ada"), SID_STRICT, &sid), SID_OK);
+	sid_key(&sid, SID_AUTH, CALLS_SECRET, key);
+	assert_int_equal(session_start(store, &config, key, 2, VIA_HEADER, now_s), KV_OK);
+	ask(INTROSPECT, SERVICE FORM, "token=%K", false);
+	assert_string_equal(body_text, INACTIVE);
+}
+
 #define RESOLVE "GET /resolve?token=1&require="
 #define ASKED_FOR "X-Forwarded-Host: shop.test\r\nX-Forwarded-Method: POST\r\n" \
                   "X-Forwarded-Uri: /orders/7?page=2\r\n"
@@ -525,6 +546,7 @@ int main(void)
 		TEST(test_revoke),
 		TEST(test_exchange),
 		TEST(test_ends_of_access),
+		TEST(test_access_of_the_one_before),
 		TEST(test_resolve_token),
 		TEST(test_bad_queries),
 		cmocka_unit_test_setup_teardown(test_es256, set_up_es256, store_tear_down),
