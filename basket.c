@@ -12,10 +12,6 @@
 
 #define NONE UINT32_MAX         /* no line */
 
-#define NEXT_BASKET "next_basket"
-#define NEXT_LINE   "next_line"
-#define NEXT_OPTION "next_option"
-
 static const char *const status_text[BASKET_STATUSES] = {
 	[BASKET_OPEN]      = "Open",
 	[BASKET_SAVED]     = "Saved",
@@ -82,21 +78,21 @@ static enum kv_status lift_counter(struct kv *kv, const char *counter, uint64_t 
 
 enum kv_status basket_next_ids(struct kv *kv, struct basket_ids *next)
 {
-	enum kv_status status = peek_id(kv, NEXT_BASKET, &next->basket);
+	enum kv_status status = peek_id(kv, RECORD_NEXT_BASKET, &next->basket);
 
 	if (status == KV_OK)
-		status = peek_id(kv, NEXT_LINE, &next->line);
-	return status == KV_OK ? peek_id(kv, NEXT_OPTION, &next->option) : status;
+		status = peek_id(kv, RECORD_NEXT_LINE, &next->line);
+	return status == KV_OK ? peek_id(kv, RECORD_NEXT_OPTION, &next->option) : status;
 }
 
 enum kv_status basket_reserve_ids(struct kv *kv, uint64_t basket, uint64_t line,
                                   uint64_t option)
 {
-	enum kv_status status = lift_counter(kv, NEXT_BASKET, basket);
+	enum kv_status status = lift_counter(kv, RECORD_NEXT_BASKET, basket);
 
 	if (status == KV_OK)
-		status = lift_counter(kv, NEXT_LINE, line);
-	return status == KV_OK ? lift_counter(kv, NEXT_OPTION, option) : status;
+		status = lift_counter(kv, RECORD_NEXT_LINE, line);
+	return status == KV_OK ? lift_counter(kv, RECORD_NEXT_OPTION, option) : status;
 }
 
 enum kv_status basket_make(struct kv *kv, struct basket *b, uint64_t customer_id,
@@ -114,7 +110,7 @@ enum kv_status basket_make(struct kv *kv, struct basket *b, uint64_t customer_id
 	b->expires_s = b->due_s = RECORD_NEVER;
 	b->email = b->currency = (struct slice){ 0 };
 	b->line_count = b->option_count = 0;
-	return take_ids(kv, NEXT_BASKET, 1, &b->id);
+	return take_ids(kv, RECORD_NEXT_BASKET, 1, &b->id);
 }
 
 /* Copies the record: the basket owns its strings then, over any put. */
@@ -591,10 +587,10 @@ static enum kv_status number_line(struct basket *b, uint32_t at, struct kv *kv)
 {
 	struct basket_line *l = &b->lines[at];
 	uint64_t option_id;
-	enum kv_status status = take_ids(kv, NEXT_LINE, 1, &l->id);
+	enum kv_status status = take_ids(kv, RECORD_NEXT_LINE, 1, &l->id);
 
 	if (status == KV_OK)
-		status = take_ids(kv, NEXT_OPTION, l->option_count, &option_id);
+		status = take_ids(kv, RECORD_NEXT_OPTION, l->option_count, &option_id);
 	if (status != KV_OK) {
 		remove_line(b, at);
 		return status;

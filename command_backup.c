@@ -22,7 +22,8 @@
 #include "token.h"
 
 #define PATH_CAP (CONFIG_PATH_MAX + 300)        /* and a file's name */
-#define SKIPPED  1000000        /* numbers that may have been given since the backup */
+#define SKIPPED  1000000        /* numbers that may have been given since the backup, */
+#define SKIPPED_A_SECOND 100    /* and so many more in each second since */
 #define STEP     10000          /* sessions looked at in one transaction */
 
 static struct backup backup;
@@ -136,33 +137,45 @@ static enum kv_status end_sessions(struct kv *kv, uint64_t *ended)
 }
 
 /* Numbers of customers and baskets that were given after the backup may be known outside, in
- * basket cookies and orders: they are not given again. */
-static enum kv_status skip_numbers(struct kv *kv)
+ * basket cookies and orders: they are not given again, and neither are those of another restore of
+ * it. */
+static uint64_t skipped(const struct command_line *l)
 {
-	char prefix_text[] = { RECORD_META, 'n', 'e', 'x', 't', '_' };
-	struct slice prefix = { prefix_text, sizeof prefix_text }, key, value;
-	struct record_key after = { .len = 0 };
+	uint64_t ran = l->now_us * SKIPPED_A_SECOND / 1000000;
+	uint64_t made = backup.made_s * SKIPPED_A_SECOND;
+
+	return SKIPPED + (ran > made ? ran - made : 0);
+}
+
+static enum kv_status skip_number(struct kv *kv, const char *name, uint64_t skip)
+{
+	struct record_key key;
+	struct slice value, place = record_meta_key(&key, name);
+	char text[8];
+	struct buf number = BUF(text);
+	uint64_t n = 1;                 /* as where none was given yet */
+	enum kv_status status = kv_get(kv, place, &value);
+
+	if (status != KV_OK && status != KV_NOT_FOUND)
+		return status;
+	if (status == KV_OK && !record_number_read(value, &n))
+		return KV_OK;
+	record_number_write(&number, n + skip);
+	return kv_put(kv, place, buf_slice(&number));
+}
+
+static enum kv_status skip_numbers(struct kv *kv, uint64_t skip)
+{
+	static const char *const names[] = { RECORD_NEXT_CUSTOMER, RECORD_NEXT_BASKET,
+	                                     RECORD_NEXT_LINE, RECORD_NEXT_OPTION };
 	enum kv_status status = kv_begin(kv);
 
 	if (status != KV_OK)
 		return status;
 	kv_use_reserve(kv);
-	while ((status = kv_scan(kv, prefix, slice_bytes(after.bytes, after.len), &key,
-	                         &value)) == KV_OK) {
-		char text[8];
-		struct buf number = BUF(text);
-		uint64_t n;
-
-		memcpy(after.bytes, key.ptr, key.len);
-		after.len = key.len;
-		if (!record_number_read(value, &n))
-			continue;
-		record_number_write(&number, n + SKIPPED);
-		status = kv_put(kv, slice_bytes(after.bytes, after.len), buf_slice(&number));
-		if (status != KV_OK)
-			break;
-	}
-	if (status == KV_NOT_FOUND)
+	for (size_t i = 0; i < COUNT_OF(names) && status == KV_OK; i++)
+		status = skip_number(kv, names[i], skip);
+	if (status == KV_OK)
 		return kv_commit(kv);
 	kv_abort(kv);
 	return status;
@@ -220,7 +233,7 @@ static int build(struct command_line *l, const char *folder)
 	if (!command_has(l, OPTION_KEEP_SESSIONS))
 		status = end_sessions(l->kv, &ended);
 	if (status == KV_OK)
-		status = skip_numbers(l->kv);
+		status = skip_numbers(l->kv, skipped(l));
 	if (status == KV_OK)
 		status = list_keys(l);
 	kv_close(l->kv);
@@ -336,8 +349,8 @@ int command_restore(struct command_line *l)
 	l->changed = code == COMMAND_DONE;
 	if (code == COMMAND_DONE)
 		command_say("%s is restored: %llu records; numbers of customers and baskets go on "
-		            "%d further; the keys named above work from now on", l->config.data,
-		            (unsigned long long)backup.records, SKIPPED);
+		            "%llu further; the keys named above work from now on", l->config.data,
+		            (unsigned long long)backup.records, (unsigned long long)skipped(l));
 	explicit_bzero(&backup, sizeof backup);
 	return code;
 }

@@ -3,8 +3,6 @@
 
 #include "customer.h"
 
-#define NEXT_ID "next_customer"
-
 static const char *const error_text[] = {
 	[CUSTOMER_OK]          = "ok",
 	[CUSTOMER_LOGIN_TAKEN] = "a customer with this login is there already",
@@ -103,7 +101,7 @@ enum kv_status customer_next_id(struct kv *kv, uint64_t *id)
 {
 	struct record_key key;
 	struct slice value;
-	enum kv_status status = kv_get(kv, record_meta_key(&key, NEXT_ID), &value);
+	enum kv_status status = kv_get(kv, record_meta_key(&key, RECORD_NEXT_CUSTOMER), &value);
 
 	if (status == KV_NOT_FOUND) {
 		*id = 1;
@@ -142,7 +140,7 @@ enum customer_error customer_add(struct kv *kv, const struct customer_record *r,
 	if (*status == KV_OK)
 		*status = customer_next_id(kv, &next);
 	if (*status == KV_OK && next <= r->id)
-		*status = put_number(kv, record_meta_key(&key, NEXT_ID), r->id + 1);
+		*status = put_number(kv, record_meta_key(&key, RECORD_NEXT_CUSTOMER), r->id + 1);
 	if (*status == KV_OK)
 		*status = customer_put(kv, r);
 	return *status == KV_OK ? CUSTOMER_OK : CUSTOMER_STORE;

@@ -228,6 +228,30 @@ def test_restore(shop, tmp_path, options):
     assert shop.customer("eve") > 1000
 
 
+@pytest.mark.parametrize("before", (0, 1))
+def test_a_cookie_of_another_restore(shop, tmp_path, before):
+    """A basket cookie that was given out after one restore opens nobody's basket after the next one
+    of the same backup, be there a basket in it or none."""
+    path = tmp_path / "backup"
+
+    def visit(cookie=""):
+        server = shop.serve()
+        r = server.get("/api/basket/", {"Cookie": cookie} if cookie else {})
+        other = server.get("/api/basket/")
+        server.stop()
+        return r, other.json["id"]
+    for _ in range(before):
+        visit()
+    shop.run("backup", path)
+    shop.run("restore", path)
+    first, _ = visit()
+    assert first.json["id"] > 1000000
+    shop.run("restore", path)
+    _, other = visit()
+    again, _ = visit(first.get("Set-Cookie").partition(";")[0])
+    assert first.json["id"] != other and again.json["id"] not in (first.json["id"], other)
+
+
 def test_restore_to_another_machine(shop, tmp_path):
     """The secrets come along: sessions keep their keys, passwords their seals."""
     path = tmp_path / "backup"
