@@ -55,6 +55,7 @@ enum dump_text {
 	DUMP_PRICE = 2,         /* stock, line */
 	DUMP_CURRENCY = 3,
 	DUMP_DATA = 1,          /* session: as stored, then the hash of the user's password */
+	DUMP_LOGIN = 2,         /* basket, session: of whose it is (gather.h) */
 	DUMP_EMAIL = 1, DUMP_FIRST_NAME = 2, DUMP_LAST_NAME = 3, DUMP_PASSWORD = 4,
 	DUMP_TEXTS = 5
 };

@@ -126,6 +126,14 @@ static struct slice cut_text(struct slice text)
 	return (struct slice){ text.ptr, len };
 }
 
+/* What he logs in with; of no customer where it is longer than any here. */
+static struct slice login_of(const struct dump_record *user)
+{
+	struct slice login = user->text[user->text[DUMP_NAME].len > 0 ? DUMP_NAME : DUMP_EMAIL];
+
+	return login.len <= RECORD_LOGIN_MAX ? login : SLICE("");
+}
+
 static bool take_user(struct gather *g, const struct dump_record *r)
 {
 	struct dump_record user = { .kind = DUMP_USER }, whole = *r;
@@ -135,6 +143,7 @@ static bool take_user(struct gather *g, const struct dump_record *r)
 	django_auth_hash(g->secret, r->text[DUMP_PASSWORD], hash);
 	user.number[DUMP_PK] = r->number[DUMP_PK];
 	user.text[DUMP_DATA] = (struct slice){ hash, sizeof hash };
+	user.text[DUMP_LOGIN] = login_of(r);
 	whole.text[DUMP_FIRST_NAME] = cut_text(r->text[DUMP_FIRST_NAME]);
 	whole.text[DUMP_LAST_NAME] = cut_text(r->text[DUMP_LAST_NAME]);
 	return put_join(g, USERS, 0, 0, &user) &&
@@ -314,16 +323,18 @@ static bool join_product(struct gather *g, const struct dump_record *r, bool has
 
 static bool join_user(struct gather *g, const struct dump_record *r, bool has)
 {
-	struct dump_record basket = *r;
+	struct dump_record his = *r;
 
 	if (r->kind == DUMP_USER)
 		return true;
+	if (has)
+		his.text[DUMP_LOGIN] = g->of.text[DUMP_LOGIN];
 	if (r->kind == DUMP_SESSION)
-		return put_session(g, r, !has ? GATHER_GONE :
+		return put_session(g, &his, !has ? GATHER_GONE :
 		                   slice_eq_secret(r->text[DUMP_DATA], g->of.text[DUMP_DATA]) ?
 		                   GATHER_SAME : GATHER_OTHER);
-	basket.number[DUMP_FLAG] = has;
-	return put_sorted(g, CARTS, r->number[DUMP_PK], &basket);
+	his.number[DUMP_FLAG] = has;
+	return put_sorted(g, CARTS, r->number[DUMP_PK], &his);
 }
 
 /* Keeps a record that others follow. One that also stands in the order is told of there, where

@@ -6,8 +6,8 @@
  * was chosen for them; sessions. What is left has this added:
  *   product   its class's track_stock in DUMP_FLAG (true without a class), the title of its
  *             parent where it has none, and the codes of its options as DUMP_LIST.
- *   basket    DUMP_FLAG: it has no owner, or he is in the dump.
- *   session   DUMP_FLAG, enum gather_found.
+ *   basket    DUMP_FLAG: it has no owner, or he is in the dump; DUMP_LOGIN: his.
+ *   session   DUMP_FLAG, enum gather_found; DUMP_LOGIN.
  * Classes and options come out of it no more.
  * Memory  two sorters; a record lives until the next call.
  * Errors  false with errno: a sorter's. A record that is alone is given to `bad`.

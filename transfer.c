@@ -371,13 +371,18 @@ static enum kv_status end_product(struct transfer *t)
 
 /* --- Baskets. --- */
 
+/* The id of a basket that stays behind is not given again either: a cookie may name it. */
 static enum kv_status begin_basket(struct transfer *t, const struct dump_record *r)
 {
 	struct basket *b = &t->cart;
 	enum basket_status status;
+	enum kv_status reserved = t->dry ? KV_OK :
+	                          basket_reserve_ids(t->kv, r->number[DUMP_PK], 0, 0);
 
 	t->open = DUMP_BASKET;
 	t->wanted = false;
+	if (reserved != KV_OK)
+		return reserved;
 	if (!basket_status_read(r->text[DUMP_NAME], &status))
 		return refuse(t, r, "status: is none of Oscar's");
 	if (status == BASKET_MERGED || status == BASKET_SUBMITTED)
@@ -385,6 +390,7 @@ static enum kv_status begin_basket(struct transfer *t, const struct dump_record 
 	t->wanted = true;
 	t->owned = r->number[DUMP_FLAG] != 0;
 	t->text = BUF(t->text_bytes);
+	t->login = keep(&t->text, r->text[DUMP_LOGIN]);
 	b->id = r->number[DUMP_PK];
 	b->customer_id = r->number[DUMP_OF];
 	memset(b->guest, 0, sizeof b->guest);
@@ -629,6 +635,8 @@ static enum kv_status end_basket(struct transfer *t)
 	         customer_get(t->kv, b->customer_id, &who);
 	if (status == KV_NOT_FOUND && b->customer_id != 0 && !(t->dry && t->owned))
 		return refuse_basket(t, "its owner is not here");
+	if (status == KV_OK && t->owned && !slice_eq(who.login, t->login))
+		return refuse_basket(t, "its owner's id is another customer's here");
 	if (status != KV_OK && status != KV_NOT_FOUND)
 		return status;
 	if (t->dry)
@@ -640,7 +648,7 @@ static enum kv_status end_basket(struct transfer *t)
 /* --- Sessions. --- */
 
 /* The hash in the session is that of the password that its user has here, or without one here
- * of the one that he has in the dump. */
+ * of the one that he has in the dump, where it is he who has his id here. */
 static bool knows_password(const struct transfer *t, const struct dump_record *r,
                            const struct customer_record *who)
 {
@@ -649,7 +657,8 @@ static bool knows_password(const struct transfer *t, const struct dump_record *r
 	bool known;
 
 	if (who->sealed_password.len == 0)
-		return r->number[DUMP_FLAG] == GATHER_SAME;
+		return r->number[DUMP_FLAG] == GATHER_SAME &&
+		       slice_eq(who->login, r->text[DUMP_LOGIN]);
 	django_auth_hash(t->secret, password, hash);
 	explicit_bzero(bytes, sizeof bytes);
 	known = slice_eq_secret(r->text[DUMP_DATA], (struct slice){ hash, sizeof hash });

@@ -61,7 +61,8 @@ struct transfer {
 	bool counted, stocked;
 	struct product_record product;
 	char product_text[RECORD_VALUE_MAX];
-	bool wanted, owned;             /* the basket: taken over; its owner is in the dump */
+	bool wanted, owned;             /* the basket: taken over; its owner is in the dump: */
+	struct slice login;             /* his login there */
 	struct basket cart, other;
 	struct buf text;                /* of `cart` */
 	char text_bytes[TRANSFER_TEXT_MAX];

@@ -430,6 +430,35 @@ def test_what_is_another_s_here_stays(store):
     sound(store)
 
 
+def test_nobody_gets_what_was_another_s(store):
+    """Who has the id of the dump's user here has none of his baskets, and none of his sessions."""
+    store.customer("one")
+    store.run("customer", "add", "sso", "--no-password")
+    counted = take(store, [user(1, "ada"), user(2, "bob"), *catalogue(), basket(40, owner=1),
+                           line(1, 40), basket(41, owner=2), line(2, 41),
+                           logged_in(AUTH + "ada", 1), logged_in(AUTH + "bob", 2)])
+    for number in (40, 41):
+        assert f"basket.basket {number}: its owner's id is another customer's" in store.errors
+    assert (counted["customers"], counted["baskets"], counted["sessions"]) == (
+        [0, 0, 0, 0, 2], [0, 0, 0, 0, 2], [0, 0, 0, 2, 0])
+    server = store.serve(**OPEN)
+    for name in ("ada", "bob"):
+        assert server.get("/api/basket/", {"Session-Id": AUTH + name}).status == 401
+    sound(store)
+
+
+def test_ids_of_what_stays_behind(store):
+    """The cookie of a basket that was left out, or refused, leads to nobody else's."""
+    take(store, [*catalogue(), basket(18), line(26, 18), basket(25, status="Submitted"),
+                 basket(26, owner=99), basket(27, status="Frozen"), basket(28, status="Merged")])
+    server = store.serve(**OPEN)
+    given = [server.get("/api/basket/").json["id"] for _ in range(3)]
+    for number in (25, 26, 27, 28):
+        cookie = {"Cookie": "oscar_open_basket=" + signed_basket(number)}
+        given.append(server.get("/api/basket/", cookie).json["id"])
+    assert len(set(given)) == 7 and min(given) == 29
+
+
 def test_beside_a_server(store):
     """What it changes holds from the server's next request on."""
     server = store.serve(**OPEN)
