@@ -118,7 +118,8 @@ check: deps-build+test+check     ## what must pass before a commit
 	  end-to-end-san valgrind guarantees
 
 bench: deps-build+bench          ## how fast, beside peers and targets; BENCH=--quick is for trying
-	@$(MAKE) build/sidecart $(addprefix build/bench/,null fill batches hashes sidecart-slow node_modules)
+	@$(MAKE) build/sidecart $(addprefix build/bench/,null fill batches hashes mixed \
+	  sidecart-slow node_modules)
 	@build/bench/hashes
 	@bad=0; for b in $(BENCHES); do echo "== bench/$$b"; bench/$$b --history $(BENCH) || bad=1; \
 	  done; bench/plot $(BENCH) || bad=1; exit $$bad
@@ -289,8 +290,8 @@ build/bench/sidecart-slow: $(OBJ) $(O)/bench/slow_disk.o | $(LEAN)
 	  -Wl,--wrap=fdatasync
 $(O)/bench/null: $(O)/bench/null.o
 	$(call say,LD $@)$(CC) $(OPT) $(LDFLAGS) -o $@ $^
-$(O)/bench/fill $(O)/bench/batches $(O)/bench/hashes: %: %.o $(LIB)
-	$(call say,LD $@)$(CC) $(OPT) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+$(O)/bench/fill $(O)/bench/batches $(O)/bench/hashes $(O)/bench/mixed: %: %.o $(LIB)
+	$(call say,LD $@)$(CC) $(OPT) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lm
 # A test that defines __wrap_NAME() stands in for NAME() of every module; one that includes NAME.c
 # has that module's own. Headers of tests/ that it includes, and theirs, count as its own text.
 heads = $(wildcard $(shell sed -n 's/^#include "\(.*\.h\)".*/tests\/\1/p' $(1) /dev/null))
