@@ -95,8 +95,8 @@ ifeq ($(MAKELEVEL)$(filter -j%,$(MAKEFLAGS)),0)
 MAKEFLAGS += -j2
 endif
 # What runs once, by hand or seldom is made small instead of fast.
-COLD      = $(filter config file supervisor listener systemd log print view admin% ocapi_% feed sorter \
-              dump gather transfer command% backup probe metrics oauth tls,$(MODULES))
+COLD      = $(filter config file supervisor listener systemd log print view admin% feed sorter \
+              dump gather transfer command% backup probe metrics tls,$(MODULES))
 # One short line a file; V=1 shows the whole command.
 say       = $(if $(V),,@echo '  $(1)';)
 comma     = ,

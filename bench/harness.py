@@ -555,7 +555,7 @@ def remember(o, case, server, rounds, figures, others):
 def print_head(o, text):
     print(f"{machine()}; servers on core {SERVER_CORE}, load on core {LOAD_CORE}\n"
           f"{o.connections} connections; {o.rounds} rounds of {o.seconds} s of each, in turns: "
-          "median [least-most]; p50 and p99\nof one write and its answers, in us, as wrk sees it; "
+          "median [least-most]; p50 and p99\nof one write and its answers, in us, as the load sees it; "
           "others: what other processes took of a core\nmeanwhile, which should be next to "
           f"nothing. {text}\n"
           f"{'case':<20} {'server':<16}{'CPU us':<22}{'p50':>7}{'p99':>8}{'req/s':>11} others  "
