@@ -561,13 +561,13 @@ int command_open(struct command_line *l, enum kv_mode mode)
 	};
 	char error[KV_ERROR_MAX], no_secret[SECRET_ERROR_MAX];
 	enum kv_status status;
-	int code = mode == KV_CREATE ? supervisor_make_data(&l->config) : COMMAND_DONE;
+	int code = mode >= KV_CREATE ? supervisor_make_data(&l->config) : COMMAND_DONE;
 
 	if (code != COMMAND_DONE)
 		return code;
-	if (mode == KV_CREATE && !secret_create(o.dir, l->config.sid_secret_file, no_secret))
+	if (mode >= KV_CREATE && !secret_create(o.dir, l->config.sid_secret_file, no_secret))
 		return command_fail(COMMAND_SYSTEM, "%s", no_secret);
-	if (mode != KV_CREATE && !kv_exists(o.dir))
+	if (mode < KV_CREATE && !kv_exists(o.dir))
 		return errno == EACCES ?
 		       command_fail(COMMAND_SYSTEM, "%s: no access; run this as the owner of the "
 		                    "store", o.dir) :

@@ -2,7 +2,11 @@
  *
  * The whole file is read before anything is put, so that a secret that does not fit, and under
  * --strict any bad record, stops the import with nothing changed.
+ * Where there is no store yet, a new one has its name when all is in it (kv_building()). Its
+ * sessions' entries wait in a sorter, and so does what stands behind their place by then: put in
+ * order, behind all others, they fill their pages.
  */
+#include <assert.h>
 #include <errno.h>
 #include <unistd.h>
 
@@ -14,20 +18,23 @@
 
 #define SORT_BYTES ((size_t)32 << 20)   /* of each of two sorters */
 #define LARGE_CHUNK 10000               /* records of one transaction where no server waits */
+#define ENTRIES_CHUNK 100000            /* the same, of entries that are put in order */
 
 struct import {
 	struct command_line *line;
-	const char *file;
+	const char *file, *dir;         /* the dump; where sorters keep what they sort */
 	int code;                       /* of what was said, once the import is to stop */
 	bool strict, has_sessions;
+	bool too_many;                  /* a customer has more sessions than he may */
 	size_t held, chunk;             /* records in the transaction at hand, and at most */
-	uint64_t taken, put;
+	uint64_t taken, put, kept;
 	struct buf secret;
 	char secret_bytes[SECRET_MAX];
 	char no_secret[SECRET_ERROR_MAX];
 	uint8_t seal_key[SEAL_KEY_LEN];
 	struct feed feed;
 	struct gather gather;
+	struct sorter entries;          /* of a new store */
 	struct transfer transfer;
 };
 
@@ -69,8 +76,7 @@ static void bad_line(struct import *i, const char *why)
 
 static int sorter_failed(struct import *i)
 {
-	return command_fail(COMMAND_SYSTEM, "sorting the dump: %s: %s", i->gather.joins.dir,
-	                    strerror(errno));
+	return command_fail(COMMAND_SYSTEM, "sorting the dump: %s: %s", i->dir, strerror(errno));
 }
 
 /* The first session tells whether the secret is the shop's. */
@@ -116,16 +122,19 @@ static void take(struct import *i, struct slice text)
 	static char room_bytes[1024];
 	struct buf room = BUF(room_bytes);
 	struct dump_record r = { .kind = DUMP_OTHER };
-	const json_t *object = json_parse(text, error);
+	const json_t *object;
 
 	i->taken++;
-	if (object == NULL) {
-		bad_line(i, error);
-		return;
-	}
-	if (!dump_read(object, &r, error)) {
-		bad(i, &r, error);
-		return;
+	if (!dump_read_session(text, &r)) {
+		object = json_parse(text, error);
+		if (object == NULL) {
+			bad_line(i, error);
+			return;
+		}
+		if (!dump_read(object, &r, error)) {
+			bad(i, &r, error);
+			return;
+		}
 	}
 	if (r.kind == DUMP_SESSION && !open_session(i, &r, &room))
 		return;
@@ -158,6 +167,16 @@ static int read_all(struct import *i)
 	return i->code;
 }
 
+static enum kv_status keep_entry(void *context, struct slice key, struct slice value)
+{
+	struct import *i = context;
+
+	if (!sorter_put(&i->entries, key, value))
+		i->code = sorter_failed(i);
+	i->kept++;
+	return KV_OK;
+}
+
 /* Without a store there is nothing to judge by, and in a dry run none is made. */
 static int open_store(struct import *i)
 {
@@ -168,10 +187,17 @@ static int open_store(struct import *i)
 
 	if (t->dry && !kv_exists(l->config.data))
 		return COMMAND_DONE;
-	code = command_open(l, t->dry ? KV_READ : KV_CREATE);
+	code = command_open(l, t->dry ? KV_READ : KV_BUILD);
 	if (code != COMMAND_DONE)
 		return code;
 	t->kv = l->kv;
+	if (kv_building(l->kv)) {
+		t->fresh = keep_entry;
+		i->dir = l->config.data;
+		i->chunk = LARGE_CHUNK;
+		if (!sorter_open(&i->entries, i->dir, SORT_BYTES))
+			return sorter_failed(i);
+	}
 	t->now_us = l->now_us;
 	t->seal_key = i->seal_key;
 	if (!secret_read_seal_key(l->config.data, i->seal_key, error))
@@ -191,15 +217,116 @@ static enum kv_status step(struct import *i, bool last)
 	if (status != KV_OK || kv_writing(i->line->kv))
 		return status;
 	i->held = 0;
-	i->chunk = kv_watched(i->line->kv) ? COMMAND_CHUNK : LARGE_CHUNK;
+	if (!kv_building(i->line->kv))
+		i->chunk = kv_watched(i->line->kv) ? COMMAND_CHUNK : LARGE_CHUNK;
 	return last ? KV_OK : command_begin(i->line);
+}
+
+static const char first_lifted = RECORD_OWNER;
+static_assert(RECORD_OWNER < RECORD_SESSION && RECORD_OWNER < RECORD_SWEEP,
+              "all entries of sessions stand behind the first of an owner");
+
+/* Takes out what stands behind the place of the sessions' first entry. */
+static enum kv_status lift(struct import *i)
+{
+	struct slice key, value;
+	char bytes[RECORD_KEY_MAX];
+	enum kv_status status = step(i, false);
+
+	while (status == KV_OK && i->code == COMMAND_DONE) {
+		struct buf copy = BUF(bytes);
+
+		status = kv_scan(i->line->kv, SLICE(""), (struct slice){ &first_lifted, 1 }, &key,
+		                 &value);
+		if (status != KV_OK)
+			break;
+		buf_put(&copy, key);
+		status = keep_entry(i, key, value);
+		if (status == KV_OK)
+			status = kv_del(i->line->kv, buf_slice(&copy));
+		i->held++;
+		if (status == KV_OK)
+			status = step(i, false);
+		command_progress(i->put, i->taken, i->put);
+	}
+	return status == KV_NOT_FOUND ? KV_OK : status;
+}
+
+/* Counts the sessions of an owner, whose entries come one behind the other. */
+static void count_owned(struct import *i, struct slice key)
+{
+	static uint64_t owner, count;
+	uint32_t most = i->line->config.max_sessions_per_customer;
+	uint64_t id, created_s;
+	const uint8_t *session_key;
+
+	if (key.ptr[0] != RECORD_OWNER ||
+	    !record_owner_key_read(key, &id, &created_s, &session_key) || id == 0)
+		return;
+	count = id == owner ? count + 1 : 1;
+	owner = id;
+	i->too_many |= most > 0 && count > most;
+}
+
+static enum kv_status append(struct import *i)
+{
+	struct slice key, value;
+	uint64_t appended = 0;
+	enum kv_status status = KV_OK;
+
+	if (!sorter_sort(&i->entries)) {
+		i->code = sorter_failed(i);
+		return KV_OK;
+	}
+	while (status == KV_OK && sorter_next(&i->entries, &key, &value)) {
+		count_owned(i, key);
+		status = kv_append(i->line->kv, key, value);
+		i->held++;
+		if (status == KV_OK)
+			status = step(i, false);
+		command_progress(++appended, i->kept, i->put);
+	}
+	return status;
+}
+
+/* All were started at one time: of equal ones the first by their keys go, as session_import()
+ * has it. */
+static enum kv_status trim(struct import *i)
+{
+	uint64_t customer_id = 1;
+	enum kv_status status = KV_OK;
+
+	i->chunk = COMMAND_CHUNK;
+	while (i->too_many && status == KV_OK) {
+		status = session_trim(i->line->kv, &i->line->config, &customer_id);
+		i->held++;
+		if (status == KV_OK)
+			status = step(i, false);
+		command_progress(i->put, i->taken, i->put);
+	}
+	return status == KV_NOT_FOUND ? KV_OK : status;
+}
+
+static enum kv_status finish_new(struct import *i)
+{
+	enum kv_status status;
+
+	i->chunk = ENTRIES_CHUNK;
+	status = lift(i);
+	if (status == KV_OK && i->code == COMMAND_DONE)
+		status = append(i);
+	if (status == KV_OK && i->code == COMMAND_DONE)
+		status = trim(i);
+	if (status == KV_OK && i->code == COMMAND_DONE)
+		status = step(i, true);
+	return status == KV_OK && i->code == COMMAND_DONE ? kv_publish(i->line->kv) : status;
 }
 
 static int put_all(struct import *i)
 {
 	struct dump_record r;
 	enum kv_status status = step(i, false);
-	bool more = true;
+	bool more = true, is_new = i->transfer.fresh != NULL;
 
 	while (status == KV_OK && more && i->code == COMMAND_DONE) {
 		more = gather_next(&i->gather, &r);
@@ -210,10 +337,17 @@ static int put_all(struct import *i)
 			status = step(i, !more || i->code != COMMAND_DONE);
 		command_progress(i->put, i->taken, i->put);
 	}
+	if (is_new && status == KV_OK && i->code == COMMAND_DONE)
+		status = finish_new(i);
 	if (i->line->kv != NULL && kv_writing(i->line->kv))
 		command_abort(i->line);
-	if (status != KV_OK || i->code != COMMAND_DONE)
+	if (is_new && kv_building(i->line->kv)) {
+		command_say("%snothing was changed", kv_exists(i->line->config.data) ?
+		            "another store was made there meanwhile: run it again; " : "");
+		i->line->changed = false;
+	} else if (status != KV_OK || i->code != COMMAND_DONE) {
 		command_say("what was put before that stays; run it again to go on");
+	}
 	return status == KV_OK ? i->code : command_store(i->line, status);
 }
 
@@ -282,6 +416,7 @@ int command_import_oscar(struct command_line *l)
 	int code;
 
 	i->line = l;
+	i->dir = dir;
 	i->file = strcmp(l->arguments[0], "-") == 0 ? "standard input" : l->arguments[0];
 	i->strict = command_has(l, OPTION_STRICT);
 	i->secret = BUF(i->secret_bytes);
@@ -293,6 +428,7 @@ int command_import_oscar(struct command_line *l)
 	i->transfer.dry = command_has(l, OPTION_DRY_RUN);
 	i->transfer.update = command_has(l, OPTION_UPDATE);
 	i->transfer.bad = i->gather.bad = bad;
+	i->entries.fd = -1;
 	i->transfer.context = i->gather.context = i;
 	if (!feed_open(&i->feed, l->arguments[0]))
 		return command_refuse("%s: %s", i->file, strerror(errno));
@@ -301,6 +437,7 @@ int command_import_oscar(struct command_line *l)
 	else
 		code = sorter_failed(i);
 	gather_close(&i->gather);
+	sorter_close(&i->entries);
 	feed_close(&i->feed);
 	explicit_bzero(i->secret_bytes, sizeof i->secret_bytes);
 	explicit_bzero(i->seal_key, sizeof i->seal_key);

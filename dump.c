@@ -250,6 +250,42 @@ bool dump_read(const json_t *object, struct dump_record *r, char error[DUMP_ERRO
 	return true;
 }
 
+bool dump_read_session(struct slice text, struct dump_record *r)
+{
+	struct json_member all[] = { { .name = "model" }, { .name = "pk" }, { .name = "fields" } };
+	struct json_member fields[] = { { .name = "session_data" }, { .name = "expire_date" } };
+
+	if (!json_plain(text, all, COUNT_OF(all)) || all[0].first != '"' || all[1].first != '"' ||
+	    all[2].first != '{' || !json_plain(all[2].text, fields, COUNT_OF(fields)) ||
+	    fields[0].first != '"' || fields[1].first != '"' || all[1].text.len == 0 ||
+	    !slice_eq(all[0].text, slice_of(models[DUMP_SESSION].model)))
+		return false;
+	begin(r, DUMP_SESSION);
+	r->text[DUMP_NAME] = all[1].text;
+	r->text[DUMP_DATA] = fields[0].text;
+	return django_time_read(fields[1].text, &r->number[DUMP_UPDATED]);
+}
+
+/* What Oscar's own sessions hold, without json_parse(); false: look at it with that. */
+static bool read_data(struct slice json, struct dump_record *r, struct slice *hash)
+{
+	struct json_member m[] = {
+		{ .name = "_auth_user_id" }, { .name = "_auth_user_hash" },
+		{ .name = "oscar_open_basket" }, { .name = "_auth_user_backend" },
+	};
+	const struct json_member *user = &m[0], *basket = &m[2];
+
+	if (!json_plain(json, m, COUNT_OF(m)) || (m[1].first != '"' && m[1].first != '\0') ||
+	    m[3].first == '{' || basket->first == '"' ||
+	    (user->first != '\0' && (!slice_uint(user->text, INT64_MAX, &r->number[DUMP_OF]) ||
+	                             r->number[DUMP_OF] == 0)) ||
+	    (basket->first != '\0' && (!slice_uint(basket->text, INT64_MAX, &r->number[DUMP_TO]) ||
+	                               r->number[DUMP_TO] == 0)))
+		return false;
+	*hash = m[1].text;
+	return true;
+}
+
 /* `_auth_user_id` is text since Django 1.8; a shop may have stored a number. */
 static bool read_user(const json_t *value, uint64_t *id)
 {
@@ -258,6 +294,28 @@ static bool read_user(const json_t *value, uint64_t *id)
 	if (json_is_string(value))
 		return slice_uint(text_of(value), INT64_MAX, id) && *id > 0;
 	return read_id(value, id);
+}
+
+/* Any session's data; false with the reason. */
+static bool parse_data(struct slice json, struct dump_record *r, struct slice *hash,
+                       char why[JSON_ERROR_MAX])
+{
+	const json_t *data = json_parse(json, why), *basket;
+
+	r->number[DUMP_OF] = r->number[DUMP_TO] = 0;
+	if (data == NULL)
+		return false;
+	basket = json_object_get(data, "oscar_open_basket");
+	*hash = text_of(json_object_get(data, "_auth_user_hash"));
+	if (!json_is_object(data))
+		snprintf(why, JSON_ERROR_MAX, "is no object");
+	else if (!read_user(json_object_get(data, "_auth_user_id"), &r->number[DUMP_OF]))
+		snprintf(why, JSON_ERROR_MAX, "_auth_user_id is no number from 1");
+	else if (basket != NULL && !json_is_null(basket) && !read_id(basket, &r->number[DUMP_TO]))
+		snprintf(why, JSON_ERROR_MAX, "oscar_open_basket is no number from 1");
+	else
+		return true;
+	return false;
 }
 
 static struct slice keep(struct buf *room, struct slice text)
@@ -280,7 +338,7 @@ enum dump_session dump_open_session(struct dump_record *r, struct slice secret,
 	static char bytes[DJANGO_SESSION_MAX];
 	struct buf json = BUF(bytes);
 	char why[JSON_ERROR_MAX];
-	const json_t *data, *basket;
+	struct slice hash;
 	uint64_t written_s;
 	enum django_error status;
 
@@ -292,16 +350,10 @@ enum dump_session dump_open_session(struct dump_record *r, struct slice secret,
 	}
 	r->text[DUMP_NAME] = keep(room, r->text[DUMP_NAME]);
 	r->text[DUMP_DATA] = SLICE("");
-	data = json_parse(buf_slice(&json), why);
-	if (!json_is_object(data))
-		return bad(error, data == NULL ? why : "is no object");
-	if (!read_user(json_object_get(data, "_auth_user_id"), &r->number[DUMP_OF]))
-		return bad(error, "_auth_user_id is no number from 1");
-	basket = json_object_get(data, "oscar_open_basket");
-	if (basket != NULL && !json_is_null(basket) && !read_id(basket, &r->number[DUMP_TO]))
-		return bad(error, "oscar_open_basket is no number from 1");
+	if (!read_data(buf_slice(&json), r, &hash) && !parse_data(buf_slice(&json), r, &hash, why))
+		return bad(error, why);
 	r->number[DUMP_CREATED] = written_s < UINT64_MAX / 1000000 ? written_s * 1000000 : 0;
-	r->text[DUMP_DATA] = keep(room, text_of(json_object_get(data, "_auth_user_hash")));
+	r->text[DUMP_DATA] = keep(room, hash);
 	return room->full ? bad(error, "is too long") : DUMP_SESSION_READ;
 }
 

@@ -73,6 +73,9 @@ struct dump_record {
 /* Reads an object; of an unknown model DUMP_OTHER is all that is set. */
 bool dump_read(const json_t *object, struct dump_record *r, char error[DUMP_ERROR_MAX]);
 
+/* Reads most sessions, without json_parse(); false: look at it with that. */
+bool dump_read_session(struct slice text, struct dump_record *r);
+
 enum dump_session {
 	DUMP_SESSION_READ,
 	DUMP_SESSION_FOREIGN,   /* signed with another secret */

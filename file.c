@@ -1,6 +1,9 @@
 /* file.c -- see file.h. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "file.h"
@@ -42,4 +45,19 @@ bool file_load(const char *path, struct buf *text)
 	close(fd);
 	errno = why;
 	return done;
+}
+
+int file_make(const char *dir, char path[FILE_PATH_MAX])
+{
+	int fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, S_IRUSR | S_IWUSR);
+
+	snprintf(path, FILE_PATH_MAX, "/proc/self/fd/%d", fd);
+	if (fd >= 0 && access(path, F_OK) == 0)
+		return fd;
+	if (fd >= 0)            /* there is no /proc */
+		close(fd);
+	if (snprintf(path, FILE_PATH_MAX, "%s/new.XXXXXX", dir) < FILE_PATH_MAX)
+		return mkostemp(path, O_CLOEXEC);
+	errno = ENAMETOOLONG;
+	return -1;
 }

@@ -457,6 +457,82 @@ static size_t plain_len(struct slice s)
 	return i;
 }
 
+/* Goes over `c` and blanks around it. */
+static bool take_mark(struct slice *rest, char c)
+{
+	struct scan s = { .text = *rest };
+
+	skip_blanks(&s);
+	if (peek(&s) != c)
+		return false;
+	s.at++;
+	skip_blanks(&s);
+	*rest = slice_skip(*rest, s.at);
+	return true;
+}
+
+static bool take_plain_string(struct slice *rest, struct slice *text)
+{
+	struct slice from = *rest;
+	size_t len;
+
+	if (!slice_starts(from, SLICE("\"")))
+		return false;
+	from = slice_skip(from, 1);
+	len = plain_len(from);
+	if (len == from.len || from.ptr[len] != '"')
+		return false;
+	*text = (struct slice){ from.ptr, len };
+	*rest = slice_skip(from, len + 1);
+	return true;
+}
+
+/* An object is taken up to its first closing bracket: within another, or in a string, that leaves
+ * text which nobody takes. */
+static bool take_plain(struct slice *rest, struct json_member *m)
+{
+	const char *end;
+	size_t len;
+
+	if (rest->len == 0)
+		return false;
+	m->first = rest->ptr[0];
+	if (m->first == '"')
+		return take_plain_string(rest, &m->text);
+	if (m->first == '{') {
+		end = memchr(rest->ptr, '}', rest->len);
+		len = end != NULL ? (size_t)(end - rest->ptr) + 1 : 0;
+	} else {
+		len = count_digits(&(struct scan){ .text = *rest }, 0);
+		if (m->first == '0' && len > 1)
+			return false;
+	}
+	m->text = (struct slice){ rest->ptr, len };
+	*rest = slice_skip(*rest, len);
+	return len > 0;
+}
+
+bool json_plain(struct slice text, struct json_member *members, size_t count)
+{
+	struct slice name;
+	char mark = '{';
+
+	if (text.len > JSON_TEXT_MAX)
+		return false;
+	while (take_mark(&text, mark)) {
+		size_t i = 0;
+
+		if (!take_plain_string(&text, &name) || !take_mark(&text, ':'))
+			return false;
+		while (i < count && !slice_eq(name, slice_of(members[i].name)))
+			i++;
+		if (i == count || members[i].first != '\0' || !take_plain(&text, &members[i]))
+			return false;
+		mark = ',';
+	}
+	return mark == ',' && take_mark(&text, '}') && text.len == 0;
+}
+
 /* What stands in front of `s`, and does not stand for itself in ASCII; its length. */
 static size_t put_character(struct buf *out, struct slice s)
 {

@@ -30,6 +30,20 @@ void json_seed(uint32_t random);
  * json_string_length(). Empty text is an error ("Expecting value: ..."). */
 json_t *json_parse(struct slice text, char error[JSON_ERROR_MAX]);
 
+/* A member that json_plain() looks for. `first` is 0 before; where the member is there it is the
+ * first byte of its value: '"': `text` is the string; a digit: the number; '{': an object, to be
+ * read by json_plain() again or refused. */
+struct json_member {
+	const char *name;
+	char first;
+	struct slice text;
+};
+
+/* Reads, without Jansson, an object such as programs write most: all its members are among those
+ * `count`, and are strings of visible ASCII without escapes, whole numbers from 0, or objects of
+ * such members. False: it may be another that json_parse() reads. */
+bool json_plain(struct slice text, struct json_member *members, size_t count);
+
 /* Merges the object `patch` into the object `target` (RFC 7396: null removes) and writes the
  * result behind `out`, compact. False where a text is refused or is no object; `error` then
  * says why. Empties the arena as json_parse() does. */

@@ -30,6 +30,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "file.h"
 #include "kv.h"
 #include "life.h"
 #include "log.h"
@@ -52,6 +53,8 @@ struct kv {
 	bool growth_refused, use_reserve;
 	enum kv_status spoiled;         /* KV_OK, or why the batch can only be aborted */
 	bool dead;
+	int new_fd;                     /* of a file that is to become data.mdb, */
+	char new_path[FILE_PATH_MAX];   /* and how to open and link it; "": there is none */
 	enum kv_mode mode;
 	char dir[PATH_CAP];
 };
@@ -257,16 +260,11 @@ static bool is_remote(const char *dir)
 	}
 }
 
-/* The file's name lasts from here on: LMDB syncs what is in the file alone. Whoever may make the
- * first commit sees to it; behind that one the name needs no more. */
+/* The file's name lasts from here on: LMDB syncs what is in the file alone. */
 static int sync_name(const struct kv *kv)
 {
-	MDB_envinfo info;
 	int fd, rc;
 
-	mdb_env_info(kv->env, &info);
-	if (kv->mode == KV_READ || info.me_last_txnid > 0)
-		return 0;
 	fd = open(kv->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return errno;
@@ -275,29 +273,67 @@ static int sync_name(const struct kv *kv)
 	return rc;
 }
 
-/* A new store has its first pages on disk before it has its name: a full disk or a power loss
- * leaves none or a whole one. One that came first, from another process, stays. */
+/* A new store, in a file that nobody finds: its commits wait for no disk. */
+static int open_new(struct kv *kv, const struct kv_options *o)
+{
+	if ((kv->new_fd = file_make(kv->dir, kv->new_path)) >= 0)
+		return open_environment(kv, o, kv->new_path, MDB_NOSUBDIR | MDB_NOLOCK |
+		                        MDB_NOSYNC);
+	kv->new_path[0] = '\0';
+	return errno;
+}
+
+/* What has no other name is gone. */
+static void drop_new(struct kv *kv)
+{
+	if (kv->new_path[0] == '\0')
+		return;
+	close(kv->new_fd);
+	unlink(kv->new_path);
+	kv->new_path[0] = '\0';
+}
+
+/* A new store is on disk before it has its name: a full disk or a power loss leaves none or a
+ * whole one. */
+static int give_name(struct kv *kv)
+{
+	char path[PATH_CAP];
+	int rc = mdb_env_sync(kv->env, 1);
+
+	if (rc == 0 && !store_path(path, sizeof path, kv->dir, "data.mdb"))
+		rc = ENAMETOOLONG;
+	if (rc == 0 && linkat(AT_FDCWD, kv->new_path, AT_FDCWD, path, AT_SYMLINK_FOLLOW) != 0)
+		rc = errno;
+	return rc;
+}
+
+/* One that came first, from another process, stays. */
 static int make(struct kv *kv, const struct kv_options *o)
 {
-	char path[PATH_CAP], made[PATH_CAP];
-	int fd, rc;
+	int rc = open_new(kv, o);
 
-	if (!store_path(path, sizeof path, kv->dir, "data.mdb") ||
-	    !store_path(made, sizeof made, kv->dir, "data.mdb.XXXXXX"))
-		return ENAMETOOLONG;
-	if ((fd = mkstemp(made)) < 0)
-		return errno;
-	close(fd);
-	rc = open_environment(kv, o, made, MDB_NOSUBDIR | MDB_NOLOCK);
 	if (rc == 0)
-		rc = mdb_env_sync(kv->env, 1);
+		rc = give_name(kv);
 	if (kv->env != NULL)
 		mdb_env_close(kv->env);
 	kv->env = NULL;
-	if (rc == 0 && link(made, path) != 0 && errno != EEXIST)
-		rc = errno;
-	unlink(made);
-	return rc;
+	drop_new(kv);
+	return rc == EEXIST ? 0 : rc;
+}
+
+/* Whoever may make the first commit sees to it that the name lasts; behind that one it needs no
+ * more. */
+static int open_named(struct kv *kv, const struct kv_options *o)
+{
+	MDB_envinfo info;
+	int rc = kv_exists(kv->dir) ? 0 : make(kv, o);
+
+	if (rc == 0)
+		rc = open_environment(kv, o, kv->dir, 0);
+	if (rc != 0 || o->mode == KV_READ)
+		return rc;
+	mdb_env_info(kv->env, &info);
+	return info.me_last_txnid > 0 ? 0 : sync_name(kv);
 }
 
 struct kv *kv_open(const struct kv_options *options, char error[KV_ERROR_MAX])
@@ -313,7 +349,7 @@ struct kv *kv_open(const struct kv_options *options, char error[KV_ERROR_MAX])
 		return NULL;
 	}
 	memcpy(kv->dir, options->dir, strlen(options->dir) + 1);
-	if (options->mode != KV_CREATE && !kv_exists(options->dir)) {
+	if (options->mode < KV_CREATE && !kv_exists(options->dir)) {
 		snprintf(error, KV_ERROR_MAX, "%s: no store here: use --data DIR or SIDECART_DATA",
 		         options->dir);
 		return NULL;
@@ -329,15 +365,12 @@ struct kv *kv_open(const struct kv_options *options, char error[KV_ERROR_MAX])
 		         "to begin anew", options->dir);
 		return NULL;
 	}
-	rc = kv_exists(options->dir) ? 0 : make(kv, options);
-	if (rc == 0)
-		rc = open_environment(kv, options, kv->dir, 0);
-	if (rc == 0)
-		rc = sync_name(kv);
+	rc = options->mode == KV_BUILD && !kv_exists(options->dir) ? open_new(kv, options) :
+	                                                              open_named(kv, options);
 	if (rc != 0) {
 		snprintf(error, KV_ERROR_MAX, "%s: cannot open the store: %s", options->dir,
 		         mdb_strerror(rc));
-	} else if (file_bytes(kv) < used_bytes(kv)) {
+	} else if (!kv_building(kv) && file_bytes(kv) < used_bytes(kv)) {
 		/* It would end in a SIGBUS at some later read. */
 		snprintf(error, KV_ERROR_MAX, "%s/data.mdb: shorter than its own record of its "
 		         "size: restore a backup", options->dir);
@@ -353,13 +386,33 @@ struct kv *kv_open(const struct kv_options *options, char error[KV_ERROR_MAX])
 
 void kv_close(struct kv *kv)
 {
-	if (kv == NULL || kv->env == NULL)
+	if (kv == NULL)
 		return;
 	kv_abort(kv);
 	if (kv->snapshot != NULL)
 		mdb_txn_abort(kv->snapshot);
-	mdb_env_close(kv->env);
+	if (kv->env != NULL)
+		mdb_env_close(kv->env);
+	drop_new(kv);
 	*kv = (struct kv){ 0 };
+}
+
+bool kv_building(const struct kv *kv)
+{
+	return kv->new_path[0] != '\0';
+}
+
+enum kv_status kv_publish(struct kv *kv)
+{
+	int rc = give_name(kv);
+
+	assert(kv_building(kv) && kv->batch == NULL);
+	if (rc == 0) {
+		drop_new(kv);
+		give_to_owner(kv);
+		rc = sync_name(kv);
+	}
+	return rc == 0 ? KV_OK : failed(kv, "publish", rc);
 }
 
 enum kv_status kv_begin_read(struct kv *kv)
@@ -498,7 +551,8 @@ static void lengthen(struct kv *kv)
 	if (mdb_env_get_fd(kv->env, &fd) != 0 || (end = lseek(fd, 0, SEEK_END)) < 0)
 		return;
 	kv->file_bytes = (uint64_t)end;
-	if (kv->file_bytes < want && ftruncate(fd, (off_t)want) == 0 && fsync(fd) == 0)
+	if (kv->file_bytes < want && ftruncate(fd, (off_t)want) == 0 &&
+	    (kv_building(kv) || fsync(fd) == 0))
 		kv->file_bytes = want;
 }
 
@@ -615,7 +669,7 @@ static void mark_dirty(struct kv *kv)
 		kv->dirty = true;
 }
 
-enum kv_status kv_put(struct kv *kv, struct slice key, struct slice value)
+static enum kv_status put(struct kv *kv, struct slice key, struct slice value, unsigned flags)
 {
 	MDB_val k = val_of(key), v = val_of(value);
 	int rc;
@@ -624,11 +678,21 @@ enum kv_status kv_put(struct kv *kv, struct slice key, struct slice value)
 		return KV_READONLY;
 	if (kv->growth_refused && !kv->use_reserve)
 		return KV_FULL;
-	rc = mdb_put(innermost(kv), kv->dbi, &k, &v, 0);
+	rc = mdb_put(innermost(kv), kv->dbi, &k, &v, flags);
 	if (rc != 0)
 		return kv->spoiled = failed(kv, "mdb_put", rc);
 	mark_dirty(kv);
 	return KV_OK;
+}
+
+enum kv_status kv_put(struct kv *kv, struct slice key, struct slice value)
+{
+	return put(kv, key, value, 0);
+}
+
+enum kv_status kv_append(struct kv *kv, struct slice key, struct slice value)
+{
+	return put(kv, key, value, MDB_APPEND);
 }
 
 enum kv_status kv_del(struct kv *kv, struct slice key)

@@ -31,6 +31,7 @@ enum kv_mode {
 	KV_READ,        /* a front: no write can be begun */
 	KV_WRITE,       /* the writer, and commands that change what is there */
 	KV_CREATE,      /* as KV_WRITE, and makes the store where there is none */
+	KV_BUILD,       /* as KV_CREATE, where there is none; but see kv_building() */
 };
 
 struct kv_options {
@@ -51,6 +52,14 @@ void kv_close(struct kv *kv);
 
 /* True where `dir` holds a store. */
 bool kv_exists(const char *dir);
+
+/* True of a KV_BUILD's store that has no name yet: no other process sees it, its commits wait for
+ * no disk, and kv_close() drops it -- until kv_publish() has it on disk, whole, under its name. It
+ * is gone with this process, too, where the file system makes files without a name. After
+ * anything but KV_OK it has no name, as where another process made a store meanwhile, or one that
+ * a power loss may take. */
+bool kv_building(const struct kv *kv);
+enum kv_status kv_publish(struct kv *kv);
 
 /* A front's snapshot: begun once; kv_refresh() moves it to the newest commit where one was
  * made since (a comparison where none was) and holds it; kv_reset() lets go of it. */
@@ -85,6 +94,9 @@ enum kv_status kv_get(struct kv *kv, struct slice key, struct slice *value);
  * sweep (map_size less 5 %, at least 16 MiB) is KV_FULL. */
 enum kv_status kv_put(struct kv *kv, struct slice key, struct slice value);
 enum kv_status kv_del(struct kv *kv, struct slice key);
+
+/* A put behind the last key of all, which fills pages; KV_IO where the key is not. */
+enum kv_status kv_append(struct kv *kv, struct slice key, struct slice value);
 
 /* The first record whose key starts with `prefix` and is greater than `after` (absent or
  * empty: the first of all). KV_NOT_FOUND at the end. Holds no cursor: what is put or

@@ -352,21 +352,20 @@ static enum kv_status put_due(struct kv *kv, const uint8_t key[RECORD_SESSION_KE
 	return kv_put(kv, sweep_key(&k, key, due_s), SLICE(""));
 }
 
-/* Puts a session record with what it copies of its customer. */
-static enum kv_status put_copying(struct kv *kv, const uint8_t key[RECORD_SESSION_KEY_LEN],
-                                  struct session_record *s)
+/* What a session record copies of its customer. */
+static enum kv_status copy_customer(struct kv *kv, struct session_record *s)
 {
 	struct customer_record customer;
 	enum kv_status status;
 
 	if (s->customer_id == 0)
-		return put_session(kv, key, s);
+		return KV_OK;
 	status = customer_get(kv, s->customer_id, &customer);
 	if (status != KV_OK)
 		return status == KV_NOT_FOUND ? KV_IO : status;
 	s->login = customer.login;
 	s->basket_id = customer.basket_id;
-	return put_session(kv, key, s);
+	return KV_OK;
 }
 
 /* Puts a new session, and what leads to it, in the place of what is under its key. */
@@ -385,7 +384,9 @@ static enum kv_status put_new(struct kv *kv, const struct config *config,
 	if (status == KV_OK)
 		status = kv_put(kv, record_owner_key(&k, s->customer_id, s->created_s, key),
 		                SLICE(""));
-	return status == KV_OK ? put_copying(kv, key, s) : status;
+	if (status == KV_OK)
+		status = copy_customer(kv, s);
+	return status == KV_OK ? put_session(kv, key, s) : status;
 }
 
 /* Starts `*s`, of which customer, via and, where it is fixed, the end are set. */
@@ -457,23 +458,78 @@ enum kv_status session_set_secure_seen(struct kv *kv, const uint8_t key[RECORD_S
 	return put_session(kv, key, &s);
 }
 
-enum kv_status session_import(struct kv *kv, const struct config *config,
-                              const uint8_t key[RECORD_SESSION_KEY_LEN], uint64_t customer_id,
-                              uint64_t ends_s, uint64_t used_s, uint64_t now_s)
+static struct session_record imported(const struct config *config, uint64_t customer_id,
+                                      uint64_t ends_s, uint64_t used_s, uint64_t now_s)
 {
-	struct session_record s = {
-		.expires_s   = now_s + config->session_max_s,
+	uint64_t last_s = now_s + config->session_max_s;
+
+	return (struct session_record){
+		.expires_s   = ends_s < last_s ? ends_s : last_s,
 		.customer_id = customer_id,
 		.created_s   = now_s,
 		.used_s      = used_s < now_s ? used_s : now_s,
 		.via         = VIA_HEADER,
 	};
+}
+
+enum kv_status session_import(struct kv *kv, const struct config *config,
+                              const uint8_t key[RECORD_SESSION_KEY_LEN], uint64_t customer_id,
+                              uint64_t ends_s, uint64_t used_s, uint64_t now_s)
+{
+	struct session_record s = imported(config, customer_id, ends_s, used_s, now_s);
 	enum kv_status status = session_set_basket(kv, key, 0);
 
-	if (ends_s < s.expires_s)
-		s.expires_s = ends_s;
 	return status == KV_OK || status == KV_NOT_FOUND ? put_new(kv, config, key, &s) :
 	                                                   status;
+}
+
+enum kv_status session_import_new(struct kv *kv, const struct config *config,
+                                  const uint8_t key[RECORD_SESSION_KEY_LEN],
+                                  uint64_t customer_id, uint64_t basket_id, uint64_t ends_s,
+                                  uint64_t used_s, uint64_t now_s, session_put *put,
+                                  void *context)
+{
+	struct session_record s = imported(config, customer_id, ends_s, used_s, now_s);
+	char bytes[RECORD_VALUE_MAX];
+	struct buf value = BUF(bytes);
+	struct record_key k;
+	enum kv_status status;
+
+	s.due_s = s.expires_s;
+	s.basket_id = basket_id;
+	status = copy_customer(kv, &s);
+	if (status == KV_OK && !record_session_write(&value, &s))
+		status = KV_IO;
+	if (status == KV_OK)
+		status = put(context, sweep_key(&k, key, s.due_s), SLICE(""));
+	if (status == KV_OK)
+		status = put(context, record_owner_key(&k, customer_id, s.created_s, key),
+		             SLICE(""));
+	return status == KV_OK ? put(context, record_session_key(&k, key), buf_slice(&value)) :
+	                         status;
+}
+
+enum kv_status session_trim(struct kv *kv, const struct config *config, uint64_t *customer_id)
+{
+	static const char kind = RECORD_OWNER;
+	struct record_key from;
+	struct owned oldest;
+	struct slice found, value;
+	uint64_t created_s;
+	const uint8_t *key;
+	bool full;
+	enum kv_status status = kv_scan(kv, (struct slice){ &kind, 1 },
+	                                record_owner_prefix(&from, *customer_id), &found, &value);
+
+	if (status == KV_OK && !record_owner_key_read(found, customer_id, &created_s, &key))
+		return KV_IO;
+	if (status == KV_OK)
+		status = owner_is_full(kv, *customer_id, config->max_sessions_per_customer + 1,
+		                       &full, &oldest);
+	if (status == KV_OK && full)
+		return end_owned(kv, &oldest);
+	++*customer_id;
+	return status;
 }
 
 enum kv_status session_data(struct kv *kv, const uint8_t key[RECORD_SESSION_KEY_LEN],

@@ -110,6 +110,19 @@ enum kv_status session_import(struct kv *kv, const struct config *config,
  * requests that were under way with the old cookie. It never becomes the customer's. */
 #define SESSION_GRACE_S 10
 
+/* The entries of a session that another shop began, for `put`: as session_import() makes them where
+ * no session is yet. A guest has the basket `basket_id`. */
+typedef enum kv_status session_put(void *context, struct slice key, struct slice value);
+enum kv_status session_import_new(struct kv *kv, const struct config *config,
+                                  const uint8_t key[RECORD_SESSION_KEY_LEN],
+                                  uint64_t customer_id, uint64_t basket_id, uint64_t ends_s,
+                                  uint64_t used_s, uint64_t now_s, session_put *put,
+                                  void *context);
+
+/* Ends the oldest session of the first customer from `*customer_id` on where he has more than
+ * max_sessions_per_customer, else `*customer_id` is behind his. KV_NOT_FOUND: there is none. */
+enum kv_status session_trim(struct kv *kv, const struct config *config, uint64_t *customer_id);
+
 /* A login: starts the customer's session under `key` and carries over the data of the guest's
  * session `guest` (NULL: none) -- where the customer was logged in under `key` already, a
  * member of that data wins. A header guest's session ends; a cookie guest's ends after

@@ -1,10 +1,8 @@
 /* sorter.c -- see sorter.h. */
 #include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "file.h"
@@ -81,8 +79,10 @@ static int compare(const void *left, const void *right, void *memory)
 /* A file that has no name, which others can neither find nor read. */
 static bool make_file(struct sorter *s)
 {
-	if (s->fd < 0)
-		s->fd = open(s->dir, O_TMPFILE | O_EXCL | O_RDWR | O_CLOEXEC, S_IRUSR | S_IWUSR);
+	char path[FILE_PATH_MAX];
+
+	if (s->fd < 0 && (s->fd = file_make(s->dir, path)) >= 0)
+		unlink(path);
 	return s->fd >= 0;
 }
 

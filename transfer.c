@@ -6,7 +6,6 @@
 #include "customer.h"
 #include "django.h"
 #include "secret.h"
-#include "session.h"
 #include "transfer.h"
 
 static const char *const left_text[] = {
@@ -653,12 +652,13 @@ static bool knows_password(const struct transfer *t, const struct dump_record *r
                            const struct customer_record *who)
 {
 	char bytes[PASSWORD_HASH_MAX], hash[DUMP_HASH_TEXT];
-	struct slice password = open_password(t, who, bytes);
+	struct slice password;
 	bool known;
 
-	if (who->sealed_password.len == 0)
+	if (t->fresh != NULL || who->sealed_password.len == 0)
 		return r->number[DUMP_FLAG] == GATHER_SAME &&
 		       slice_eq(who->login, r->text[DUMP_LOGIN]);
+	password = open_password(t, who, bytes);
 	django_auth_hash(t->secret, password, hash);
 	explicit_bzero(bytes, sizeof bytes);
 	known = slice_eq_secret(r->text[DUMP_DATA], (struct slice){ hash, sizeof hash });
@@ -708,24 +708,32 @@ static enum kv_status judge_guest(struct transfer *t, const struct dump_record *
 }
 
 /* The first of the sessions that know a basket owns it; the others see it, as they did. */
-static enum kv_status give_basket(struct transfer *t, const uint8_t key[RECORD_SESSION_KEY_LEN],
-                                  uint64_t basket_id)
+static enum kv_status give_basket(struct transfer *t, const uint8_t key[RECORD_SESSION_KEY_LEN])
 {
 	static const uint8_t nobody[RECORD_SESSION_KEY_LEN];
 	struct basket *b = &t->other;
-	enum kv_status status = session_set_basket(t->kv, key, basket_id);
 
-	if (status != KV_OK || !slice_eq(slice_bytes(b->guest, sizeof b->guest),
-	                                 slice_bytes(nobody, sizeof nobody)))
-		return status;
+	if (!slice_eq(slice_bytes(b->guest, sizeof b->guest),
+	              slice_bytes(nobody, sizeof nobody)))
+		return KV_OK;
 	memcpy(b->guest, key, sizeof b->guest);
 	return basket_put(t->kv, t->config, b, false, t->now_us);
+}
+
+/* Of a Session-Id: 40 digits, where a cookie's is 32 digits and letters. */
+static bool read_key(struct slice text, uint8_t key[RECORD_SESSION_KEY_LEN])
+{
+	for (size_t i = 0; i < text.len; i++)
+		if (text.ptr[i] >= 'A' && text.ptr[i] <= 'F')
+			return false;
+	return hex_decode(text, key, RECORD_SESSION_KEY_LEN);
 }
 
 static enum kv_status put_session(struct transfer *t, const struct dump_record *r)
 {
 	uint64_t now_s = t->now_us / 1000000, ends_s = r->number[DUMP_UPDATED] / 1000000;
 	uint64_t used_s = r->number[DUMP_CREATED] / 1000000;
+	uint64_t owner = r->number[DUMP_OF], basket = r->number[DUMP_TO];
 	uint8_t key[RECORD_SESSION_KEY_LEN];
 	struct session_record old;
 	enum kv_status status;
@@ -733,12 +741,13 @@ static enum kv_status put_session(struct transfer *t, const struct dump_record *
 
 	if (ends_s <= now_s)
 		return leave(t, DUMP_SESSION, LEFT_EXPIRED);
-	if (!hex_decode(r->text[DUMP_NAME], key, sizeof key))
+	if (!read_key(r->text[DUMP_NAME], key))
 		return leave(t, DUMP_SESSION, LEFT_COOKIE);
-	status = r->number[DUMP_OF] != 0 ? judge_user(t, r, &judged) : judge_guest(t, r, &judged);
+	status = owner != 0 ? judge_user(t, r, &judged) : judge_guest(t, r, &judged);
 	if (status != KV_OK || judged)
 		return status;
-	status = t->kv != NULL ? session_find(t->kv, key, now_s, &old) : KV_NOT_FOUND;
+	status = t->kv != NULL && t->fresh == NULL ? session_find(t->kv, key, now_s, &old) :
+	                                             KV_NOT_FOUND;
 	is_new = status == KV_NOT_FOUND;
 	if (!is_new && status != KV_OK)
 		return status;
@@ -746,9 +755,15 @@ static enum kv_status put_session(struct transfer *t, const struct dump_record *
 		return same(t, DUMP_SESSION);
 	if (t->dry)
 		return done(t, DUMP_SESSION, is_new, KV_OK);
-	status = session_import(t->kv, t->config, key, r->number[DUMP_OF], ends_s, used_s, now_s);
-	if (status == KV_OK && r->number[DUMP_OF] == 0)
-		status = give_basket(t, key, r->number[DUMP_TO]);
+	if (t->fresh != NULL)
+		status = session_import_new(t->kv, t->config, key, owner, basket, ends_s, used_s,
+		                            now_s, t->fresh, t->context);
+	else
+		status = session_import(t->kv, t->config, key, owner, ends_s, used_s, now_s);
+	if (status == KV_OK && owner == 0 && t->fresh == NULL)
+		status = session_set_basket(t->kv, key, basket);
+	if (status == KV_OK && owner == 0)
+		status = give_basket(t, key);
 	return done(t, DUMP_SESSION, is_new, status);
 }
 

@@ -14,6 +14,7 @@
 #include "config.h"
 #include "gather.h"
 #include "password.h"
+#include "session.h"
 
 /* Why a record that is sound is not taken over. */
 enum transfer_left {
@@ -44,6 +45,7 @@ struct transfer {
 	uint64_t now_us;
 	bool dry;                       /* judge, put nothing */
 	bool update;
+	session_put *fresh;             /* a new store: takes its sessions' entries; else NULL */
 	gather_bad *bad;
 	void *context;
 	/* What became of them. */

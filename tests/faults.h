@@ -5,7 +5,7 @@
  * __wrap_read __wrap_write __wrap_writev __wrap_accept4 __wrap_epoll_wait __wrap_epoll_ctl
  * __wrap_sendmsg __wrap_recvmsg __wrap_poll __wrap_pwrite __wrap_pread __wrap_fdatasync
  * __wrap_fsync __wrap_ftruncate __wrap_malloc __wrap_calloc __wrap_realloc __wrap_mmap
- * __wrap_open __wrap_link __wrap_socket __wrap_bind __wrap_listen __wrap_socketpair
+ * __wrap_open __wrap_linkat __wrap_socket __wrap_bind __wrap_listen __wrap_socketpair
  * __wrap_fork __wrap_waitpid __wrap_signalfd __wrap_memfd_create __wrap_epoll_create1; and
  * of ours: __wrap_server_run __wrap_writer_run __wrap_hasher_run.
  */
@@ -30,8 +30,10 @@
 
 #define PATIENCE_MS 20000               /* for an answer, a start, a recovery */
 
-enum role { NEITHER, SUPERVISOR, FRONT, WRITER, HASHER, ROLES };
-static const char *const role_names[ROLES] = { "", "supervisor", "front", "writer", "hasher" };
+enum role { NEITHER, SUPERVISOR, FRONT, WRITER, HASHER, SERVERS, COMMAND = SERVERS, ROLES };
+static const char *const role_names[ROLES] = {
+	"", "supervisor", "front", "writer", "hasher", "command",
+};
 
 enum call {
 	READ, WRITE, WRITEV, ACCEPT, EPOLL_WAIT, EPOLL_CTL, SENDMSG, RECVMSG, POLL,
@@ -42,7 +44,7 @@ enum call {
 static const char *const call_names[CALLS] = {
 	"read", "write", "writev", "accept4", "epoll_wait", "epoll_ctl", "sendmsg", "recvmsg",
 	"poll", "pwrite", "pread", "fdatasync", "ftruncate", "malloc", "calloc", "realloc",
-	"mmap", "open", "link", "socket", "bind", "listen", "socketpair", "fork", "waitpid",
+	"mmap", "open", "linkat", "socket", "bind", "listen", "socketpair", "fork", "waitpid",
 	"signalfd", "memfd_create", "epoll_create1",
 };
 
@@ -65,6 +67,7 @@ static struct plan {
 } *plan;
 
 static enum role role;
+static bool all_named;                  /* no file can be made without a name */
 
 static inline void plan_make(void)
 {
@@ -134,7 +137,9 @@ FAILS(void *, mmap, MMAP, MAP_FAILED,
       (void *at, size_t len, int may, int flags, int fd, off_t from),
       (at, len, may, flags, fd, from))
 FAILS(int, ftruncate, FTRUNCATE, NONE, (int fd, off_t len), (fd, len))
-FAILS(int, link, LINK, NONE, (const char *from, const char *to), (from, to))
+FAILS(int, linkat, LINK, NONE,
+      (int from_dir, const char *from, int to_dir, const char *to, int flags),
+      (from_dir, from, to_dir, to, flags))
 FAILS(int, socket, SOCKET, NONE, (int domain, int type, int protocol), (domain, type, protocol))
 FAILS(int, bind, BIND, NONE, (int fd, const struct sockaddr *at, socklen_t len), (fd, at, len))
 FAILS(int, listen, LISTEN, NONE, (int fd, int count), (fd, count))
@@ -188,9 +193,13 @@ int __wrap_open(const char *path, int flags, ...)
 	va_list rest;
 
 	va_start(rest, flags);
-	if ((flags & O_CREAT) != 0)
+	if ((flags & (O_CREAT | O_TMPFILE)) != 0)
 		mode = va_arg(rest, mode_t);
 	va_end(rest);
+	if (all_named && (flags & O_TMPFILE) == O_TMPFILE) {
+		errno = EOPNOTSUPP;
+		return NONE;
+	}
 	return fails(OPEN) ? NONE : __real_open(path, flags, mode);
 }
 

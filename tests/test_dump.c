@@ -251,6 +251,55 @@ static void test_sessions(void **state)
 	}
 }
 
+#define SESSION(rest) "{\"model\": \"sessions.session\", \"pk\":\"ab\",\"fields\" : {" rest "}}\n"
+#define DATE "\"expire_date\":\"2026-01-01T00:00:00Z\""
+
+static const struct {
+	const char *text;
+	bool taken;
+} plain[] = {
+	{ SESSION("\"session_data\":\"x:y\"," DATE), true },
+	{ SESSION(DATE ",\n \"session_data\" :\"\" "), true },
+	{ SESSION("\"session_data\":\"\\u0041\"," DATE), false },
+	{ SESSION("\"session_data\":\"}\"," DATE), false },
+	{ SESSION("\"session_data\":\"\"," DATE "," DATE), false },
+	{ SESSION("\"session_data\":\"\"," DATE ",\"more\":1"), false },
+	{ SESSION("\"session_data\":1," DATE), false },
+	{ SESSION("\"session_data\":\"\",\"expire_date\":\"soon\""), false },
+	{ SESSION(DATE), false },
+	{ SESSION("\"session_data\":\"\"," DATE ","), false },
+	{ SESSION("\"session_data\":\"\"," DATE) "x", false },
+	{ OBJECT("sessions.session", "1", "\"session_data\":\"\"," DATE), false },
+	{ OBJECT("sessions.session", "\"\"", "\"session_data\":\"\"," DATE), false },
+	{ OBJECT("sessions.other", "\"a\"", "\"session_data\":\"\"," DATE), false },
+	{ "{\"model\":\"sessions.session\",\"pk\":\"a\",\"fields\":\"\"}", false },
+};
+
+/* What is read without Jansson is what Jansson reads. */
+static void test_plain_sessions(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(plain); i++) {
+		struct slice text = slice_of(plain[i].text);
+		char bytes[2][1024], error[DUMP_ERROR_MAX];
+		struct buf quick = BUF(bytes[0]), whole = BUF(bytes[1]);
+		struct dump_record r;
+
+		if (dump_read_session(guarded(text), &r) != plain[i].taken)
+			fail_msg("%s", plain[i].text);
+		if (!plain[i].taken)
+			continue;
+		for (size_t len = 0; len + 1 < text.len; len++)
+			assert_false(dump_read_session(guarded((struct slice){ text.ptr, len }),
+			                               &r));
+		assert_true(dump_read_session(text, &r));
+		dump_pack(&quick, &r);
+		assert_true(read_text(plain[i].text, &r, error));
+		dump_pack(&whole, &r);
+		assert_true(slice_eq(buf_slice(&quick), buf_slice(&whole)));
+	}
+}
+
 /* --- The order. --- */
 
 static struct gather gather;
@@ -400,6 +449,7 @@ int main(void)
 		cmocka_unit_test(test_long),
 		cmocka_unit_test(test_pack),
 		cmocka_unit_test(test_sessions),
+		cmocka_unit_test(test_plain_sessions),
 		cmocka_unit_test(test_order),
 		cmocka_unit_test(test_limits),
 	};

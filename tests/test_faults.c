@@ -6,6 +6,8 @@
  *      what it is not told about is done whole or not at all (ledger.h);
  *  (2) nobody waits for ever, and the next session is served as if nothing had been;
  *  (3) no descriptor is left behind, and no process dies but where LMDB leaves no other way.
+ * The same with an import into a store that is not there yet: it ends with a line that says why, or
+ * with 0, and leaves the whole store or nothing.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,9 +17,13 @@
 
 #include "faults.h"             /* before what works on its store */
 #include "ledger.h"
+#include "moving.h"
+#include "sorter.h"
 
 #define OPS        10                   /* requests of a session */
 #define SESSION_MAX 400                 /* calls of one kind in it */
+#define FEW        12                   /* calls that fail one by one in the short form */
+#define SMALL_SORTER 16384              /* bytes: what is imported does not fit */
 
 /* --- The server ------------------------------------------------------------------------------ */
 
@@ -274,10 +280,175 @@ static void test_each_fails_once(void **state)
 	              (unsigned long long)torture_rounds);
 }
 
+/* --- An import ------------------------------------------------------------------------------- */
+
+/* clang-format off */
+static const struct fault import_faults[] = {
+	{ COMMAND, OPEN,      REFUSED,    EMFILE, false },
+	{ COMMAND, READ,      REFUSED,    EIO,    false },
+	{ COMMAND, READ,      REFUSED,    EINTR,  false },
+	{ COMMAND, READ,      SHORT,      0,      false },
+	{ COMMAND, WRITE,     REFUSED,    ENOSPC, false },
+	{ COMMAND, WRITE,     REFUSED,    EINTR,  false },
+	{ COMMAND, WRITE,     SHORT,      0,      false },
+	{ COMMAND, MMAP,      REFUSED,    ENOMEM, false },
+	{ COMMAND, MALLOC,    REFUSED,    ENOMEM, false },
+	{ COMMAND, CALLOC,    REFUSED,    ENOMEM, false },
+	{ COMMAND, REALLOC,   REFUSED,    ENOMEM, false },
+	{ COMMAND, PREAD,     REFUSED,    EIO,    false },
+	{ COMMAND, PWRITE,    REFUSED,    EIO,    false },
+	{ COMMAND, PWRITE,    REFUSED,    ENOSPC, false },
+	{ COMMAND, PWRITE,    SHORT,      0,      false },
+	{ COMMAND, WRITEV,    REFUSED,    EIO,    false },
+	{ COMMAND, WRITEV,    REFUSED,    ENOSPC, false },
+	{ COMMAND, WRITEV,    SHORT,      0,      false },
+	{ COMMAND, FTRUNCATE, REFUSED,    ENOSPC, false },
+	{ COMMAND, FDATASYNC, REFUSED,    EIO,    false },
+	{ COMMAND, FDATASYNC, REFUSED,    ENOSPC, false },
+	{ COMMAND, LINK,      REFUSED,    ENOSPC, false },
+	{ COMMAND, LINK,      REFUSED,    EEXIST, false },
+};
+/* clang-format on */
+
+bool __real_sorter_open(struct sorter *s, const char *dir, size_t bytes);
+bool __wrap_sorter_open(struct sorter *s, const char *dir, size_t bytes);
+bool __wrap_sorter_open(struct sorter *s, const char *dir, size_t bytes)
+{
+	assert_true(bytes > SMALL_SORTER);
+	return __real_sorter_open(s, dir, SMALL_SORTER);
+}
+
+/* The exit code; what was said stands in the log. */
+static int import(void)
+{
+	int status = -1;
+	pid_t pid;
+
+	fflush(NULL);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		must(freopen(store_path("log"), "w", stderr) != NULL, "log");
+		role = COMMAND;
+		status = moving_import();
+		plan->counting = plan->armed = false;
+		fflush(stderr);
+		_exit(status);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	if (!WIFEXITED(status))
+		fail_msg("%s: ended by signal %d: %s", plan_text(), WTERMSIG(status), log_text());
+	return WEXITSTATUS(status);
+}
+
+/* Of all keys and how long what is under them is: seals are drawn. 0: there is no store. */
+static uint64_t store_digest(void)
+{
+	struct record_key after = { { 0 }, 1 };
+	uint64_t hash = UINT64_C(0xcbf29ce484222325);
+	struct slice key, value;
+
+	if (!kv_exists(store_dir))
+		return 0;
+	store_open(KV_READ);
+	assert_int_equal(kv_begin_read(store), KV_OK);
+	while (kv_scan(store, (struct slice){ 0 }, slice_bytes(after.bytes, after.len), &key,
+	               &value) == KV_OK) {
+		for (size_t i = 0; i < key.len; i++)
+			hash = (hash ^ (unsigned char)key.ptr[i]) * UINT64_C(0x100000001b3);
+		hash = (hash ^ value.len) * UINT64_C(0x100000001b3);
+		memcpy(after.bytes, key.ptr, key.len);
+		after.len = key.len;
+	}
+	kv_close(store);
+	store = NULL;
+	return hash;
+}
+
+static uint64_t whole;                  /* the digest of all that is imported */
+
+static void drop_store(void)
+{
+	size_t count = 0;
+	DIR *all;
+
+	unlink(store_path("data.mdb"));
+	unlink(store_path("lock.mdb"));
+	all = opendir(store_dir);
+	for (const struct dirent *file; (file = readdir(all)) != NULL;)
+		count += file->d_name[0] != '.';
+	closedir(all);
+	if (count != 5)                 /* the dump, the log, the lock, and the secrets */
+		fail_msg("%s: a file is left behind", plan_text());
+}
+
+static void judge_import(int code)
+{
+	uint64_t found = store_digest();
+
+	if (strstr(log_text(), "Sanitizer") != NULL || strstr(log_text(), "runtime error") != NULL)
+		fail_msg("%s: a sanitizer has found something: %s", plan_text(), log_text());
+	if (found != whole && (found != 0 || code == COMMAND_DONE))
+		fail_msg("%s: code %d, and half a store: %s", plan_text(), code, log_text());
+	if (code != COMMAND_DONE && strstr(log_text(), "sidecart: ") == NULL)
+		fail_msg("%s: code %d in silence: %s", plan_text(), code, log_text());
+	drop_store();
+}
+
+static void try_import(const struct fault *f)
+{
+	uint32_t fired = 0, failed = 0;
+	bool all = getenv("TORTURE_S") != NULL;
+
+	plan->fired = true;
+	for (uint32_t at = 1; plan->fired; at += all || at < FEW ? 1 : 1 + below(at)) {
+		int code;
+
+		plan_arm(f, at);
+		code = import();
+		judge_import(code);
+		fired += plan->fired;
+		failed += code != COMMAND_DONE;
+	}
+	if (failed > 0) {
+		assert_int_equal(import(), COMMAND_DONE);
+		judge_import(COMMAND_DONE);
+	}
+	print_message("%-6s %-14s %-26s failed %3u times: %2u imports refused\n",
+	              role_names[f->role], call_names[f->call],
+	              f->mode == SHORT ? "does less" : strerror(f->error), fired, failed);
+}
+
+static void test_each_of_an_import_fails_once(void **state)
+{
+	const char *only = getenv("FAULT");
+
+	(void)state;
+	plan_make();
+	process_configure();
+	moving_make();
+	assert_int_equal(import(), COMMAND_DONE);
+	whole = store_digest();
+	assert_true(whole != 0);
+	judge_import(COMMAND_DONE);
+	for (int way = 0; way < 2; way++) {
+		all_named = way > 0;
+		for (size_t f = 0; f < COUNT_OF(import_faults); f++)
+			if (only == NULL || strcmp(only, call_names[import_faults[f].call]) == 0)
+				try_import(&import_faults[f]);
+	}
+	all_named = false;
+	unlink(store_path("dump"));
+	unlink(store_path("log"));
+	unlink(store_path("use"));
+	process_clean();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_each_fails_once, set_up, tear_down),
+		cmocka_unit_test(test_each_of_an_import_fails_once),
 	};
 
 	return cmocka_run_group_tests_name("faults", tests, NULL, NULL);

@@ -56,11 +56,40 @@ int fdatasync(int fd)
 
 static void (*before_link)(void);
 
-int link(const char *from, const char *to)
+int linkat(int from_dir, const char *from, int to_dir, const char *to, int flags)
 {
 	if (before_link != NULL)
 		before_link();
-	return fails(link_errno) ? -1 : (int)syscall(SYS_linkat, AT_FDCWD, from, AT_FDCWD, to, 0);
+	return fails(link_errno) ? -1 :
+	       (int)syscall(SYS_linkat, from_dir, from, to_dir, to, flags);
+}
+
+/* Files without a name can be made; or not, or not be opened. */
+static enum { NAMELESS, NAMED, NO_PROC, WAYS } way;
+int __wrap_open(const char *path, int flags, ...);
+int __real_open(const char *path, int flags, ...);
+int __wrap_access(const char *path, int mode);
+int __real_access(const char *path, int mode);
+
+int __wrap_open(const char *path, int flags, ...)
+{
+	mode_t mode = 0;
+	va_list rest;
+
+	if ((flags & O_TMPFILE) == O_TMPFILE && way == NAMED)
+		return fails(EOPNOTSUPP) ? -1 : 0;
+	va_start(rest, flags);
+	if ((flags & (O_CREAT | O_TMPFILE)) != 0)
+		mode = va_arg(rest, mode_t);
+	va_end(rest);
+	return __real_open(path, flags, mode);
+}
+
+int __wrap_access(const char *path, int mode)
+{
+	if (strncmp(path, "/proc/", 6) == 0 && way == NO_PROC)
+		return fails(ENOENT) ? -1 : 0;
+	return __real_access(path, mode);
 }
 
 /* Stands in for LMDB's: a store as it is without an order of keys of kv.c's own. */
@@ -100,6 +129,8 @@ static uint64_t peer_act(char order)
 		return store_try(KV_READ, error) != NULL ? kv_begin_read(store) : KV_IO;
 	case 'w':               /* open for writing */
 		return store_try(KV_WRITE, error) != NULL ? KV_OK : KV_IO;
+	case 'm':               /* the same, and make it */
+		return store_try(KV_CREATE, error) != NULL ? KV_OK : KV_IO;
 	case 'g': return peer_get();
 	case 'r': return kv_refresh(store);
 	case 's': return kv_snapshot(store);
@@ -359,6 +390,27 @@ static void test_commit_is_there_after_reopening(void **state)
 	store_open(KV_READ);
 	assert_int_equal(kv_begin_read(store), KV_OK);
 	assert_string_equal(get("committed"), "1");
+}
+
+/* Keys that come in order leave no page half empty, also behind others. */
+static void test_append(void **state)
+{
+	enum { MANY = 20000, BYTES = 60 };
+	char key[16], value[BYTES] = "";
+	struct kv_stat s;
+
+	(void)state;
+	for (int i = 0; i < MANY; i++) {
+		snprintf(key, sizeof key, "k%08d", i);
+		assert_int_equal(kv_append(store, slice_of(key), (struct slice){ value, BYTES }),
+		                 KV_OK);
+	}
+	commit();
+	assert_int_equal(kv_stat(store, &s), KV_OK);
+	assert_in_range(s.used_bytes - s.free_bytes, 1, MANY * (9 + BYTES + 10) * 105 / 100);
+	begin();
+	assert_int_equal(kv_append(store, SLICE("k"), SLICE("")), KV_IO);
+	assert_int_equal(kv_commit(store), KV_IO);
 }
 
 static void test_reading_only(void **state)
@@ -726,9 +778,9 @@ static void test_missing_store(void **state)
 	store_open(KV_CREATE);          /* no failure before stands in the way */
 }
 
-static size_t count_files(void)
+static size_t count(const char *dir)
 {
-	DIR *all = opendir(store_dir);
+	DIR *all = opendir(dir);
 	size_t count = 0;
 
 	assert_non_null(all);
@@ -736,6 +788,16 @@ static size_t count_files(void)
 		count += file->d_name[0] != '.';
 	closedir(all);
 	return count;
+}
+
+static size_t count_files(void)
+{
+	return count(store_dir);
+}
+
+static size_t count_descriptors(void)
+{
+	return count("/proc/self/fd");
 }
 
 /* Where a new store cannot be made nothing is left that the next start would take for one. */
@@ -751,11 +813,16 @@ static void test_store_that_cannot_be_made(void **state)
 		{ false, 0,      EIO, 0 },
 		{ false, 0,      0,   ENOSPC },
 	};
+	size_t descriptors;
 
 	(void)state;
 	if (sizeof(long) == 4)
 		skip();         /* LMDB calls pwrite() there, which here is pwrite64() */
-	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+	descriptors = count_descriptors();
+	for (size_t n = 0; n < WAYS * COUNT_OF(cases); n++) {
+		size_t i = n / WAYS;
+
+		way = n % WAYS;
 		writes_less = cases[i].writes_less;
 		write_errno = cases[i].write;
 		sync_errno = cases[i].sync;
@@ -764,44 +831,124 @@ static void test_store_that_cannot_be_made(void **state)
 		writes_less = false;
 		write_errno = sync_errno = link_errno = 0;
 		assert_int_equal(count_files(), 0);
+		assert_int_equal(count_descriptors(), descriptors);
 		store_open(KV_CREATE);
 		begin();
 		put("k", "v");
 		commit();
 		kv_close(store);
+		assert_int_equal(count_files(), 2);
+		assert_int_equal(count_descriptors(), descriptors);
 		unlink(store_path("data.mdb"));
 		unlink(store_path("lock.mdb"));
 	}
+	way = NAMELESS;
 	store_open(KV_CREATE);
 }
 
 /* Another process, which is faster. */
+static struct peer faster;
+
 static void make_it_first(void)
 {
-	pid_t pid = fork();
-	int status = -1;
-
 	before_link = NULL;
-	if (pid == 0) {
-		store_open(KV_CREATE);
-		begin();
-		put("k", "first");
-		commit();
-		_exit(0);
-	}
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_int_equal(status, 0);
+	assert_int_equal(ask(&faster, 'm'), KV_OK);
+	assert_int_equal(ask(&faster, 'b'), KV_OK);
+	assert_int_equal(ask(&faster, 'p'), KV_OK);
+	assert_int_equal(ask(&faster, 'c'), KV_OK);
 }
 
 static void test_store_made_by_two(void **state)
 {
 	(void)state;
-	before_link = make_it_first;
-	store_open(KV_CREATE);
+	for (way = NAMELESS; way < WAYS; way++) {
+		faster = peer_start();
+		before_link = make_it_first;
+		store_open(KV_CREATE);
+		begin();
+		assert_string_equal(get("k"), "P");
+		kv_close(store);
+		peer_end(&faster);
+		assert_int_equal(count_files(), 2);
+		unlink(store_path("data.mdb"));
+	}
+	way = NAMELESS;
+}
+
+static void build(void)
+{
+	store_open(KV_BUILD);
+	assert_true(kv_building(store));
 	begin();
-	assert_string_equal(get("k"), "first");
-	kv_close(store);
-	assert_int_equal(count_files(), 2);
+	put("b", "1");
+	commit();
+	begin();
+	assert_string_equal(get("b"), "1");
+	assert_int_equal(kv_append(store, SLICE("c"), SLICE("2")), KV_OK);
+	commit();
+	assert_false(kv_exists(store_dir));
+	assert_false(kv_watched(store));
+}
+
+/* Nobody sees it before it is whole; then anybody does. */
+static void test_building(void **state)
+{
+	size_t descriptors = count_descriptors();
+	struct kv_stat s;
+
+	(void)state;
+	for (way = NAMELESS; way < WAYS; way++) {
+		build();
+		kv_close(store);
+		assert_int_equal(count_files(), 0);
+		build();
+		link_errno = ENOSPC;
+		assert_int_equal(kv_publish(store), KV_FULL);
+		link_errno = 0;
+		sync_errno = EIO;
+		assert_int_equal(kv_publish(store), KV_IO);
+		sync_errno = 0;
+		assert_true(kv_building(store));
+		assert_int_equal(kv_publish(store), KV_OK);
+		assert_false(kv_building(store));
+		assert_int_equal(count_files(), 1);
+		kv_close(store);
+		store_open(KV_BUILD);           /* it is there: as with KV_CREATE */
+		assert_false(kv_building(store));
+		begin();
+		assert_string_equal(get("b"), "1");
+		assert_string_equal(get("c"), "2");
+		assert_int_equal(kv_stat(store, &s), KV_OK);
+		assert_int_equal(s.entries, 2);
+		kv_close(store);
+		assert_int_equal(count_descriptors(), descriptors);
+		unlink(store_path("data.mdb"));
+		unlink(store_path("lock.mdb"));
+	}
+	way = NAMELESS;
+}
+
+/* Another's, made meanwhile, stays. */
+static void test_built_beside_another(void **state)
+{
+	(void)state;
+	for (way = NAMELESS; way < WAYS; way++) {
+		faster = peer_start();
+		build();
+		before_link = make_it_first;
+		assert_int_equal(kv_publish(store), KV_IO);
+		assert_true(kv_building(store));
+		kv_close(store);
+		store_open(KV_WRITE);
+		begin();
+		assert_string_equal(get("k"), "P");
+		assert_string_equal(get("b"), "-");
+		kv_close(store);
+		peer_end(&faster);
+		assert_int_equal(count_files(), 2);
+		unlink(store_path("data.mdb"));
+	}
+	way = NAMELESS;
 }
 
 static void test_damaged_store(void **state)
@@ -1264,6 +1411,7 @@ int main(void)
 		IN_A_BATCH(test_batch_of_children_alone_is_kept),
 		IN_A_BATCH(test_abort),
 		IN_A_BATCH(test_commit_is_there_after_reopening),
+		IN_A_BATCH(test_append),
 		IN_A_BATCH(test_reading_only),
 		IN_A_BATCH(test_reading_without_a_snapshot),
 		IN_A_BATCH(test_scan),
@@ -1280,6 +1428,8 @@ int main(void)
 		IN_A_DIRECTORY(test_missing_store),
 		IN_A_DIRECTORY(test_store_that_cannot_be_made),
 		IN_A_DIRECTORY(test_store_made_by_two),
+		IN_A_DIRECTORY(test_building),
+		IN_A_DIRECTORY(test_built_beside_another),
 		IN_A_DIRECTORY(test_damaged_store),
 		IN_A_DIRECTORY(test_file_that_is_no_store),
 		IN_A_BATCH(test_order_is_lmdbs),

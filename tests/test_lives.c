@@ -393,7 +393,7 @@ static void look_around(void)
 	size_t count = 0;
 	DIR *all;
 
-	for (int its = SUPERVISOR; its < ROLES; its++) {
+	for (int its = SUPERVISOR; its < SERVERS; its++) {
 		unsigned now = descriptors(plan->pids[its]);
 
 		if (usual[its] == 0)

@@ -2,10 +2,14 @@
 
 import json
 import random
+import resource
+import signal
 import stat
 import subprocess
 import sys
 import textwrap
+import time
+from pathlib import Path
 
 import pytest
 
@@ -493,6 +497,122 @@ def test_many(store):
     sound(store)
     shown, = store.records("customer", "show", "user77")
     assert shown["id"] == 77 and shown["first_name"] == pad[:254]
+
+
+# ---- a store that is not there yet
+
+def crowd(count):
+    """Customers, some with more sessions than they may have; dates that no setting moves."""
+    ends = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 10 * 86400))
+    records = shop()
+    for n in range(100, 100 + count):
+        records += [user(n, f"user{n}"), basket(n, owner=n), line(n, n, 1, 2)]
+        records += [logged_in(f"{AUTH}{n}.{i}", n) for i in range(1 + n % 9)]
+    for r in records:
+        if r["model"] == "sessions.session":
+            r["fields"]["expire_date"] = ends
+    random.Random(2).shuffle(records)
+    return records
+
+
+def left(store):
+    return sorted(p.name for p in store.path.iterdir() if p.name not in ("use", "lock.mdb"))
+
+
+def test_new_store_is_as_one_that_was_there(store, tmp_path):
+    """Sessions in another order, and all at once, come to the same."""
+    limits = "--max-sessions-per-customer=4", "--session-max=3650d"
+    records = crowd(60)
+    counted = take(store, records, *limits)
+    other = Store(tmp_path / "other")
+    other.run("product", "import", "-", stdin="id,name,price,currency\n")
+    assert left(other) == ["data.mdb", "seal.key", "sid.secret"]
+    assert take(other, records, *limits) == counted
+    assert export(store, tmp_path / "a.json") == export(other, tmp_path / "b.json")
+    assert sound(store) == sound(other)
+    kept = [[(s["session_key"], s.get("customer_id"), s["expires"])
+             for s in where.records("session", "list")]
+            for where in (store, other)]
+    assert kept[0] == kept[1]
+    of = [s[1] for s in kept[0]]
+    assert max(of.count(customer) for customer in set(of) - {0, None}) == 4
+    other.close()
+
+
+def test_new_store_all_or_nothing(store):
+    """--strict finds a bad session only when all else is in."""
+    stray = [*shop(), logged_in(AUTH + "stray", 99)]
+    assert take(store, stray, "--strict", code=1) == {}
+    assert "nothing was changed" in store.errors
+    assert left(store) == ["seal.key", "sid.secret"]
+    assert take(store, stray)["sessions"] == [6, 0, 0, 0, 1]
+    sound(store)
+
+
+def building(store, dump):
+    """An import that is about to put what it has read into a file that nobody else sees."""
+    process = subprocess.Popen([store.binary, "import", "oscar", dump, f"--data={store.path}"],
+                               stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    maps = Path(f"/proc/{process.pid}/maps")
+    while process.poll() is None and f"{store.path}/#" not in maps.read_text():
+        pass
+    return process
+
+
+def test_new_store_and_a_kill(store, tmp_path):
+    """kill -9 while it is built: nothing is left of it, under any name."""
+    dump = tmp_path / "dump"
+    dump.write_text(json.dumps(crowd(6000)))
+    process = building(store, dump)
+    process.kill()
+    assert process.wait() == -9
+    assert left(store) == ["seal.key", "sid.secret"]
+    store.run("import", "oscar", dump)
+    sound(store)
+
+
+def test_new_store_and_another(store, tmp_path):
+    """Who made a store meanwhile keeps it, and the next import goes into that."""
+    dump = tmp_path / "dump"
+    dump.write_text(json.dumps(crowd(6000)))
+    process = building(store, dump)
+    process.send_signal(signal.SIGSTOP)
+    store.run("product", "import", "-", stdin="id,name,price,currency\n9,Hat,1.00,EUR\n")
+    process.send_signal(signal.SIGCONT)
+    said = process.communicate()[1]
+    assert process.returncode == 111, said
+    assert "another store was made there meanwhile: run it again; nothing was changed" in said
+    assert left(store) == ["data.mdb", "seal.key", "sid.secret"]
+    assert [p["id"] for p in store.records("product", "list")] == ["9"]
+    store.run("import", "oscar", dump)
+    sound(store)
+
+
+def test_new_store_and_a_full_disk(store):
+    """The file may not grow: a write fails, and what is there is gone."""
+    def confine():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    done = subprocess.run([store.binary, "import", "oscar", "-", f"--data={store.path}"],
+                          input=json.dumps(crowd(6000)), text=True, capture_output=True,
+                          preexec_fn=confine, check=False)
+    assert done.returncode == 111 and "nothing was changed" in done.stderr
+    assert left(store) == ["seal.key", "sid.secret"]
+    pad = "x" * 250
+    take(store, [user(n, f"user{n}", first_name=pad, last_name=pad) for n in range(1, 25001)],
+         "--map-size=32M", code=111)
+    assert "store is full" in store.errors and "nothing was changed" in store.errors
+    assert left(store) == ["seal.key", "sid.secret"]
+    take(store, crowd(100))
+    sound(store)
+
+
+def test_capital_letters_are_no_key(store):
+    """oscarapi writes the sum in small letters: no session is there under two names."""
+    twice = logged_in(AUTH + "ada", 2)
+    twice["pk"] = twice["pk"].upper()
+    assert take(store, [*shop(), twice])["sessions"] == [6, 0, 0, 1, 0]
+    sound(store)
 
 
 def test_prices_of_clients(store):

@@ -9,6 +9,8 @@
  *  (2) for every shopper what the ledger says that he was answered, or that and the one request
  *      that was under way, as a whole;
  *  (3) a store that can go on: further commits stand beside all that was there.
+ * An import into a store that is not there yet is recorded and cut in the same way: its file has no
+ * name, or it is whole.
  * That the test sees what it is for is shown with records that lack one sync.
  */
 #include <setjmp.h>
@@ -22,8 +24,7 @@
 #include <sys/stat.h>
 #include <sys/uio.h>
 
-#include "command.h"
-#include "process.h"            /* before what works on its store */
+#include "moving.h"             /* before what works on its store */
 #include "ledger.h"
 #include "route.h"
 #include "writer.h"
@@ -85,6 +86,8 @@ static struct {
 } fds[FDS];
 static bool recording;                  /* the process of the writer */
 static bool dry;                        /* replays sync nothing: nobody cuts their power */
+static bool importing;                  /* what is recorded is an import */
+static bool all_named;                  /* no file can be made without a name */
 
 int __real_open(const char *path, int flags, ...);
 int __wrap_open(const char *path, int flags, ...);
@@ -100,8 +103,8 @@ int __real_fdatasync(int fd);
 int __wrap_fdatasync(int fd);
 void *__real_mmap(void *at, size_t len, int protection, int flags, int fd, off_t offset);
 void *__wrap_mmap(void *at, size_t len, int protection, int flags, int fd, off_t offset);
-int __real_link(const char *from, const char *to);
-int __wrap_link(const char *from, const char *to);
+int __real_linkat(int from_dir, const char *from, int to_dir, const char *to, int flags);
+int __wrap_linkat(int from_dir, const char *from, int to_dir, const char *to, int flags);
 enum link_result __real_link_send_answer(struct link *l, const struct link_answer *a,
                                          struct slice response);
 enum link_result __wrap_link_send_answer(struct link *l, const struct link_answer *a,
@@ -137,13 +140,18 @@ static bool is_data(int fd)
 
 int __wrap_open(const char *path, int flags, ...)
 {
-	bool data = strstr(path, "/data.mdb") != NULL;
+	bool data = strstr(path, "/data.mdb") != NULL || strstr(path, "/new.") != NULL ||
+	            strncmp(path, "/proc/self/fd/", strlen("/proc/self/fd/")) == 0;
 	mode_t mode = 0;
 	va_list rest;
 	int fd;
 
+	if (all_named && (flags & O_TMPFILE) == O_TMPFILE) {
+		errno = EOPNOTSUPP;
+		return -1;
+	}
 	va_start(rest, flags);
-	if ((flags & O_CREAT) != 0)
+	if ((flags & (O_CREAT | O_TMPFILE)) != 0)
 		mode = va_arg(rest, mode_t);
 	va_end(rest);
 	fd = __real_open(path, flags, mode);
@@ -219,10 +227,10 @@ void *__wrap_mmap(void *at, size_t len, int protection, int flags, int fd, off_t
 	return __real_mmap(at, len, protection, flags, fd, offset);
 }
 
-/* The store is made under another name first. */
-int __wrap_link(const char *from, const char *to)
+/* The store is made without its name. */
+int __wrap_linkat(int from_dir, const char *from, int to_dir, const char *to, int flags)
 {
-	int result = __real_link(from, to);
+	int result = __real_linkat(from_dir, from, to_dir, to, flags);
 
 	if (result == 0 && recording && strstr(to, "/data.mdb") != NULL)
 		note(NAME);
@@ -566,6 +574,16 @@ static bool checks(void)
 	return complain("sidecart check finds fault");
 }
 
+/* All of it is there. */
+static bool judge_import(void)
+{
+	struct kv *kv = open_image(KV_READ);
+	bool whole = kv != NULL && kv_begin_read(kv) == KV_OK && digest(kv) == record->digests[0];
+
+	kv_close(kv);
+	return whole ? checks() : complain("the store has its name and is not whole");
+}
+
 /* One disk, as who starts the server again finds it. */
 static bool judge_image(bool named)
 {
@@ -575,6 +593,8 @@ static bool judge_image(bool named)
 
 	if (!named)
 		return !r.set_up || complain("the file is not in the directory");
+	if (importing)
+		return judge_import();
 	kv = open_image(KV_READ);
 	if (kv == NULL)
 		return false;
@@ -1032,12 +1052,83 @@ static void test_planted_faults(void **state)
 	end_round();
 }
 
+/* An import: what it does to its disk, and what it leaves. */
+static void record_import(void)
+{
+	int status = -1;
+	pid_t pid;
+
+	record->count = record->used = record->commits = 0;
+	fflush(NULL);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		recording = true;
+		status = moving_import();
+		note(SET_UP);
+		_exit(status);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	assert_false(record->mapped_writable);
+	store_open(KV_READ);
+	assert_int_equal(kv_begin_read(store), KV_OK);
+	record->digests[0] = digest(store);
+	kv_close(store);
+}
+
+static size_t find_event(enum kind kind)
+{
+	size_t i = 0;
+
+	while (record->events[i].kind != kind)
+		assert_true(++i < record->count);
+	return i;
+}
+
+/* Its commits wait for no disk: one sync, behind all writes and in front of the name. */
+static void plant_in_import(void)
+{
+	size_t sync = find_event(SYNC_DATA), name = find_event(NAME);
+
+	assert_true(sync < name);
+	for (size_t i = sync; i < record->count; i++)
+		assert_true(record->events[i].kind > RESIZE);
+	memcpy(faulty, record->events, sizeof faulty);
+	faulty[sync].kind = NOTHING;
+	expect_loss("without a sync of what was imported", sync);
+	faulty[sync].kind = NAME;
+	faulty[name].kind = SYNC_DATA;
+	expect_loss("with the name before the sync", sync);
+	expect_loss("without a sync of the directory", drop_names());
+}
+
+static void test_import(void **state)
+{
+	(void)state;
+	importing = true;
+	torture_rounds = 0;
+	assert_true(torture_round());
+	for (int i = 0; i < 2; i++) {
+		all_named = i > 0;
+		process_configure();
+		moving_make();
+		record_import();
+		assert_true(in_process(work_replay, record->events, 0, record->count, true));
+		plant_in_import();
+		unlink(store_path("dump"));
+		end_round();
+	}
+	importing = all_named = false;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_name_is_synced_once),
 		cmocka_unit_test(test_planted_faults),
 		cmocka_unit_test(test_power_loss),
+		cmocka_unit_test(test_import),
 	};
 
 	return cmocka_run_group_tests_name("power", tests, set_up, NULL);
