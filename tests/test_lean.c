@@ -56,6 +56,8 @@ static void test_failed_assertion(void **state)
 	close(ends[0]);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+	if (getenv("EMULATED") != NULL)         /* it adds a line of its own */
+		text[strcspn(text, "\n") + 1] = '\0';
 	assert_string_equal(text, "test_lean: kv.c:12: kv_get: Assertion `a < b' failed.\n");
 }
 

@@ -534,11 +534,13 @@ def test_unknown_login_costs_a_check(store):
     assert server.login(ANON + "a", "ada", "wrong").status == 401  # starts the hasher
     hasher, = server.child("hasher")
     cost = {}
-    for login in ("ada", "nobody", "off", "none", "weak"):
+    # The least of some rounds: what else the machine does makes a check dearer, never cheaper.
+    for login in ("ada", "nobody", "off", "none", "weak") * 4:
         before = cpu_ticks(hasher)
         for _ in range(3):
             assert server.login(ANON + "a", login, "wrong").status == 401
-        cost[login] = cpu_ticks(hasher) - before
+        ticks = cpu_ticks(hasher) - before
+        cost[login] = min(ticks, cost.get(login, ticks))
     assert min(cost.values()) > 10, cost
     assert max(cost.values()) < 1.5 * min(cost.values()), cost
 
