@@ -404,9 +404,10 @@ bool kv_building(const struct kv *kv)
 
 enum kv_status kv_publish(struct kv *kv)
 {
-	int rc = give_name(kv);
+	int rc;
 
 	assert(kv_building(kv) && kv->batch == NULL);
+	rc = give_name(kv);
 	if (rc == 0) {
 		drop_new(kv);
 		give_to_owner(kv);

@@ -161,7 +161,8 @@ static bool has_instructions(void)
 	unsigned a, b = 0, c, d;
 
 	if (!asked)
-		has = __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (b & bit_SHA) != 0;
+		has = __get_cpuid(1, &a, &b, &c, &d) != 0 && (c & bit_SSE4_1) != 0 &&
+		      __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (b & bit_SHA) != 0;
 	asked = true;
 	return has;
 }

@@ -111,6 +111,7 @@ class Attack:
     writes: set = frozenset({200})  # what the client's writes may be answered
 
 
+GOOD = "thegoodclient001"           # 16 bytes, see colliding()
 HEAD = b"GET /resolve?require=any HTTP/1.1\r\nHost: 127.0.0.1\r\n"
 GET = HEAD + b"\r\n"
 LOGIN = b"POST /api/login/ HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
@@ -144,27 +145,13 @@ def hello(server):
     return out.read()
 
 
-def memo_place(text):
-    """Where identity.c's memo keeps what it knows of a Session-Id: seen_place()."""
-    value, odd = len(text), 0x9e3779b97f4a7c15
-    whole = len(text) // 8 * 8
-    for at in range(0, whole, 8):
-        value = (value ^ int.from_bytes(text[at:at + 8], "little")) * odd % (1 << 64)
-        value ^= value >> 29
-    value = (value ^ int.from_bytes(text[whole:], "little")) * odd % (1 << 64)
-    return value >> 48
-
-
 def colliding(server):
-    """Session-Ids that want the one place in the memo where the client's stands."""
-    draw, found = random.Random(SEED), b""
-    place = memo_place((AUTH + "good").encode())
-    for _ in range(6):
-        text = b""
-        while memo_place(text) != place:
-            text = f"{ANON}{draw.getrandbits(64):x}".encode()
-        found += request_bytes("GET", "/resolve?require=any", {"Session-Id": text.decode()})
-    return found
+    """Session-Ids that want the one place in the memo where the client's stands: it follows from
+    their last 16 bytes (seen_place() in identity.c)."""
+    draw = random.Random(SEED)
+    return b"".join(
+        request_bytes("GET", "/resolve?require=any",
+                      {"Session-Id": f"{ANON}{draw.getrandbits(64):x}{GOOD}"}) for _ in range(6))
 
 
 def bomb(server):
@@ -265,7 +252,7 @@ class Besieged:
         self.written = 0
         self.wires = []
         measure(server)
-        assert server.login(ANON + "good", "ada").status == 200
+        assert server.login(ANON + GOOD, "ada").status == 200
         self.reconnected = 0
         self.front, = server.child("front")
         self.least = self.memory()
@@ -304,15 +291,15 @@ class Besieged:
 
     def read(self, times):
         ghost = f"{AUTH}ghost{self.draw.getrandbits(64):x}"
-        r = self.timed(times, request_bytes("GET", "/resolve", {"Session-Id": AUTH + "good"}))
+        r = self.timed(times, request_bytes("GET", "/resolve", {"Session-Id": AUTH + GOOD}))
         assert (r.status, r.get("X-Customer-Login")) == (204, "ada"), r
         r = self.timed(times, request_bytes("GET", "/resolve", {"Session-Id": ghost}))
         assert r.status == 401, r
-        r = self.timed(times, request_bytes("GET", "/session", {"Session-Id": AUTH + "good"}))
+        r = self.timed(times, request_bytes("GET", "/session", {"Session-Id": AUTH + GOOD}))
         assert r.status == 200 and r.json["customer_login"] == "ada", r
 
     def write(self, times, may):
-        data = {"Session-Id": ANON + "good", "Content-Type": "application/merge-patch+json"}
+        data = {"Session-Id": ANON + GOOD, "Content-Type": "application/merge-patch+json"}
         r = self.timed(times, request_bytes("PATCH", "/session/data", data,
                                             json.dumps({"n": self.written + 1}).encode()))
         assert r.status in may, r
@@ -321,7 +308,7 @@ class Besieged:
         elif "unknown" in r.json["detail"]:
             return
         if self.written > 0:
-            r = self.timed([], request_bytes("GET", "/session/data", {"Session-Id": ANON + "good"}))
+            r = self.timed([], request_bytes("GET", "/session/data", {"Session-Id": ANON + GOOD}))
             assert r.json["n"] == self.written, r
 
     def arrive(self, times):

@@ -51,7 +51,7 @@ static void test_failed_assertion(void **state)
 		_exit(0);
 	}
 	close(ends[1]);
-	while ((n = read(ends[0], text + len, sizeof text - 1 - len)) > 0)
+	while ((n = read(ends[0], text + len, sizeof text - 2 - len)) > 0)
 		len += (size_t)n;
 	close(ends[0]);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
