@@ -6,7 +6,7 @@
  *  (2) Until the first start is complete a child's end is the server's end.
  *  (3) In the end fronts go first, then the writer, then hashers.
  *  (4) At an upgrade the sockets stay open throughout: the next generation, started with them,
- *      serves before this one stops to accept. Where it cannot, this one goes on.
+ *      serves before this one stops to accept. Where it cannot, this one goes on, and ends it.
  */
 #include <assert.h>
 #include <errno.h>
@@ -314,6 +314,20 @@ static bool fronts_ready(const struct supervisor *s)
 	return true;
 }
 
+/* The elder speaks to the service manager, which knows it and not yet this process. */
+static void tell_elder(struct supervisor *s)
+{
+	ssize_t n;
+
+	do
+		n = write(s->elder, "", 1);
+	while (n < 0 && errno == EINTR);
+	if (n != 1)
+		log_event(LOG_WARN, "elder_gone", "errno=%d", errno);
+	close(s->elder);
+	s->elder = -1;
+}
+
 /* A child serves: at the first start the fronts come after the writer, which makes the store. */
 static void child_ready(struct supervisor *s, struct child *ready)
 {
@@ -332,11 +346,7 @@ static void child_ready(struct supervisor *s, struct child *ready)
 		systemd_notify("READY=1");
 		return;
 	}
-	/* The elder speaks to the service manager, which knows it and not yet this process. */
-	if (write(s->elder, "", 1) != 1)
-		log_event(LOG_WARN, "elder_gone", "errno=%d", errno);
-	close(s->elder);
-	s->elder = -1;
+	tell_elder(s);
 }
 
 static void start_hasher(struct supervisor *s)
@@ -425,10 +435,12 @@ static void child_ended(struct supervisor *s, struct child *c, int status)
 		order(writer_of(s), ORDER_CHECK_READERS, 0, -1);
 }
 
-/* The next generation ended, or its time is over, before it served. */
+/* The next generation ended, or its time is over, before it served; or it serves and could not say
+ * so. It gets no time to take its leave: the files of sockets, which it would remove, are still of
+ * use (4). */
 static void upgrade_failed(struct supervisor *s, const char *why)
 {
-	kill(s->successor.pid, SIGTERM);
+	kill(s->successor.pid, SIGKILL);
 	log_event(LOG_ERROR, "upgrade_failed", "pid=%d why=\"%s\"", (int)s->successor.pid, why);
 	close(s->successor.link);
 	s->successor = (struct successor){ 0 };

@@ -6,8 +6,8 @@
  * __wrap_sendmsg __wrap_recvmsg __wrap_poll __wrap_pwrite __wrap_pread __wrap_fdatasync
  * __wrap_fsync __wrap_ftruncate __wrap_malloc __wrap_calloc __wrap_realloc __wrap_mmap
  * __wrap_open __wrap_linkat __wrap_socket __wrap_bind __wrap_listen __wrap_socketpair
- * __wrap_fork __wrap_waitpid __wrap_signalfd __wrap_memfd_create __wrap_epoll_create1; and
- * of ours: __wrap_server_run __wrap_writer_run __wrap_hasher_run.
+ * __wrap_fork __wrap_waitpid __wrap_signalfd __wrap_memfd_create __wrap_epoll_create1
+ * __wrap_dup2 __wrap_execv; and of ours: __wrap_server_run __wrap_writer_run __wrap_hasher_run.
  */
 #ifndef FAULTS_H
 #define FAULTS_H
@@ -39,13 +39,14 @@ enum call {
 	READ, WRITE, WRITEV, ACCEPT, EPOLL_WAIT, EPOLL_CTL, SENDMSG, RECVMSG, POLL,
 	PWRITE, PREAD, FDATASYNC, FTRUNCATE, MALLOC, CALLOC, REALLOC, MMAP, OPEN, LINK,
 	SOCKET, BIND, LISTEN, SOCKETPAIR, FORK, WAITPID, SIGNALFD, MEMFD, EPOLL_CREATE,
+	DUP, EXEC,
 	CALLS
 };
 static const char *const call_names[CALLS] = {
 	"read", "write", "writev", "accept4", "epoll_wait", "epoll_ctl", "sendmsg", "recvmsg",
 	"poll", "pwrite", "pread", "fdatasync", "ftruncate", "malloc", "calloc", "realloc",
 	"mmap", "open", "linkat", "socket", "bind", "listen", "socketpair", "fork", "waitpid",
-	"signalfd", "memfd_create", "epoll_create1",
+	"signalfd", "memfd_create", "epoll_create1", "dup2", "execv",
 };
 
 enum mode { REFUSED, SHORT, AFTERWARDS };
@@ -230,6 +231,19 @@ pid_t __wrap_fork(void)
 		role = NEITHER;
 	return pid;
 }
+
+/* Of a supervisor's that becomes the next generation, which alone calls them. */
+#define BECOMES(name, call, parameters, arguments) \
+	int __real_##name parameters; \
+	int __wrap_##name parameters; \
+	int __wrap_##name parameters \
+	{ \
+		role = SUPERVISOR; \
+		return fails(call) ? NONE : __real_##name arguments; \
+	}
+
+BECOMES(dup2, DUP, (int from, int to), (from, to))
+BECOMES(execv, EXEC, (const char *path, char *const words[]), (path, words))
 
 static inline void take_role(enum role its)
 {

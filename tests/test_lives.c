@@ -2,9 +2,11 @@
  * empty directory to the end.
  *
  * One life: a supervisor makes a store and serves, under TLS, too; a customer registers and logs
- * in, which takes a hasher; settings and certificate are read anew; front, writer and hasher are
- * killed and come again; SIGTERM. Each time another call of one of the four fails. Whatever it is,
- *  (1) the server serves, or it ends with a line that says why, and the next start serves;
+ * in, which takes a hasher; settings and certificate are read anew; another generation takes over
+ * (SIGUSR2); front, writer and hasher are killed and come again; SIGTERM. Each time another call of
+ * one of the four fails, of either generation. Whatever it is,
+ *  (1) the server serves, or it ends with a line that says why, and the next start serves; who
+ *      cannot take over leaves all to the generation before, which says so;
  *  (2) the right password opens the account and a wrong one does not, and what is answered is
  *      so: a customer who was registered is there, settings are in force or a line says no;
  *  (3) nobody waits for ever, and without a restart all is well again: no link is missing, no
@@ -22,7 +24,8 @@
 #include "faults.h"
 #include "tls.h"
 
-#define TRIES 2                         /* calls of a kind that fail in the short form */
+#define TRIES  2                        /* calls of a kind that fail in the short form */
+#define NEXT_S 600                      /* no next generation outlives the test by more */
 
 #define HOST      " HTTP/1.1\r\nHost: shop.example.com\r\n"
 #define JSON_BODY "Content-Type: application/json\r\nContent-Length: "
@@ -61,6 +64,8 @@ static const struct fault faults[] = {
 	{ SUPERVISOR, SENDMSG,      REFUSED, ENOMEM,       false },
 	{ SUPERVISOR, RECVMSG,      REFUSED, EINTR,        false },
 	{ SUPERVISOR, RECVMSG,      REFUSED, ENOMEM,       false },
+	{ SUPERVISOR, DUP,          REFUSED, EBUSY,        false },
+	{ SUPERVISOR, EXEC,         REFUSED, ENOMEM,       false },
 	{ HASHER,     OPEN,         REFUSED, EMFILE,       false },
 	{ HASHER,     READ,         REFUSED, EINTR,        false },
 	{ HASHER,     READ,         REFUSED, EIO,          false },
@@ -114,7 +119,7 @@ int __lsan_is_turned_off(void)
 }
 
 static unsigned usual[ROLES];           /* descriptors of each, where nothing has failed */
-static uint32_t lives, refused, retried;
+static uint32_t lives, refused, retried, upgraded;
 
 /* --- The server ------------------------------------------------------------------------------ */
 
@@ -152,21 +157,51 @@ static bool read_settings(void *context, struct config *c, char error[CONFIG_ERR
 	return config_read_file(c, store_path("settings"), error);
 }
 
+/* What the next generation, which is this program anew, has of the test: a file that nobody
+ * counts. */
+static void *share(const char *name, size_t len)
+{
+	int fd = open(store_path(name), O_RDWR | O_CREAT | O_CLOEXEC, S_IRUSR | S_IWUSR);
+	void *shared;
+
+	assert_true(fd >= 0);
+	assert_int_equal(ftruncate(fd, (off_t)len), 0);
+	shared = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	assert_true(shared != MAP_FAILED);
+	close(fd);
+	return shared;
+}
+
 static int serve(void)
 {
 	static struct config c;
-	const struct supervisor_start start = { .config = &c, .read_settings = read_settings };
+	static char name[] = "test_lives", *next[] = { name, store_dir, NULL };
+	const struct supervisor_start start = {
+		.config = &c, .read_settings = read_settings, .arguments = next,
+	};
 	char error[CONFIG_ERROR_MAX];
 
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (freopen(store_path("log"), "a", stderr) == NULL)
-		return 1;
 	plan->pids[SUPERVISOR] = getpid();
 	role = SUPERVISOR;
 	if (read_settings(NULL, &c, error))
 		return supervisor_run(&start);
 	fprintf(stderr, "%s\n", error);
 	return 100;
+}
+
+static int serve_first(void)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	return freopen(store_path("log"), "a", stderr) == NULL ? 1 : serve();
+}
+
+static int serve_next(const char *dir)
+{
+	alarm(NEXT_S);
+	snprintf(store_dir, sizeof store_dir, "%s", dir);
+	plan = share(".plan", sizeof *plan);
+	config = *(const struct config *)share(".config", sizeof config);
+	return serve();
 }
 
 /* True once it has ended by itself, as it may at the start alone. */
@@ -188,7 +223,7 @@ static bool begin(void)
 	process_pid = fork();
 	assert_true(process_pid >= 0);
 	if (process_pid == 0)
-		exit(serve());
+		exit(serve_first());
 	for (int i = 0; ask(&fd, hello) != 200; i++) {
 		if (has_ended(&status)) {
 			if (!WIFEXITED(status) || WEXITSTATUS(status) % 11 != 1 ||
@@ -215,6 +250,8 @@ static void end(void)
 		usleep(2000);
 	}
 	process_pid = 0;
+	while (waitpid(-1, NULL, WNOHANG) > 0)
+		;                       /* children of a supervisor that has ended */
 	if (status != 0)
 		complain("it did not end with 0");
 	if (strstr(log_text(), "Sanitizer") != NULL || strstr(log_text(), "runtime error") != NULL)
@@ -370,6 +407,49 @@ static void reload(const char *name, bool may_fail)
 		close(fd);
 }
 
+/* Nothing is left of the generation that did not take over. */
+static void wait_for_end(const char *failed)
+{
+	const char *pid = strstr(failed, "pid=");
+
+	for (int i = 0; pid != NULL && kill((pid_t)strtol(pid + 4, NULL, 10), 0) == 0; i++) {
+		if (i == PATIENCE_MS / 2)
+			complain("who cannot take over does not end");
+		usleep(2000);
+	}
+}
+
+/* The next generation serves or, where a call has failed, this one goes on and has said why. */
+static void upgrade(void)
+{
+	static const char *const names[SERVERS] = {
+		[FRONT] = "sidecart:front", [WRITER] = "sidecart:writer",
+		[HASHER] = "sidecart:hasher",
+	};
+	const char *failed = NULL;
+	int status = -1;
+
+	kill(process_pid, SIGUSR2);
+	for (int i = 0; failed == NULL && !has_ended(&status); i++) {
+		if (i == PATIENCE_MS / 2)
+			complain("no generation gives way");
+		if (plan->fired)
+			failed = strstr(log_text(), "event=upgrade_failed");
+		usleep(2000);
+	}
+	if (failed != NULL)
+		wait_for_end(failed);
+	else if (status != 0)
+		complain("the generation before did not end with 0");
+	else
+		process_pid = plan->pids[SUPERVISOR];
+	plan->pids[SUPERVISOR] = process_pid;
+	upgraded += failed == NULL;
+	for (int its = FRONT; its < SERVERS; its++)
+		if (process_child(names[its]) > 0)
+			plan->pids[its] = process_child(names[its]);
+}
+
 /* Death of a child, and the next life. */
 static void kill_one(enum role its)
 {
@@ -431,6 +511,8 @@ static void live(void)
 	shake_hands();
 	reload("two", true);
 	log_in();
+	upgrade();
+	log_in();
 	kill_one(HASHER);
 	kill_one(WRITER);
 	kill_one(FRONT);
@@ -449,8 +531,9 @@ static void live(void)
 static int set_up(void **state)
 {
 	(void)state;
-	plan_make();
 	process_configure();
+	plan = share(".plan", sizeof *plan);
+	prctl(PR_SET_CHILD_SUBREAPER, 1);       /* what a supervisor leaves behind is the test's */
 	config.listener_count = 0;
 	listen_there("socket", false);
 	make_identity();
@@ -459,15 +542,20 @@ static int set_up(void **state)
 	config.registers = CONFIG_ON;
 	config.password_iterations = 1000;
 	config.max_connections = 16;
+	*(struct config *)share(".config", sizeof config) = config;
 	return 0;
 }
 
 static int tear_down(void **state)
 {
 	(void)state;
+	if (process_pid > 0)
+		kill(process_pid, SIGKILL);
 	drop_files();
 	unlink(config.tls_key);
 	unlink(config.tls_cert);
+	unlink(store_path(".plan"));
+	unlink(store_path(".config"));
 	process_clean();
 	return 0;
 }
@@ -511,14 +599,17 @@ static void test_each_fails_once(void **state)
 			if (only == NULL || strcmp(only, call_names[faults[f].call]) == 0)
 				try_fault(&faults[f], last[faults[f].role][faults[f].call]);
 	}
-	print_message("seed %llu: %u lives\n", (unsigned long long)torture_seed, lives);
+	print_message("seed %llu: %u lives, %u upgrades\n", (unsigned long long)torture_seed, lives,
+	              upgraded);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_each_fails_once, set_up, tear_down),
 	};
 
+	if (argc == 2)
+		return serve_next(argv[1]);
 	return cmocka_run_group_tests_name("lives", tests, NULL, NULL);
 }
