@@ -359,7 +359,7 @@ static enum kv_status adopt(struct call *c, struct basket *carried)
 
 	if (!id->recorded || id->session.basket_id == carried->id)
 		return KV_OK;
-	identity_owner_key(id, c->sid_secret, key);     /* the put would move what it is made of */
+	identity_owner_key(id, c->sid_secret, key);
 	status = session_refer_basket(c->kv, carried, false);
 	if (status == KV_OK)
 		status = find_own(c, &own);

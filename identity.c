@@ -798,6 +798,29 @@ void identity_locate(const struct identity_question *q, struct identity *id)
 	find_address(q, id);
 }
 
+static void keep(struct buf *room, struct slice *text)
+{
+	size_t start = room->len;
+
+	buf_put(room, *text);
+	*text = (struct slice){ room->ptr + start, room->len - start };
+}
+
+/* What the store has lent to the writer would be other bytes after a put. */
+static enum kv_status keep_texts(struct identity *id)
+{
+	struct buf room = BUF(id->texts);
+
+	if (id->client == &id->client_found) {
+		keep(&room, &id->client_found.name);
+		keep(&room, &id->client_found.owner);
+		keep(&room, &id->client_found.origins);
+	}
+	keep(&room, &id->session.login);
+	keep(&room, &id->session.guest_id);
+	return room.full ? KV_IO : KV_OK;
+}
+
 enum kv_status identify(const struct identity_question *q, struct identity *id)
 {
 	enum kv_status status;
@@ -812,6 +835,8 @@ enum kv_status identify(const struct identity_question *q, struct identity *id)
 	status = find_client(q, id);
 	if (status == KV_OK && id->refusal == IDENTITY_ADMITTED)
 		status = find_shopper(q, id);
+	if (status == KV_OK && kv_writing(q->kv))
+		status = keep_texts(id);
 	if (status != KV_OK || id->refusal != IDENTITY_ADMITTED)
 		forget(id);
 	return status;
@@ -914,12 +939,6 @@ enum kv_status identity_settle(const struct identity_question *q, struct identit
 	if (!id->cut)
 		return KV_OK;
 	status = session_move(q->kv, q->config, id->cut_key, id->session_key, q->now_s * 1000000);
-	if (status == KV_OK)    /* what was read before the puts has moved */
-		status = session_find(q->kv, id->session_key, q->now_s, &id->session);
-	if (status == KV_OK && id->client != NULL) {
-		status = client_find(q->kv, id->client_digest, &id->client_found);
-		id->client = &id->client_found;
-	}
 	id->cut = status != KV_OK;
 	return status;
 }

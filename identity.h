@@ -108,6 +108,9 @@ struct identity_original {
 	struct slice method, scheme, host, uri;
 };
 
+#define IDENTITY_TEXTS_MAX (RECORD_NAME_MAX + RECORD_TEXT_MAX + RECORD_ORIGINS_BYTES + \
+                            RECORD_LOGIN_MAX + RECORD_GUEST_ID_LEN)
+
 struct identity {
 	enum identity_refusal refusal;
 	enum identity_kind kind;
@@ -135,11 +138,12 @@ struct identity {
 	struct slice host;              /* host name that the realm was compared with */
 	uint8_t session_key[RECORD_SESSION_KEY_LEN];    /* kind guest and customer */
 	bool recorded;                  /* the session has a record: */
-	struct session_record session;  /* zeroed where it has none; login: as of kv_get() */
+	struct session_record session;  /* zeroed where it has none */
 	                                /* basket_id: of a guest of OCAPI, his root's */
 	bool cut;                       /* the session is still kept under cut_key: */
 	uint8_t cut_key[RECORD_SESSION_KEY_LEN];        /* sid_grammar=migrate */
 	bool renewal_due;               /* of the session's expiry or the key's used_s */
+	char texts[IDENTITY_TEXTS_MAX]; /* of client_found and session, in the writer */
 };
 
 struct identity_question {
@@ -168,8 +172,8 @@ void identity_clear(struct identity *id);
 /* The address alone, of a request whose sender does not matter but for his rate. */
 void identity_locate(const struct identity_question *q, struct identity *id);
 
-/* Fills `*id` in place. KV_OK also for a refusal; anything else: the store failed, and
- * nothing may be concluded (requirement S16). */
+/* Fills `*id` in place: strings of its records live over the puts that follow. KV_OK also for a
+ * refusal; anything else: the store failed, and nothing may be concluded (requirement S16). */
 enum kv_status identify(const struct identity_question *q, struct identity *id);
 
 /* A request with this Session-Id is probably the next: where the memo would know it is brought

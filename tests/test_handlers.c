@@ -669,6 +669,45 @@ static void test_no_cors(void **state)
 	run_script(steps, COUNT_OF(steps));
 }
 
+#define WHOLE "SID:ANON:shop.example:82d7ac3f-135c-4b12-a296-ff3c4701307d"
+
+static void set_migrate(void)
+{
+	world.config.sid_grammar = SID_MIGRATE;
+}
+
+/* What the original kept of a guest, under the key that it cut. */
+static void add_cut(void)
+{
+	static struct basket b;
+	uint8_t key[RECORD_SESSION_KEY_LEN];
+	struct sid sid;
+
+	assert_int_equal(sid_parse(SLICE(WHOLE), SID_OSCARAPI, &sid), SID_OK);
+	sid_key(&sid, SID_ANON, SLICE("test-secret"), key);
+	assert_int_equal(session_start(world.kv, &world.config, key, 0, VIA_HEADER, START_S),
+	                 KV_OK);
+	assert_int_equal(basket_make(world.kv, &b, 0, key, (uint64_t)START_S * 1000000), KV_OK);
+	assert_int_equal(basket_put(world.kv, &world.config, &b, false,
+	                            (uint64_t)START_S * 1000000), KV_OK);
+	assert_int_equal(session_set_basket(world.kv, key, b.id), KV_OK);
+}
+
+/* Who asks is known by his names also behind the puts that moved his session. */
+static void test_moved_session(void **state)
+{
+	static const struct step steps[] = {
+		{ "login", LOGIN KEY "|Session-Id: " WHOLE JSON, ADA, 200,
+		  "login key=\"app\" customer=1", NULL, 0 },
+	};
+
+	(void)state;
+	world.configure = set_migrate;
+	world.prepare = add_cut;
+	run_script(steps, COUNT_OF(steps));
+	world.configure = world.prepare = NULL;
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -691,6 +730,7 @@ int main(void)
 		cmocka_unit_test(test_cookie_single_sign_on),
 		cmocka_unit_test(test_cors),
 		cmocka_unit_test(test_no_cors),
+		cmocka_unit_test(test_moved_session),
 	};
 
 	return cmocka_run_group_tests_name("handlers", tests, NULL, NULL);
