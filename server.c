@@ -283,13 +283,21 @@ static uint64_t clock_us(clockid_t clock)
 	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
 
-/* Once a turn. */
-static void read_clocks(struct server *s)
+/* Returns the wall clock. */
+static uint64_t move_clock(struct server *s, uint64_t ran_us)
 {
-	uint64_t wall_us = clock_us(CLOCK_REALTIME), ran_us = clock_us(CLOCK_MONOTONIC_COARSE);
+	uint64_t wall_us = clock_us(CLOCK_REALTIME);
 
 	clock_move(&s->clock, wall_us, ran_us);
 	s->call.now_us = s->clock.now_us;
+	return wall_us;
+}
+
+/* Once a turn. */
+static void read_clocks(struct server *s)
+{
+	uint64_t ran_us = clock_us(CLOCK_MONOTONIC_COARSE), wall_us = move_clock(s, ran_us);
+
 	s->now_ms = ran_us / 1000;
 	s->turn_us = wall_us;
 	if (wall_us / 1000000 == s->date_s)
@@ -1073,13 +1081,16 @@ static bool take_step(struct server *s, struct conn *c)
 	return c->state == CONN_BODY ? take_content(s, c) : take_head(s, c);
 }
 
-/* The newest data, and a time that is not behind what it was judged by. */
+/* The newest data, and a time that is not behind what it was made and judged by: what is new since
+ * the turn began would be of the future. */
 static enum kv_status renew_snapshot(struct server *s)
 {
 	enum kv_status status = kv_refresh(s->call.kv);
 
-	if (status == KV_OK)
-		status = clock_follow(&s->clock, s->call.kv);
+	if (status != KV_OK || s->clock.snapshot == kv_snapshot(s->call.kv))
+		return status;
+	move_clock(s, clock_us(CLOCK_MONOTONIC_COARSE));
+	status = clock_follow(&s->clock, s->call.kv);
 	s->call.now_us = s->clock.now_us;
 	return status;
 }
@@ -1526,14 +1537,23 @@ static void deliver_failure(struct server *s, struct conn *c, enum http_status s
 	answer_for_writer(s, c, status, detail);
 }
 
-/* The writer did not know that the connection ends with this answer (RFC 9112, section 9.6). */
+/* The writer did not know that the connection ends with this answer (RFC 9112, section 9.6), and
+ * has told HTTP/1.0 that it stays. */
 static void put_closing(struct server *s, struct conn *c, struct slice response)
 {
+	const struct slice stays = SLICE("Connection: keep-alive\r\n");
 	struct slice rest = response, status_line = slice_cut(&rest, '\n');
+	const char *found = NULL;
 
 	assert(s->output.len == 0 && slice_given(rest));
 	buf_put(&s->output, status_line);
 	buf_lit(&s->output, "\nConnection: close\r\n");
+	if (c->input->request.minor == 0)
+		found = memmem(rest.ptr, rest.len, stays.ptr, stays.len);
+	if (found != NULL) {
+		buf_put(&s->output, (struct slice){ rest.ptr, (size_t)(found - rest.ptr) });
+		rest = slice_skip(rest, (size_t)(found - rest.ptr) + stays.len);
+	}
 	put_answers(s, c, buf_slice(&s->output), rest);
 	s->output.len = 0;
 }

@@ -792,17 +792,22 @@ static void test_no_descriptors(void **state)
 /* Idle connections end at once, others with their answer, and then the process. */
 static void test_drain(void **state)
 {
-	int idle, asked, half, busy;
+	struct link_request other;
+	int idle, asked, half, busy, old;
 
 	(void)state;
 	process_prepare();
 	begin();
 	idle = client();
 	asked = client();
+	old = client();
 	half = client();
 	busy = client();
 	say(idle, READ);
 	assert_int_equal(hear(idle), 204);
+	say(old, "DELETE /api/login/ HTTP/1.0\r\n" HOST SID "Connection: keep-alive\r\n\r\n");
+	take();
+	other = request;
 	say(asked, OUT);
 	take();
 	say(half, "GET /resolve?require=any HTTP/1.1\r\n");
@@ -823,6 +828,13 @@ static void test_drain(void **state)
 	assert_string_equal(text, "HTTP/1.1 200 OK\r\nConnection: close\r\n"
 	                    "Content-Length: 2\r\n\r\nhi");
 	expect_end(asked);
+	request = other;
+	give(200, LINK_KEEP_ALIVE, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n"
+	     "Connection: keep-alive\r\n\r\nhi");
+	assert_int_equal(hear(old), 200);
+	assert_string_equal(text, "HTTP/1.1 200 OK\r\nConnection: close\r\n"
+	                    "Content-Length: 2\r\n\r\nhi");
+	expect_end(old);
 	assert_int_equal(process_status(), 0);
 	link_leave(&writer);
 	process_clean();
@@ -1603,6 +1615,74 @@ static void test_slow_front_has_not_read(void **state)
 
 #define SERVING(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
+/* A shopper's token for the client id `web`, made at `now_s` as the writer makes it. */
+static void make_token(uint64_t now_s, struct buf *token)
+{
+	static const struct client_record web = { .name = { "web", 3 }, .scopes = SCOPE_SHOP };
+	static const uint8_t drawn[TOKEN_RANDOM_LEN] = { 9 };
+	static const struct http_request nothing;
+	char secret_text[SECRET_MAX], bytes[TOKEN_RECORD_MAX], error[SECRET_ERROR_MAX];
+	uint8_t seal_key[SEAL_KEY_LEN] = { 0 };
+	struct buf secret = BUF(secret_text), record = BUF(bytes);
+	struct session_owner ada = { .customer_id = 1 };
+	struct http_response none = { .status = HTTP_OK };
+	struct token_key_record key;
+	enum kv_status status;
+
+	must(secret_read(config.sid_secret_file, &secret, error), error);
+	store_open(KV_WRITE);
+	assert_int_equal(kv_begin(store), KV_OK);
+	assert_int_equal(client_add(store, SLICE("web"), &web, &status), CLIENT_ADDED);
+	assert_true(token_generate(&record, TOKEN_HS256, seal_key, drawn));
+	assert_true(record_token_key_read(buf_slice(&record), &key));
+	assert_int_equal(token_add(store, &key, now_s, 0), KV_OK);
+	{
+		struct call c = {
+			.config = &config, .sid_secret = buf_slice(&secret), .request = &nothing,
+			.kv = store, .now_us = now_s * 1000000, .response = &none,
+		};
+
+		identity_clear(&c.identity);
+		memcpy(c.identity.client_id, "web", c.identity.client_id_len = 3);
+		assert_int_equal(call_start_token(&c, &ada, token), CALL_DONE);
+	}
+	assert_int_equal(kv_commit(store), KV_OK);
+	kv_close(store);
+}
+
+/* What was made while a turn goes on is judged in it by a time that is not behind (J14). */
+static void test_clock_of_a_long_turn(void **state)
+{
+	enum { LONG_S = 60 };
+	char bytes[CALL_TOKEN_MAX + 1] = "", head[CALL_TOKEN_MAX + 200];
+	struct buf token = { bytes, 0, sizeof bytes - 1, false };
+	int patient, other;
+
+	(void)state;
+	process_skip_32();
+	wall_prepare();
+	process_prepare();
+	config.token_alg = TOKEN_HS256;
+	shut_gate();
+	begin();
+	patient = client();
+	other = client();
+	kill(process_pid, SIGSTOP);     /* both come in one turn */
+	say_long(patient, "GET", PATIENT);
+	say(other, "GET /resolve?require=customer HTTP/1.1\r\n");
+	kill(process_pid, SIGCONT);
+	assert_int_equal(at_gate(), PATIENT);
+	*wall_by_s = LONG_S;
+	make_token((uint64_t)time(NULL) + LONG_S, &token);
+	snprintf(head, sizeof head, "Host: a\r\nAuthorization: Bearer %s\r\n\r\n", bytes);
+	say(other, head);
+	let_in();
+	assert_int_equal(hear(patient), 200);
+	assert_int_equal(hear(other), 204);
+	close(patient);
+	close(other);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1638,6 +1718,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_no_descriptors, tear_down),
 		cmocka_unit_test(test_drain),
 		cmocka_unit_test_teardown(test_clock, tear_down),
+		cmocka_unit_test_teardown(test_clock_of_a_long_turn, tear_down),
 	};
 
 	if (!link_open(&writer))
