@@ -63,8 +63,10 @@ static void put_subject(struct buf *out, const struct identity *who)
 	                     s->guest_id.len > 0 ? s->guest_id : buf_slice(&hex));
 	put_text(out, "sid", buf_slice(&hex));
 	put_text(out, "kind", slice_of(identity_kind_text(who->kind)));
-	if (s->customer_id != 0)
-		put_text(out, "login", s->login);
+	if (s->customer_id == 0)
+		return;
+	put_number(out, "auth_time", s->created_s);
+	put_text(out, "login", s->login);
 }
 
 enum call_result oauth_make_access(struct call *c, const struct oauth_access *a,
@@ -231,9 +233,20 @@ static enum call_result find_token(struct call *c, struct slice token, struct su
 	return find_subject(c, s);
 }
 
-/* True in `*live` where an access token is good and its customer's session has not ended, nor
- * become another's under the same Session-Id. Of a guest the token's own end counts: he may have no
- * record. */
+/* True where it is the session of the token's claims, and not one that began later under the same
+ * Session-Id, be it the same customer's. */
+static bool is_session_of(const struct jwt_claims *claims, const struct session_record *session)
+{
+	const json_t *began = json_object_get(claims->all, "auth_time");
+	uint64_t id;
+
+	return session->customer_id != 0 && slice_uint(claims->sub, UINT64_MAX, &id) &&
+	       session->customer_id == id &&
+	       (uint64_t)json_integer_value(began) == session->created_s;
+}
+
+/* True in `*live` where an access token is good and its customer's session has not ended. Of a
+ * guest the token's own end counts: he may have no record. */
 static enum call_result judge_access(struct call *c, const struct jwt *t,
                                      struct jwt_claims *claims, struct session_record *session,
                                      bool *live)
@@ -245,7 +258,6 @@ static enum call_result judge_access(struct call *c, const struct jwt *t,
 	enum jwt_status verdict;
 	enum call_result result = call_check_token(c, t, &verdict);
 	enum kv_status status;
-	uint64_t id = 0;
 
 	*live = false;
 	*session = (struct session_record){ 0 };
@@ -259,8 +271,7 @@ static enum call_result judge_access(struct call *c, const struct jwt *t,
 	status = session_find(c->kv, key, call_now_s(c), session);
 	if (status != KV_OK && status != KV_NOT_FOUND)
 		return call_store(c, status);
-	*live = status == KV_OK && session->customer_id != 0 &&
-	        slice_uint(claims->sub, UINT64_MAX, &id) && session->customer_id == id;
+	*live = status == KV_OK && is_session_of(claims, session);
 	return CALL_DONE;
 }
 

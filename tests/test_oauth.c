@@ -337,14 +337,13 @@ static void test_ends_of_access(void **state)
 	assert_string_equal(body_text, INACTIVE);
 }
 
-/* Under her Session-Id somebody else is logged in by now: her access token is not his, and ended
- * with her session. */
-static void test_access_of_the_one_before(void **state)
+/* Under her Session-Id somebody else is logged in by now, or she herself again: her access token
+ * ended with her session. */
+static void end_access(uint64_t next_id)
 {
 	uint8_t key[RECORD_SESSION_KEY_LEN];
 	struct sid sid;
 
-	(void)state;
 	calls_add_customer("bob");
 	ask(EXCHANGE, GATE FORM, GRANT "subject_token=SID:AUTH:shop.example:ada" OWN("session-id")
 	    FOR, false);
@@ -353,9 +352,23 @@ static void test_access_of_the_one_before(void **state)
 	assert_answer("hers", true, "\"username\":\"ada\"");
 	assert_int_equal(sid_parse(SLICE("SID:AUTH:shop.example:ada"), SID_STRICT, &sid), SID_OK);
 	sid_key(&sid, SID_AUTH, CALLS_SECRET, key);
-	assert_int_equal(session_start(store, &config, key, 2, VIA_HEADER, now_s), KV_OK);
+	assert_int_equal(session_end(store, key), KV_OK);
+	now_s++;
+	assert_int_equal(session_start(store, &config, key, next_id, VIA_HEADER, now_s), KV_OK);
 	ask(INTROSPECT, SERVICE FORM, "token=%K", false);
 	assert_string_equal(body_text, INACTIVE);
+}
+
+static void test_access_of_the_one_before(void **state)
+{
+	(void)state;
+	end_access(2);
+}
+
+static void test_access_of_before(void **state)
+{
+	(void)state;
+	end_access(1);
 }
 
 #define RESOLVE "GET /resolve?token=1&require="
@@ -547,6 +560,7 @@ int main(void)
 		TEST(test_exchange),
 		TEST(test_ends_of_access),
 		TEST(test_access_of_the_one_before),
+		TEST(test_access_of_before),
 		TEST(test_resolve_token),
 		TEST(test_bad_queries),
 		cmocka_unit_test_setup_teardown(test_es256, set_up_es256, store_tear_down),
