@@ -138,7 +138,7 @@ static enum kv_status end_sessions(struct kv *kv, uint64_t *ended)
 
 /* Numbers of customers and baskets that were given after the backup may be known outside, in
  * basket cookies and orders: they are not given again, and neither are those of another restore of
- * it. */
+ * it. Nor is an ETag: what a client holds of the time since names another price book. */
 static uint64_t skipped(const struct command_line *l)
 {
 	uint64_t ran = l->now_us * SKIPPED_A_SECOND / 1000000;
@@ -167,7 +167,8 @@ static enum kv_status skip_number(struct kv *kv, const char *name, uint64_t skip
 static enum kv_status skip_numbers(struct kv *kv, uint64_t skip)
 {
 	static const char *const names[] = { RECORD_NEXT_CUSTOMER, RECORD_NEXT_BASKET,
-	                                     RECORD_NEXT_LINE, RECORD_NEXT_OPTION };
+	                                     RECORD_NEXT_LINE, RECORD_NEXT_OPTION,
+	                                     RECORD_PRICE_BOOK };
 	enum kv_status status = kv_begin(kv);
 
 	if (status != KV_OK)

@@ -4,7 +4,6 @@
 
 #include "product.h"
 
-#define BOOK "price_book"
 
 static const char *const error_text[] = {
 	[PRODUCT_OK]           = "ok",
@@ -86,7 +85,7 @@ enum kv_status product_book(struct kv *kv, uint64_t *number)
 {
 	struct record_key key;
 	struct slice value;
-	enum kv_status status = kv_get(kv, record_meta_key(&key, BOOK), &value);
+	enum kv_status status = kv_get(kv, record_meta_key(&key, RECORD_PRICE_BOOK), &value);
 
 	*number = 0;
 	if (status == KV_NOT_FOUND)
@@ -107,7 +106,7 @@ static enum kv_status count_up(struct kv *kv)
 	if (status != KV_OK)
 		return status;
 	record_number_write(&value, number + 1);
-	return kv_put(kv, record_meta_key(&key, BOOK), buf_slice(&value));
+	return kv_put(kv, record_meta_key(&key, RECORD_PRICE_BOOK), buf_slice(&value));
 }
 
 const char *product_field_name(enum product_field f)

@@ -38,11 +38,13 @@ enum record_kind {
 	RECORD_TOKEN_KEY  = 'T',        /* + kid */
 };
 
-/* Names of what RECORD_META keeps: the numbers that are given next. A restore skips some. */
+/* Names of what RECORD_META keeps: the numbers that are given next, and that of the price book
+ * (product.h). A restore skips some of each. */
 #define RECORD_NEXT_CUSTOMER "next_customer"
 #define RECORD_NEXT_BASKET   "next_basket"
 #define RECORD_NEXT_LINE     "next_line"
 #define RECORD_NEXT_OPTION   "next_option"
+#define RECORD_PRICE_BOOK    "price_book"
 
 #define RECORD_KEY_MAX 511              /* LMDB's default limit */
 

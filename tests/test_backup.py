@@ -252,6 +252,31 @@ def test_a_cookie_of_another_restore(shop, tmp_path, before):
     assert first.json["id"] != other and again.json["id"] not in (first.json["id"], other)
 
 
+def test_an_etag_of_before(shop, tmp_path):
+    """A basket that was restored comes to the version that it had before, with something else in it:
+    an ETag of before does not name it."""
+    path = tmp_path / "backup"
+    product = {"id": "1", "name": "Mug", "currency": "EUR", "price": "10.00"}
+    shop.run("product", "import", "-", stdin=json.dumps(product))
+
+    def add(quantity, **more):
+        server = shop.serve()
+        r = server.request("POST", "/api/basket/add-product/",
+                           {"X-Api-Key": shop.keys["app"], "Session-Id": ANON + "g", **more},
+                           {"url": "/api/products/1/", "quantity": quantity})
+        server.stop()
+        return r
+    assert add(1).status == 200
+    shop.run("backup", path)
+    tags = []
+    for quantity in (2, 3, 4):
+        tags.append(add(quantity).get("ETag"))
+        shop.run("restore", path)
+    assert len(set(tags)) == 3
+    assert add(5).status == 200
+    assert [add(1, **{"If-Match": tag}).status for tag in tags] == [412] * 3
+
+
 def test_restore_to_another_machine(shop, tmp_path):
     """The secrets come along: sessions keep their keys, passwords their seals."""
     path = tmp_path / "backup"
