@@ -332,7 +332,7 @@ static int put_all(struct import *i)
 		more = gather_next(&i->gather, &r);
 		status = more ? transfer_put(&i->transfer, &r) : transfer_end(&i->transfer);
 		i->held++;
-		i->put++;
+		i->put += more;
 		if (status == KV_OK)
 			status = step(i, !more || i->code != COMMAND_DONE);
 		command_progress(i->put, i->taken, i->put);

@@ -634,7 +634,9 @@ static enum kv_status end_basket(struct transfer *t)
 	         customer_get(t->kv, b->customer_id, &who);
 	if (status == KV_NOT_FOUND && b->customer_id != 0 && !(t->dry && t->owned))
 		return refuse_basket(t, "its owner is not here");
-	if (status == KV_OK && t->owned && !slice_eq(who.login, t->login))
+	if (status == KV_OK && !t->owned)
+		return refuse_basket(t, "its owner is not in the dump");
+	if (status == KV_OK && !slice_eq(who.login, t->login))
 		return refuse_basket(t, "its owner's id is another customer's here");
 	if (status != KV_OK && status != KV_NOT_FOUND)
 		return status;

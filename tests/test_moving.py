@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 import resource
 import signal
 import stat
@@ -13,11 +14,13 @@ from pathlib import Path
 
 import pytest
 
-from conftest import Store, corpora, signed_basket, wait_until
+import conftest
+from conftest import ROOT, Store, corpora, signed_basket, wait_until
 from dump import (DAY, FAR, PASSWORD, api_key, attribute, auth_hash, basket, catalogue, guest,
                   line, logged_in, option, product, product_class, record, session, session_key,
                   stock, user)
 
+HURRIED = ROOT / "build" / "hurried"
 ANON, AUTH = "SID:ANON:127.0.0.1:", "SID:AUTH:127.0.0.1:"
 OPEN = {"sid_trust": "any", "sid_grammar": "oscarapi", "expose_user_details": "on"}
 
@@ -451,6 +454,18 @@ def test_nobody_gets_what_was_another_s(store):
     sound(store)
 
 
+def test_a_dump_without_users(store):
+    """An owner's id alone names nobody: who has it here may be another."""
+    store.customer("one")
+    his = [*catalogue(), basket(40, owner=1), line(1, 40)]
+    assert take(store, his)["baskets"] == [0, 0, 0, 0, 1]
+    assert "basket.basket 40: its owner is not in the dump" in store.errors
+    assert take(store, his, "--dry-run")["baskets"] == [0, 0, 0, 0, 1]
+    assert take(store, [*his, user(1, "one")])["baskets"] == [1, 0, 0, 0, 0]
+    assert take(store, his, "--update")["baskets"] == [0, 0, 1, 0, 0]
+    sound(store)
+
+
 def test_ids_of_what_stays_behind(store):
     """The cookie of a basket that was left out, or refused, leads to nobody else's."""
     take(store, [*catalogue(), basket(18), line(26, 18), basket(25, status="Submitted"),
@@ -537,6 +552,40 @@ def test_new_store_is_as_one_that_was_there(store, tmp_path):
     of = [s[1] for s in kept[0]]
     assert max(of.count(customer) for customer in set(of) - {0, None}) == 4
     other.close()
+
+
+@pytest.mark.skipif(not HURRIED.exists(), reason="make build/hurried was not run")
+@pytest.mark.skipif(conftest.SANITIZED, reason="build/hurried is another binary")
+@pytest.mark.parametrize("is_new", [True, False])
+def test_progress(store, tmp_path, is_new):
+    """Now and then it says how far it is: with what is read, with what is put, and in a new store
+    with what is put in order at the end."""
+    clock = tmp_path / "clock"
+    clock.write_bytes(bytes(8))
+
+    def progress(records):
+        dump = tmp_path / "dump.json"
+        dump.write_text(json.dumps(records))
+        store.run("import", "oscar", dump)
+        said = re.findall(r"^ *(\d+) % read, (\d+) records done$", store.errors, re.M)
+        parts = [[]]
+        for percent, done in ((int(p), int(d)) for p, d in said):
+            if parts[-1] and percent < parts[-1][-1][0] - 50:
+                parts.append([])
+            parts[-1].append((percent, done))
+        for part in parts:
+            assert part == sorted(part) and 95 < part[-1][0] <= 100
+        return parts
+    if not is_new:
+        take(store, [user(1, "one")])
+    store.binary = HURRIED
+    store.environment |= {"HURRIED_CLOCK": str(clock), "HURRIED_FAULTS": "pace"}
+    parts = progress([r for r in crowd(60) if "catalogue" not in r["model"]])
+    assert len(parts) == (3 if is_new else 2) and parts[1][0][0] < 5
+    if is_new:
+        assert parts[2][0][0] < 5 and {done for _, done in parts[2]} == {parts[1][-1][1]}
+    last = progress([user(n, f"user{n}") for n in range(900, 920)])[-1]
+    assert last[-1] == (100, 20)
 
 
 def test_new_store_all_or_nothing(store):
