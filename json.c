@@ -471,7 +471,7 @@ static bool take_mark(struct slice *rest, char c)
 	return true;
 }
 
-static bool take_plain_string(struct slice *rest, struct slice *text)
+static bool take_plain_string(struct slice *rest, struct slice *text, bool *escapes)
 {
 	struct slice from = *rest;
 	size_t len;
@@ -480,7 +480,13 @@ static bool take_plain_string(struct slice *rest, struct slice *text)
 		return false;
 	from = slice_skip(from, 1);
 	len = plain_len(from);
-	if (len == from.len || from.ptr[len] != '"')
+	for (*escapes = false; len + 1 < from.len && from.ptr[len] == '\\'; *escapes = true) {
+		if (!slice_has(SLICE("\"\\"), from.ptr[len + 1]))
+			return false;
+		len += 2;
+		len += plain_len(slice_skip(from, len));
+	}
+	if (len >= from.len || from.ptr[len] != '"')
 		return false;
 	*text = (struct slice){ from.ptr, len };
 	*rest = slice_skip(from, len + 1);
@@ -492,13 +498,18 @@ static bool take_plain_string(struct slice *rest, struct slice *text)
 static bool take_plain(struct slice *rest, struct json_member *m)
 {
 	const char *end;
+	bool escapes;
 	size_t len;
 
 	if (rest->len == 0)
 		return false;
 	m->first = rest->ptr[0];
-	if (m->first == '"')
-		return take_plain_string(rest, &m->text);
+	if (m->first == '"') {
+		if (!take_plain_string(rest, &m->text, &escapes))
+			return false;
+		m->first = escapes ? '\\' : '"';
+		return true;
+	}
 	if (m->first == '{') {
 		end = memchr(rest->ptr, '}', rest->len);
 		len = end != NULL ? (size_t)(end - rest->ptr) + 1 : 0;
@@ -515,18 +526,20 @@ static bool take_plain(struct slice *rest, struct json_member *m)
 bool json_plain(struct slice text, struct json_member *members, size_t count)
 {
 	struct slice name;
+	size_t i = 0;
 	char mark = '{';
+	bool escapes;
 
 	if (text.len > JSON_TEXT_MAX)
 		return false;
 	while (take_mark(&text, mark)) {
-		size_t i = 0;
+		size_t tried = 0;
 
-		if (!take_plain_string(&text, &name) || !take_mark(&text, ':'))
+		if (!take_plain_string(&text, &name, &escapes) || escapes || !take_mark(&text, ':'))
 			return false;
-		while (i < count && !slice_eq(name, slice_of(members[i].name)))
-			i++;
-		if (i == count || members[i].first != '\0' || !take_plain(&text, &members[i]))
+		for (; tried < count && !slice_eq(name, slice_of(members[i].name)); tried++)
+			i = i + 1 < count ? i + 1 : 0;
+		if (tried == count || members[i].first != '\0' || !take_plain(&text, &members[i]))
 			return false;
 		mark = ',';
 	}

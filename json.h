@@ -30,9 +30,10 @@ void json_seed(uint32_t random);
  * json_string_length(). Empty text is an error ("Expecting value: ..."). */
 json_t *json_parse(struct slice text, char error[JSON_ERROR_MAX]);
 
-/* A member that json_plain() looks for. `first` is 0 before; where the member is there it is the
- * first byte of its value: '"': `text` is the string; a digit: the number; '{': an object, to be
- * read by json_plain() again or refused. */
+/* A member that json_plain() looks for. `first` is 0 before; where the member is there it says what
+ * its value is: '"': `text` is the string; '\\': a string that escapes quotes or backslashes, which
+ * still stand escaped in `text`; a digit: the number; '{': an object, to be read by json_plain()
+ * again or refused. */
 struct json_member {
 	const char *name;
 	char first;
@@ -40,8 +41,8 @@ struct json_member {
 };
 
 /* Reads, without Jansson, an object such as programs write most: all its members are among those
- * `count`, and are strings of visible ASCII without escapes, whole numbers from 0, or objects of
- * such members. False: it may be another that json_parse() reads. */
+ * `count`, in whatever order, but quickest in this one, and are strings of visible ASCII, whole
+ * numbers from 0, or objects of such members. False: it may be another that json_parse() reads. */
 bool json_plain(struct slice text, struct json_member *members, size_t count);
 
 /* Merges the object `patch` into the object `target` (RFC 7396: null removes) and writes the

@@ -87,118 +87,38 @@ static bool read_alg(struct slice text, enum jwt_alg *alg)
 	return false;
 }
 
-/* A member of a plain object: one without blanks, with plain strings and small whole numbers. What
- * is plain is ASCII, and escapes nothing but quotes and backslashes. */
-struct plain_member {
-	struct slice name, value;
-	bool number, escapes;
-};
-
-static bool take_byte(struct slice *rest, char c)
+/* A plain member that is a string, or absent; without escapes its text is what it says. */
+static bool is_text(const struct json_member *m)
 {
-	if (rest->len == 0 || rest->ptr[0] != c)
-		return false;
-	*rest = slice_skip(*rest, 1);
-	return true;
+	return m->first == '"' || m->first == '\\' || m->first == '\0';
 }
 
-static bool take_plain_string(struct slice *rest, struct slice *s, bool *escapes)
+static bool is_plain_text(const struct json_member *m)
 {
-	size_t i = 0;
-
-	if (!take_byte(rest, '"'))
-		return false;
-	for (*escapes = false; i < rest->len && rest->ptr[i] != '"'; i++) {
-		if (rest->ptr[i] != '\\')
-			continue;
-		*escapes = true;
-		if (++i == rest->len || (rest->ptr[i] != '"' && rest->ptr[i] != '\\'))
-			return false;
-	}
-	if (i == rest->len)
-		return false;
-	*s = (struct slice){ rest->ptr, i };
-	*rest = slice_skip(*rest, i + 1);
-	return true;
+	return is_text(m) && m->first != '\\';
 }
 
-/* A number without sign, fraction, or zero in front. */
-static bool take_plain_number(struct slice *rest, struct slice *s)
+/* A plain member that is a number, and a date for sure. */
+static bool read_plain_date(const struct json_member *m, uint64_t *date_s)
 {
-	size_t i = 0;
-
-	while (i < rest->len && rest->ptr[i] >= '0' && rest->ptr[i] <= '9')
-		i++;
-	if (i == 0 || i > PLAIN_DIGITS_MAX || (i > 1 && rest->ptr[0] == '0'))
-		return false;
-	*s = (struct slice){ rest->ptr, i };
-	*rest = slice_skip(*rest, i);
-	return true;
-}
-
-/* Takes the next member, behind `{` or behind the one before. */
-static bool take_plain_member(struct slice *rest, struct plain_member *m)
-{
-	if (!take_plain_string(rest, &m->name, &m->escapes) || m->escapes || !take_byte(rest, ':'))
-		return false;
-	m->number = rest->len > 0 && rest->ptr[0] != '"';
-	return m->number ? take_plain_number(rest, &m->value) :
-	                   take_plain_string(rest, &m->value, &m->escapes);
-}
-
-/* True where all bytes are visible ASCII or blanks: eight at a step, the last eight once more. */
-static bool is_visible(struct slice s)
-{
-	if (s.len < 8)
-		return false;           /* no object of ours is so short */
-	for (size_t i = 0; i < s.len; i += 8) {
-		size_t at = s.len - i >= 8 ? i : s.len - 8;
-
-		if (word_within(word_at(s.ptr + at), ' ', '~') != WORD_HIGHS)
-			return false;
-	}
-	return true;
-}
-
-/* Reads a plain object whose members are all in `names`, each once at most and nearly always in
- * this order: values[i] is that of names[i], absent where it is not there. A value whose bit is
- * in `any` may escape something: it is not taken, only known to be a string; of the others those
- * in `numbers` are numbers. False: this is for Jansson to judge. */
-static bool read_plain(struct slice text, const char *const *names, size_t count, unsigned numbers,
-                       unsigned any, struct slice *values)
-{
-	struct plain_member m;
-	size_t i = 0, tried;
-
-	memset(values, 0, count * sizeof *values);
-	if (!is_visible(text) || !take_byte(&text, '{'))
-		return false;
-	do {
-		if (!take_plain_member(&text, &m))
-			return false;
-		for (tried = 0; tried < count && !slice_eq(m.name, slice_of(names[i])); tried++)
-			i = i + 1 < count ? i + 1 : 0;
-		if (tried == count || slice_given(values[i]) || m.number != (numbers >> i & 1) ||
-		    (m.escapes && (any >> i & 1) == 0))
-			return false;
-		values[i] = m.value;
-	} while (take_byte(&text, ','));
-	return take_byte(&text, '}') && text.len == 0;
+	return m->first >= '0' && m->first <= '9' && m->text.len <= PLAIN_DIGITS_MAX &&
+	       slice_uint(m->text, UINT64_MAX, date_s);
 }
 
 /* The header as sidecart writes it. */
 static bool read_plain_header(struct jwt *t, struct slice text)
 {
-	enum { V, ALG, KID, TYP, MEMBERS };
-	static const char *const names[MEMBERS] = { "_v", "alg", "kid", "typ" };
-	struct slice value[MEMBERS];
+	struct json_member m[] = { { .name = "_v" }, { .name = "alg" }, { .name = "kid" },
+		                   { .name = "typ" } };
+	const struct json_member *alg = &m[1], *kid = &m[2], *typ = &m[3];
 
-	if (!read_plain(text, names, MEMBERS, 0, 1u << V, value) ||
-	    value[KID].len == 0 || value[KID].len > JWT_KID_MAX || !read_alg(value[ALG], &t->alg))
+	if (!json_plain(text, m, COUNT_OF(m)) || !is_text(&m[0]) || !is_plain_text(alg) ||
+	    !is_plain_text(kid) || !is_plain_text(typ) ||
+	    kid->text.len == 0 || kid->text.len > JWT_KID_MAX || !read_alg(alg->text, &t->alg))
 		return false;
-	t->kid_len = value[KID].len;
-	memcpy(t->kid, value[KID].ptr, value[KID].len);
-	t->typ = read_typ(value[TYP]);
+	t->kid_len = kid->text.len;
+	memcpy(t->kid, kid->text.ptr, kid->text.len);
+	t->typ = read_typ(typ->text);
 	return true;
 }
 
@@ -501,22 +421,23 @@ enum jwt_status jwt_judge(const struct jwt *t, const struct jwt_expect *e, uint6
 /* The claims as sidecart writes them, with their not-before. */
 static bool read_plain_claims(struct slice text, struct jwt_claims *c, uint64_t *nbf_s)
 {
-	enum { V, EXP, IAT, ISS, SUB, SID, SITE, NBF, CLAIMS };
-	static const char *const names[CLAIMS] = {
-		"_v", "exp", "iat", "iss", "sub", "sid", "site", "nbf",
+	enum { V, EXP, IAT, ISS, SUB, SID, SITE, NBF };
+	struct json_member m[] = {
+		[V]   = { .name = "_v" },  [EXP] = { .name = "exp" }, [IAT]  = { .name = "iat" },
+		[ISS] = { .name = "iss" }, [SUB] = { .name = "sub" }, [SID]  = { .name = "sid" },
+		[SITE] = { .name = "site" }, [NBF] = { .name = "nbf" },
 	};
-	struct slice value[CLAIMS];
 
-	if (!read_plain(text, names, CLAIMS, 1u << EXP | 1u << IAT | 1u << NBF,
-	                1u << V | 1u << SUB, value) ||
-	    value[ISS].len == 0 || !slice_uint(value[EXP], UINT64_MAX, &c->exp_s) ||
-	    !slice_uint(value[IAT], UINT64_MAX, &c->iat_s))
+	if (!json_plain(text, m, COUNT_OF(m)) || !is_text(&m[V]) || !is_text(&m[SUB]) ||
+	    !is_plain_text(&m[ISS]) || !is_plain_text(&m[SID]) || !is_plain_text(&m[SITE]) ||
+	    m[ISS].text.len == 0 || !read_plain_date(&m[EXP], &c->exp_s) ||
+	    !read_plain_date(&m[IAT], &c->iat_s))
 		return false;
-	c->iss = value[ISS];
-	c->sid = value[SID];
-	c->site = value[SITE];
+	c->iss = m[ISS].text;
+	c->sid = m[SID].text;
+	c->site = m[SITE].text;
 	*nbf_s = c->iat_s;
-	return !slice_given(value[NBF]) || slice_uint(value[NBF], UINT64_MAX, nbf_s);
+	return m[NBF].first == '\0' || read_plain_date(&m[NBF], nbf_s);
 }
 
 enum jwt_status jwt_judge_own(const struct jwt *t, const struct jwt_expect *e, uint64_t now_s,

@@ -579,6 +579,61 @@ static bool is_taken(struct slice text, char error[JSON_ERROR_MAX])
 	return good;
 }
 
+/* What json_plain() makes of the members a and b: their `first` and text; NULL: it is Jansson's. */
+static const struct {
+	const char *text, *first, *a, *b;
+} plain[] = {
+	{ "{\"a\":\"x y\",\"b\":12}",          "\"1",  "x y", "12" },
+	{ " {\"b\" : 0 ,\n\"a\" :\t\"\" } ",   "\"0",  "",    "0" },
+	{ "{\"b\":7}",                         "-7",   "",    "7" },
+	{ "{\"a\":\"\\\"\\\\\",\"b\":1}",       "\\1", "\\\"\\\\", "1" },
+	{ "{\"a\":\"{\\\"c\\\":1}\",\"b\":\"]\"}", "\\\"", "{\\\"c\\\":1}", "]" },
+	{ "{\"a\":{ \"c\":1 },\"b\":{}}",      "{{",   "{ \"c\":1 }", "{}" },
+	{ "{\"a\":{\"c\":{}},\"b\":1}",        NULL, NULL, NULL },
+	{ "{}",               NULL, NULL, NULL },
+	{ "{\"a\":1,\"a\":1}", NULL, NULL, NULL },
+	{ "{\"a\":1,\"c\":1}", NULL, NULL, NULL },
+	{ "{\"a\":1,}",        NULL, NULL, NULL },
+	{ "{\"a\":01}",        NULL, NULL, NULL },
+	{ "{\"a\":-1}",        NULL, NULL, NULL },
+	{ "{\"a\":1.5}",       NULL, NULL, NULL },
+	{ "{\"a\":null}",      NULL, NULL, NULL },
+	{ "{\"a\":[1]}",       NULL, NULL, NULL },
+	{ "{\"a\":\"\\n\"}",   NULL, NULL, NULL },
+	{ "{\"a\":\"\\u0041\"}", NULL, NULL, NULL },
+	{ "{\"a\":\"\t\"}",    NULL, NULL, NULL },
+	{ "{\"a\":\"\xc3\xa4\"}", NULL, NULL, NULL },
+	{ "{\"a\":\"\\\"}",    NULL, NULL, NULL },
+	{ "{\"\\\\a\":1}",    NULL, NULL, NULL },
+	{ "{\"a\":1}}",        NULL, NULL, NULL },
+	{ "[\"a\"]",           NULL, NULL, NULL },
+};
+
+static void test_plain(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(plain); i++) {
+		struct json_member m[] = { { .name = "a" }, { .name = "b" } };
+		struct slice text = slice_of(plain[i].text);
+		bool read = json_plain(guarded(text), m, COUNT_OF(m));
+
+		if (read != (plain[i].first != NULL))
+			fail_msg("%s", plain[i].text);
+		if (!read)
+			continue;
+		assert_int_equal(m[0].first == '\0' ? '-' : m[0].first, plain[i].first[0]);
+		assert_int_equal(m[1].first, plain[i].first[1]);
+		assert_true(slice_eq(m[0].text, slice_of(plain[i].a)));
+		assert_true(slice_eq(m[1].text, slice_of(plain[i].b)));
+		while (--text.len > 0) {
+			m[0].first = m[1].first = '\0';
+			if (text.ptr[text.len] != ' ' &&
+			    json_plain(guarded(text), m, COUNT_OF(m)))
+				fail_msg("%.*s", (int)text.len, text.ptr);
+		}
+	}
+}
+
 /* What either verdict is right for, `i`, gets one of them. */
 static void test_corpus(void **state)
 {
@@ -632,6 +687,7 @@ int main(void)
 		cmocka_unit_test(test_put_string_words),
 		cmocka_unit_test(test_merge_patch),
 		cmocka_unit_test(test_merge_patch_full),
+		cmocka_unit_test(test_plain),
 		cmocka_unit_test(test_corpus),
 	};
 

@@ -1249,8 +1249,8 @@ static void test_texts(void **state)
 	assert_string_equal(jwt_alg_text(JWT_ALGS), "unknown");
 }
 
-/* Claims as sidecart writes them are read without Jansson: with the same verdict as behind a
- * blank, which leads to it. True where they are such, and good. */
+/* Claims as sidecart writes them are read without Jansson: with the verdict that jwt_judge() has of
+ * them. True where they are such, and good. */
 static bool read_alike(struct slice claims)
 {
 	static const struct jwt_expect e = { .typ = JWT_TYP_JWT, .life_max_s = 3600 };
@@ -1261,9 +1261,7 @@ static bool read_alike(struct slice claims)
 	t.payload_len = claims.len;
 	memcpy(t.payload, claims.ptr, claims.len);
 	status = jwt_judge_own(&t, &e, 1500, &plain);
-	memmove(t.payload + 1, t.payload, t.payload_len++);
-	t.payload[0] = ' ';
-	if (jwt_judge_own(&t, &e, 1500, &other) != status)
+	if (jwt_judge(&t, &e, 1500, &other) != status)
 		fail_msg("%.*s: %s", (int)claims.len, claims.ptr, jwt_status_text(status));
 	if (status == JWT_GOOD) {
 		assert_int_equal(plain.exp_s, other.exp_s);
@@ -1307,6 +1305,10 @@ static void test_own_claims(void **state)
 		"{\"exp\":1900,\"iat\":1000,\"iss\":\"\"}",
 		"{\"exp\":1400,\"iat\":1000,\"iss\":\"app\"}",
 		"{\"exp\":1900,\"iat\":1000,\"iss\":\"app\"}}",
+		"{\"exp\":1900,\"iat\":1000,\"iss\":\"app\",\"sub\":{}}",
+		"{\"exp\":1900,\"iat\":1000,\"iss\":\"app\",\"_v\":{]}",
+		"{\"exp\":1900,\"iat\":1000,\"iss\":\"app\",\"site\":{}}",
+		"{\"exp\":100000000000000,\"iat\":1000,\"iss\":\"app\"}",
 		"{\"exp\":1900,\"iat\":1000,}", "{}", "{",
 	};
 	unsigned read = 0;
