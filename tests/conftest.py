@@ -256,7 +256,11 @@ class Server:
                 env=store.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 preexec_fn=prepare, pass_fds=pass_fds)
         self.pid = self.process.pid
-        self.port, self.ops_port = self.ports(listeners)
+        try:
+            self.port, self.ops_port = self.ports(listeners)
+        except BaseException:
+            self.kill()     # nobody else knows of it
+            raise
 
     def ports(self, count):
         def found():

@@ -6,7 +6,8 @@ import sys
 
 import pytest
 
-from conftest import ROOT
+import conftest
+from conftest import ROOT, running, wait_until
 
 FORGETS = """
 import os
@@ -30,3 +31,15 @@ def test_processes_test_what_was_given(tmp_path):
             cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
         assert ("would test " in done.stdout + done.stderr) == ends, done
         assert ("node down" in done.stdout) == ends and done.returncode == 5, done
+
+
+def test_a_server_that_never_listens_is_ended(store, monkeypatch):
+    """Whoever waits for it in vain leaves no process behind."""
+    pid = store.path.parent / "pid"
+    server = store.path.parent / "server"
+    server.write_text(f"#!/bin/sh\necho $$ >{pid}\nexec sleep 1000\n")
+    server.chmod(0o700)
+    monkeypatch.setattr(conftest, "wait_until", lambda true, what: wait_until(true, what, 1))
+    with pytest.raises(AssertionError, match="the server listens"):
+        store.serve(binary=server)
+    assert not running(int(pid.read_text()))
