@@ -856,6 +856,57 @@ static void test_memo_mixes_nobody_up(void **state)
 	}
 }
 
+/* The number of the one place of the memo that is taken, by whoever took it last. */
+static size_t only_place(const struct identity_memo *memo)
+{
+	size_t found = 0, count = 0;
+
+	for (size_t i = 0; i < COUNT_OF(memo->seen); i++)
+		if (memo->seen[i].len > 0) {
+			found = i;
+			count++;
+		}
+	assert_int_equal(count, 1);
+	return found;
+}
+
+/* Identifiers that end alike want one place: with them tests/test_hostile.py keeps a client from
+ * his. Who is used more often than they come by keeps it. */
+static void test_memo_collisions(void **state)
+{
+	enum { STRANGERS = 6 };
+	static struct identity_memo memo;
+	const struct identity_seen *seen;
+	char fields[128];
+	size_t place = 0;
+
+	(void)state;
+	set_config(ANY);
+	question.memo = &memo;
+	for (unsigned i = 0; i < STRANGERS; i++) {
+		snprintf(fields, sizeof fields, "Session-Id: SID:ANON:shop.test:%xthegoodclient001"
+		         "\r\n", 0x9e3779b9u * (i + 1));
+		assert_int_equal(refusal_of(fields), IDENTITY_ADMITTED);
+		place = i == 0 ? only_place(&memo) : place;
+		assert_int_equal(only_place(&memo), place);
+		seen = &memo.seen[place];
+		assert_true(slice_eq((struct slice){ seen->bytes, seen->len }, id.sid.whole));
+	}
+	for (unsigned i = 0; i < 3; i++)        /* the last one is used */
+		assert_int_equal(refusal_of(fields), IDENTITY_ADMITTED);
+	fields[strlen("Session-Id: SID:ANON:shop.test:")] ^= 1;
+	for (unsigned i = 0; i < 4; i++) {
+		assert_int_equal(refusal_of(fields), IDENTITY_ADMITTED);
+		assert_int_equal(only_place(&memo), place);
+		assert_int_equal(slice_eq((struct slice){ seen->bytes, seen->len }, id.sid.whole),
+		                 i == 3);
+	}
+	assert_int_equal(refusal_of("Session-Id: SID:ANON:shop.test:thegoodclient002\r\n"),
+	                 IDENTITY_ADMITTED);
+	assert_true(slice_eq((struct slice){ seen->bytes, seen->len },
+	                     (struct slice){ fields + 12, seen->len }));
+}
+
 /* Text and login share the room of a place: whether both fit, the text alone, or neither, the
  * session found is the same at each request, and what is expected changes nothing. */
 static void test_memo_of_long_names(void **state)
@@ -1445,6 +1496,7 @@ int main(void)
 		IN_A_STORE(test_session_ends_beside_us),
 		IN_A_STORE(test_memo_mixes_nobody_up),
 		IN_A_STORE(test_basket_of_the_session),
+		IN_A_STORE(test_memo_collisions),
 		IN_A_STORE(test_memo_of_long_names),
 		IN_A_STORE(test_store_that_fails),
 		IN_A_STORE(test_renewal),
