@@ -78,7 +78,8 @@ enum kv_status session_renew(struct kv *kv, const struct config *config,
 
 /* Starts a session of the customer, who must be there, or a guest's (0), under `key`. What
  * stood there before, whosever it was, is dropped first. Over max_sessions_per_customer the
- * oldest goes. Whether the customer may log in is judged before, in the same transaction. */
+ * oldest goes, of those begun in one second the first by its key. Whether the customer may log in
+ * is judged before, in the same transaction. */
 enum kv_status session_start(struct kv *kv, const struct config *config,
                              const uint8_t key[RECORD_SESSION_KEY_LEN], uint64_t customer_id,
                              uint8_t via, uint64_t now_s);
