@@ -43,7 +43,7 @@ enum identity_refusal {
 	IDENTITY_REFUSALS
 };
 
-#define IDENTITY_SEEN_BITS  16  /* places: one for each hash of a text, so cut */
+#define IDENTITY_SEEN_BITS  11  /* places: one for each hash of a text, so cut */
 #define IDENTITY_SEEN_BYTES 138 /* where text and names are longer, they are looked up each time */
 #define IDENTITY_WORTH_MAX  15
 
@@ -63,7 +63,7 @@ struct identity_seen {
 static_assert(sizeof(struct identity_seen) == 256, "four lines of the cache");
 
 #define IDENTITY_CLIENT_ID_MAX 128      /* bytes; a longer key is no client id */
-#define IDENTITY_TOKEN_BITS    12
+#define IDENTITY_TOKEN_BITS    10
 #define IDENTITY_TOKEN_BYTES   784      /* a longer token is checked each time */
 
 /* A token whose signature was found good, which it stays; whether its key is still in the ring

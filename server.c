@@ -1794,8 +1794,9 @@ static void sweep(struct server *s)
 	mend_link(s);
 	link_trim(&s->link);
 	memory_trim(s->response.body.ptr, s->response.body.cap, OUTPUT_CAP);
-	if (s->open == 0)               /* who comes next is somebody else */
-		memory_trim(s->call.memo, sizeof *s->call.memo, 0);
+	if (s->open == 0)               /* tokens are large, and short-lived */
+		memory_trim(s->call.memo, sizeof *s->call.memo,
+		            offsetof(struct identity_memo, tokens));
 	watch_listeners(s, true);
 }
 
