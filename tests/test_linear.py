@@ -300,21 +300,36 @@ class Client:
             self.wires.pop(port).socket.close()
         return r
 
-    def act(self, start):
+    def make(self, call, token=None):
+        """False where the outcome is unknown."""
         memory = self.shop.memory
-        start.wait()
-        for i in range(CALLS):
-            call, token = self.draw(i == CALLS - 1)
-            self.calls.append(call)
-            r = self.ask(call, self.raw(call, token))
-            if r is None:
-                break
-            call.result = self.result(call, r)
-            if memory is not None and call.what in ("who", "basket", "enter"):
-                call.result = memory.setdefault((call.what, call.session, call.word if call.what ==
-                                                 "enter" else ""), call.result)
+        self.calls.append(call)
+        r = self.ask(call, self.raw(call, token))
+        if r is None:
+            return False
+        call.result = self.result(call, r)
+        if memory is not None and call.what in ("who", "basket", "enter"):
+            call.result = memory.setdefault((call.what, call.session, call.word if call.what ==
+                                             "enter" else ""), call.result)
+        return True
+
+    def leave(self):
         for wire in self.wires.values():
             wire.socket.close()
+
+    def act(self, start):
+        start.wait()
+        for i in range(CALLS):
+            if not self.make(*self.draw(i == CALLS - 1)):
+                break
+        self.leave()
+
+    def each_session(self, *kinds):
+        """Before all others, and behind them: each session begins, and what has become of it."""
+        for session in range(SESSIONS):
+            for what in kinds:
+                if not self.make(Call(what, session, 0)):
+                    return
 
 
 def serve(store):
@@ -335,6 +350,8 @@ def writes_again(server, proof):
 def take_history(store, server, proof, login, seed, mix, kill=None, memory=None):
     shop = Shop(server, proof, login, store.customer(login, "word"), mix, memory)
     clients = [Client(shop, i, seed * 100 + i) for i in range(CLIENTS)]
+    watcher = Client(shop, CLIENTS, seed)
+    watcher.each_session("login", "who")
     start = threading.Event()
     with concurrent.futures.ThreadPoolExecutor(CLIENTS) as pool:
         acting = [pool.submit(client.act, start) for client in clients]
@@ -346,7 +363,9 @@ def take_history(store, server, proof, login, seed, mix, kill=None, memory=None)
                     os.kill(pid, signal.SIGKILL)
         for one in acting:
             one.result()
-    return [call for client in clients for call in client.calls]
+    watcher.each_session("who")
+    watcher.leave()
+    return [call for client in (watcher, *clients) for call in client.calls]
 
 
 def test_histories(store):
