@@ -6,7 +6,7 @@ import stat
 
 import pytest
 
-from conftest import basic, request_bytes, wait_until
+from conftest import VALGRIND, basic, request_bytes, wait_until
 
 ANON, AUTH = "SID:ANON:127.0.0.1:", "SID:AUTH:127.0.0.1:"
 PATHS = ["/api/login/", "/api/nosuch/", "/session", "/resolve?require=any"]
@@ -144,8 +144,8 @@ def test_readable_secrets_are_refused(store, name):
 
 def test_expiry(store):
     """A03: an expired key is refused, to the second."""
-    key = store.key("brief", "shop", "--expires", "2s")
     server = store.serve(gateway="on")
+    key = store.key("brief", "shop", "--expires", "8s" if VALGRIND else "2s")
     assert server.get("/session", {"X-Api-Key": key}).status == 200
     wait_until(lambda: refused(server.get("/session", {"X-Api-Key": key})), "the key expires")
 

@@ -703,7 +703,7 @@ def test_idle_connections_are_cheap(store):
     """L05: 10,000 idle connections hold no buffer, also after all had one; nobody waits for them."""
     count = 10000
     raise_descriptor_limit(count + 200)
-    server = store.serve(max_connections=count + 100)
+    server = store.serve(max_connections=count + 100, header_timeout="5m")
     front = server.child("front")[0]
     server.get("/healthz")
     before = private_bytes(front)
