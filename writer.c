@@ -175,6 +175,7 @@ static void make_date(struct writer *w)
 
 static struct parked *parked_at(const struct writer *w, uint32_t index)
 {
+	assert(index < w->config->max_waiting_passwords);
 	/* parked_size is a multiple of the alignment. */
 	return (struct parked *)(void *)(w->parked + index * w->parked_size);
 }
@@ -201,23 +202,30 @@ static bool goes_before(const struct writer *w, const struct parked *a, const st
 	return a->ticket < b->ticket;
 }
 
-/* Of those in `state` the one who goes first; NOBODY where there is none. */
+/* Of those in `state` the one who goes first; NOBODY where there is none. Behind the last that
+ * waits no place is looked at: the system would have to find a page for each. */
 static uint32_t parked_find(const struct writer *w, enum parked_state state)
 {
 	uint32_t found = NOBODY;
 
-	if (w->waiting == 0 && state != PARKED_FREE)
-		return NOBODY;
-	for (uint32_t i = 0; i < w->config->max_waiting_passwords; i++) {
+	for (uint32_t i = 0, seen = 0; seen < w->waiting; i++) {
 		const struct parked *p = parked_at(w, i);
 
 		if (p->state == state &&
 		    (found == NOBODY || goes_before(w, p, parked_at(w, found))))
 			found = i;
-		if (p->state == state && state == PARKED_FREE)
-			break;
+		seen += p->state != PARKED_FREE;
 	}
 	return found;
+}
+
+/* The first place that is free, or NOBODY. */
+static uint32_t free_place(const struct writer *w)
+{
+	for (uint32_t i = 0; i < w->config->max_waiting_passwords; i++)
+		if (parked_at(w, i)->state == PARKED_FREE)
+			return i;
+	return NOBODY;
 }
 
 /* Memory for a request of a parked one's that has no room in it, or NULL. */
@@ -369,10 +377,13 @@ static bool has_place(const struct writer *w)
 {
 	uint32_t verdicts = 0;
 
-	for (uint32_t i = 0; i < w->config->max_waiting_passwords; i++) {
+	for (uint32_t i = 0, seen = 0; seen < w->waiting; i++) {
 		const struct parked *p = parked_at(w, i);
 
-		verdicts += p->state != PARKED_FREE && p->answers[p->asked - 1].kind == ASK_VERDICT;
+		if (p->state == PARKED_FREE)
+			continue;
+		seen++;
+		verdicts += p->answers[p->asked - 1].kind == ASK_VERDICT;
 	}
 	return w->call.question_kind != ASK_VERDICT ||
 	       verdicts < (w->config->max_waiting_passwords + 1) / 2;
@@ -381,7 +392,7 @@ static bool has_place(const struct writer *w)
 /* Copies a request that came just now to a place where it can wait. */
 static struct parked *park(struct writer *w, const struct work *work)
 {
-	uint32_t index = parked_find(w, PARKED_FREE);
+	uint32_t index = free_place(w);
 	struct buf *came = &w->fronts[work->origin.front].link.in;
 	size_t len = (size_t)work->head.head_len + work->head.body_len;
 	struct parked *p;
