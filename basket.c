@@ -857,11 +857,14 @@ struct merging {
 	struct basket_change *change;
 	struct slice currency;                  /* into's; empty: none is known yet */
 	uint64_t all;                           /* quantity of into's lines */
+	uint32_t moved;                         /* from's lines that move: its first so many */
+	uint32_t line_count, option_count;      /* into's, with those that move, */
+	size_t bytes;                           /* and of its record */
 	struct merge_line lines[2 * BASKET_LINES_MAX];
 	void *order[2 * BASKET_LINES_MAX];      /* of `lines`: those of a kind stand together */
 	void *options[2 * BASKET_OPTIONS_MAX];
 	uint64_t held[2 * BASKET_LINES_MAX];    /* of a product: quantity of into's lines */
-	uint64_t first[2 * BASKET_LINES_MAX];   /* of a kind: the id of into's first; 0: none */
+	struct basket_line *first[2 * BASKET_LINES_MAX];        /* of a kind; NULL: none */
 };
 
 static int option_order(const void *left, const void *right)
@@ -940,6 +943,10 @@ static enum kv_status merge_begin(struct merging *m, struct basket *into, struct
 
 	m->change = change;
 	m->all = quantity_of(into, (struct slice){ 0 });
+	m->moved = 0;
+	m->line_count = into->line_count;
+	m->option_count = into->option_count;
+	m->bytes = record_basket_bytes(into);
 	order_lines(m, into, 0, 0);
 	order_lines(m, from, into->line_count, into->option_count);
 	for (uint32_t i = 0; i < count; i++, before = l) {
@@ -948,25 +955,27 @@ static enum kv_status merge_begin(struct merging *m, struct basket *into, struct
 		product += before != NULL && !slice_eq(before->line->product, l->line->product);
 		l->kind = kind;
 		l->product = product;
-		m->held[product] = m->first[kind] = 0;
+		m->held[product] = 0;
+		m->first[kind] = NULL;
 	}
 	for (uint32_t i = into->line_count; i-- > 0; ) {
 		l = &m->lines[i];
 		m->held[l->product] += l->line->quantity;
-		m->first[l->kind] = l->line->id;
+		m->first[l->kind] = &into->lines[i];
 	}
 	return currency_of(change->kv, into, NONE, &m->currency);
 }
 
-/* How many more of a line's product may be held. */
+/* How many more of a line's product may be held; the line's currency, empty where none is known. */
 static enum kv_status room_for(const struct merging *m, const struct merge_line *l,
-                               uint64_t *room)
+                               uint64_t *room, struct slice *currency)
 {
 	uint64_t most = m->change->config->max_quantity;
-	struct product_record r;
+	struct product_record r = { .currency = { 0 } };
 	enum kv_status status = product_get(m->change->kv, l->line->product, &r);
 
 	*room = m->all < most ? most - m->all : 0;
+	*currency = l->line->priced ? l->line->currency : r.currency;
 	if (status == KV_OK && product_available(&r) < UINT32_MAX) {
 		uint64_t held = m->held[l->product], available = product_available(&r);
 		uint64_t left = held < available ? available - held : 0;
@@ -990,32 +999,52 @@ static void tell_left(struct basket_left *left, struct slice product, uint64_t a
 	left->count++;
 }
 
-/* A line that `into` has no equal of moves over, or as much of it as fits; `*kept` says how
- * much that was. */
-static enum kv_status move_line(struct merging *m, struct basket *into, const struct basket *from,
-                                const struct merge_line *l, uint64_t *kept)
+/* A line that `into` has no equal of moves over, or as much of it as fits: 0 where there is no
+ * room for it. It keeps its options in `from` until join_lines(). */
+static uint64_t move_line(struct merging *m, struct basket *from, const struct merge_line *l,
+                          struct slice currency, uint64_t quantity)
 {
 	struct basket_line moved = *l->line;
-	struct slice currency;
-	enum kv_status status;
+	size_t bytes = record_line_bytes(&moved, &from->options[moved.first_option]);
 
-	if (*kept == 0)
-		return KV_OK;
-	status = line_currency(m->change->kv, &moved, &currency);
-	if (status != KV_OK)
-		return status;
-	moved.quantity = (uint32_t)*kept;
-	touch(&moved, m->change);
-	if ((currency.len > 0 && m->currency.len > 0 && !slice_eq(currency, m->currency)) ||
-	    insert_line(into, &moved, &from->options[moved.first_option], m->change->config) ==
-	    NONE) {
-		*kept = 0;
-		return KV_OK;
-	}
+	if (quantity == 0 ||
+	    (currency.len > 0 && m->currency.len > 0 && !slice_eq(currency, m->currency)) ||
+	    m->line_count >= m->change->config->max_lines ||
+	    moved.option_count > BASKET_OPTIONS_MAX - m->option_count ||
+	    m->bytes + bytes > RECORD_BASKET_MAX)
+		return 0;
 	if (m->currency.len == 0)
 		m->currency = currency;
-	m->first[l->kind] = moved.id;
-	return KV_OK;
+	moved.quantity = (uint32_t)quantity;
+	touch(&moved, m->change);
+	m->line_count++;
+	m->option_count += moved.option_count;
+	m->bytes += bytes;
+	m->first[l->kind] = &from->lines[m->moved];
+	from->lines[m->moved++] = moved;        /* which had its turn */
+	return quantity;
+}
+
+/* What moves has its place among into's lines, which are by id: from the last one down, so that
+ * each goes where nobody stands. */
+static void join_lines(const struct merging *m, struct basket *into, const struct basket *from)
+{
+	uint32_t stay = into->line_count, move = m->moved;
+	uint32_t at = m->line_count, first = m->option_count;
+
+	into->line_count = at;
+	into->option_count = first;
+	while (move > 0) {
+		bool stays = stay > 0 && into->lines[stay - 1].id > from->lines[move - 1].id;
+		const struct basket *b = stays ? into : from;
+		struct basket_line *l = &into->lines[--at];
+
+		*l = stays ? into->lines[--stay] : from->lines[--move];
+		first -= l->option_count;
+		memmove(&into->options[first], &b->options[l->first_option],
+		        l->option_count * sizeof b->options[0]);
+		l->first_option = first;
+	}
 }
 
 /* The quantity that a line which has `have` should get, merged with one of `more`. */
@@ -1026,27 +1055,23 @@ static uint64_t wanted(const struct config *config, uint64_t have, uint64_t more
 	return config->basket_merge == BASKET_MERGE_MAX && more > have ? more : have;
 }
 
-static enum kv_status merge_line(struct merging *m, struct basket *into,
-                                 const struct basket *from, const struct merge_line *l,
-                                 struct basket_left *left)
+static enum kv_status merge_line(struct merging *m, struct basket *from,
+                                 const struct merge_line *l, struct basket_left *left)
 {
 	const struct config *config = m->change->config;
-	struct basket_line *equal = NULL;
-	uint64_t have = 0, want = l->line->quantity, room, more;
-	enum kv_status status = room_for(m, l, &room);
-	uint32_t at;
+	struct basket_line *equal = m->first[l->kind];
+	uint64_t have = equal != NULL ? equal->quantity : 0, want = l->line->quantity, room, more;
+	struct slice currency;
+	enum kv_status status = room_for(m, l, &room, &currency);
 
-	if (basket_find_line(into, m->first[l->kind], &at)) {
-		equal = &into->lines[at];
-		have = equal->quantity;
-		want = wanted(config, have, want);
-	}
-	more = want - have < room ? want - have : room;
-	if (status == KV_OK && equal == NULL)
-		status = move_line(m, into, from, l, &more);
 	if (status != KV_OK)
 		return status;
-	if (equal != NULL && more > 0) {
+	if (equal != NULL)
+		want = wanted(config, have, want);
+	more = want - have < room ? want - have : room;
+	if (equal == NULL) {
+		more = move_line(m, from, l, currency, more);
+	} else if (more > 0) {
 		equal->quantity += (uint32_t)more;
 		if (config->basket_merge == BASKET_MERGE_SUM)
 			add_discount(equal, l->line->discount_cents);
@@ -1074,9 +1099,10 @@ enum kv_status basket_merge(struct basket *into, struct basket *from,
 		basket_set_email(into, from->email, change);
 	status = merge_begin(&m, into, from, change);
 	for (uint32_t i = 0; i < from->line_count && status == KV_OK; i++)
-		status = merge_line(&m, into, from, &m.lines[begin + i], left);
+		status = merge_line(&m, from, &m.lines[begin + i], left);
 	if (status != KV_OK)
 		return status;
+	join_lines(&m, into, from);
 	from->email = (struct slice){ 0 };
 	from->line_count = from->option_count = 0;
 	from->status = BASKET_MERGED;

@@ -660,21 +660,23 @@ bool record_basket_read(struct slice in, struct basket *b)
 	return !from.bad && basket_valid(b);
 }
 
+size_t record_line_bytes(const struct basket_line *l, const struct basket_option *options)
+{
+	size_t bytes = LINE_HEAD + l->option_count * OPTION_HEAD + l->product.len;
+
+	if (l->priced)
+		bytes += PRICED_HEAD + l->name.len + l->currency.len;
+	for (uint32_t i = 0; i < l->option_count; i++)
+		bytes += options[i].option.len + options[i].value.len;
+	return bytes;
+}
+
 size_t record_basket_bytes(const struct basket *b)
 {
-	size_t bytes = BASKET_HEAD + (size_t)b->line_count * LINE_HEAD +
-	               (size_t)b->option_count * OPTION_HEAD + BASKET_TAIL + b->email.len +
-	               b->currency.len;
+	size_t bytes = BASKET_HEAD + BASKET_TAIL + b->email.len + b->currency.len;
 
-	for (uint32_t i = 0; i < b->line_count; i++) {
-		const struct basket_line *l = &b->lines[i];
-
-		bytes += l->product.len;
-		if (l->priced)
-			bytes += PRICED_HEAD + l->name.len + l->currency.len;
-	}
-	for (uint32_t i = 0; i < b->option_count; i++)
-		bytes += b->options[i].option.len + b->options[i].value.len;
+	for (uint32_t i = 0; i < b->line_count; i++)
+		bytes += record_line_bytes(&b->lines[i], &b->options[b->lines[i].first_option]);
 	return bytes;
 }
 

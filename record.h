@@ -283,8 +283,9 @@ bool record_product_read(struct slice in, struct product_record *r);
 /* Leaves `text` alone. */
 bool record_basket_write(struct buf *out, const struct basket *b);
 bool record_basket_read(struct slice in, struct basket *b);
-/* How long the record is. */
+/* How long the record is, and what one line with its options takes of it. */
 size_t record_basket_bytes(const struct basket *b);
+size_t record_line_bytes(const struct basket_line *l, const struct basket_option *options);
 
 bool record_replay_write(struct buf *out, const struct replay_record *r);
 bool record_replay_read(struct slice in, struct replay_record *r);

@@ -3,20 +3,22 @@
 import concurrent.futures
 import functools
 import itertools
-import os
 import json
+import os
+import pathlib
 import random
 import re
 import shutil
 import statistics
 import subprocess
+import tempfile
 import threading
 import time
 
 import pytest
 
 import dump
-from conftest import BIN, ROOT, SANITIZED, request_bytes
+from conftest import BIN, ROOT, SANITIZED, Store, request_bytes
 from test_process import held
 
 ADD = "/api/basket/add-product/"
@@ -157,7 +159,8 @@ def test_a_merge_delays_nobody(store, tmp_path):
 @pytest.mark.skipif(SANITIZED or not shutil.which("valgrind"), reason="callgrind counts")
 def test_a_merge_is_short(store, tmp_path):
     """L08: the instructions that the writer needs for it, but for the commit: at three a nanosecond
-    less than 5 ms. With each line compared with all others they were up to 124 million."""
+    less than 5 ms. With each line compared with all others they were up to 124 million, and up to 13
+    with each put into its place by itself."""
     counted = tmp_path / "counted"
     counted.mkdir()
     server = store.serve(
@@ -174,7 +177,7 @@ def test_a_merge_is_short(store, tmp_path):
               for path in counted.iterdir()]
     merges = [count for count in counts if count > 0]
     print(merges)
-    assert len(merges) == len(MERGES) and min(merges) > 1e6 and max(merges) < 15e6
+    assert len(merges) == len(MERGES) and min(merges) > 1e6 and max(merges) < 10e6
 
 
 def longest(server, over):
@@ -211,10 +214,26 @@ def beside(server, work):
     return most
 
 
+@pytest.fixture(params=["memory", "disk"])
+def store_in(request, store):
+    """A store on the disk of the tests, or on a file system without one."""
+    if request.param == "disk":
+        yield "disk", store
+        return
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        made = Store(pathlib.Path(folder) / "store")
+        yield "memory", made
+        made.close()
+
+
 @pytest.mark.skipif("TORTURE_S" not in os.environ, reason="a clock judges: make torture")
-def test_slow_work_delays_nobody(store, tmp_path):
-    """L08: how much longer than alone the longest read and the longest write take beside password
-    checks, the making of keys, a backup, and merges of the largest baskets: medians of nine."""
+def test_slow_work_delays_nobody(store_in, tmp_path):
+    """L08: how much longer the longest read and the longest write take beside password checks, the
+    making of keys, a backup, and merges of the largest baskets: medians of nine. In memory a commit
+    waits for no disk, and all is compared with what they take alone. On a disk a write may wait for
+    another's commit before its own, whoever the other is: there all is compared with what they take
+    beside another client's adds, which are not slow."""
+    where, store = store_in
     rounds = range(1, 10)
     settings = import_largest(store, tmp_path / "dump", len(rounds))
     store.customer("slow", "p", "--password-iterations=600000")
@@ -223,23 +242,28 @@ def test_slow_work_delays_nobody(store, tmp_path):
     def merge(n, guest):
         with server.wire() as wire:
             assert wire.send(log_in_largest(n, guest)).response().status == 200
-    works = {
-        "nothing": lambda _: time.sleep(0.3),
+
+    def adds(_):
+        until = time.monotonic() + 0.3
+        while time.monotonic() < until:
+            assert add(server, anon("other"), "1", 1).status == 200
+    usual = {"nothing": lambda _: time.sleep(0.3), "adds": adds}
+    slow = {
         "password checks": lambda r: [server.login(f"SID:ANON:127.0.0.1:p{r}.{i}", "slow", "p")
                                       for i in range(3)],
         "keys": lambda _: store.run("token", "rotate", "--alg", "ES256"),
-        "backup": lambda r: store.run("backup", tmp_path / f"backup{r}"),
+        "backup": lambda r: store.run("backup", store.path.parent / f"backup{r}"),
         **{f"merge, {name}": functools.partial(merge, n) for n, name in enumerate(MERGES, 1)},
     }
     took = {name: [beside(server, functools.partial(work, r)) for r in rounds]
-            for name, work in works.items()}
+            for name, work in {**usual, **slow}.items()}
     medians = {name: [statistics.median(kind) for kind in zip(*both)]
                for name, both in took.items()}
-    alone = medians["nothing"]
+    least = medians["nothing" if where == "memory" else "adds"]
     for name, both in medians.items():
-        print(f"delay: beside {name}: read {both[0]:.1f} ms, write {both[1]:.1f} ms")
-    for name, both in medians.items():
-        assert all(ms - least < 5 for ms, least in zip(both, alone)), (name, medians)
+        print(f"delay: {where}, beside {name}: read {both[0]:.1f} ms, write {both[1]:.1f} ms")
+    for name in slow:
+        assert all(ms - ms_least < 5 for ms, ms_least in zip(medians[name], least)), (name, medians)
 
 
 def test_kept_over_a_restart(store):
