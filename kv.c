@@ -775,6 +775,8 @@ void kv_look(struct kv *kv, struct kv_stat *s)
 	*s = (struct kv_stat){
 		.map_bytes     = info.me_mapsize,
 		.used_bytes    = used_bytes(kv),
+		.tree_bytes    = (st.ms_branch_pages + st.ms_leaf_pages + st.ms_overflow_pages) *
+		                 (uint64_t)st.ms_psize,
 		.entries       = st.ms_entries,
 		.last_snapshot = info.me_last_txnid,
 		.page_bytes    = st.ms_psize,

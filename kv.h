@@ -116,6 +116,8 @@ bool kv_watched(struct kv *kv);
 
 struct kv_stat {
 	uint64_t map_bytes, used_bytes, free_bytes;     /* free: inside used, reusable */
+	uint64_t tree_bytes;            /* pages of all keys and records; the rest of used: lists
+	                                 * of free pages, and what the last commits freed */
 	uint64_t entries, last_snapshot;
 	uint32_t page_bytes, depth, readers, readers_max;
 	uint64_t oldest_reader;         /* snapshot number; 0: no reader */

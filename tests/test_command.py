@@ -470,6 +470,7 @@ def test_check_and_stat(sessions, store):
     assert figures["entries"] == sum(counts.values())
     assert figures["data"] == str(store.path)
     assert 0 < figures["free_bytes"] < figures["used_bytes"] < figures["map_bytes"]
+    assert 0 < figures["tree_bytes"] < figures["used_bytes"] - figures["free_bytes"]
     assert figures["password_checks_per_second"] > 10
     assert "password_checks_per_second:" in store.run("stat", "--password-iterations=1000")
     store.run("check", "--upgrade")

@@ -408,6 +408,7 @@ static void test_append(void **state)
 	commit();
 	assert_int_equal(kv_stat(store, &s), KV_OK);
 	assert_in_range(s.used_bytes - s.free_bytes, 1, MANY * (9 + BYTES + 10) * 105 / 100);
+	assert_in_range(s.tree_bytes, MANY * (9 + BYTES), s.used_bytes - s.free_bytes);
 	begin();
 	assert_int_equal(kv_append(store, SLICE("k"), SLICE("")), KV_IO);
 	assert_int_equal(kv_commit(store), KV_IO);
@@ -731,6 +732,8 @@ static void test_stat(void **state)
 	assert_int_equal(kv_stat(store, &s), KV_OK);
 	assert_in_range(s.free_bytes, s.page_bytes, s.used_bytes - s.page_bytes);
 	assert_int_equal(s.entries, 1000);
+	assert_in_range(s.tree_bytes, 1000 * strlen("value"),
+	                s.used_bytes - s.free_bytes - s.page_bytes);
 }
 
 static void test_exists(void **state)
