@@ -86,14 +86,27 @@ static inline void plan_arm(const struct fault *f, uint32_t at)
 	plan->armed = plan->counting = true;
 }
 
+static inline const char *fault_text(const struct fault *f)
+{
+	return f->mode == SHORT ? "does less" : strerror(f->error);
+}
+
 static inline const char *plan_text(void)
 {
 	static char text[128];
 	const struct fault *f = &plan->fault;
 
 	snprintf(text, sizeof text, "%s, %s %u, %s", role_names[f->role], call_names[f->call],
-	         plan->at, f->mode == SHORT ? "does less" : strerror(f->error));
+	         plan->at, fault_text(f));
 	return text;
+}
+
+/* False where FAULT names another call. */
+static inline bool fault_wanted(const struct fault *f)
+{
+	const char *only = getenv("FAULT");
+
+	return only == NULL || strcmp(only, call_names[f->call]) == 0;
 }
 
 /* True where the call at hand is the one that fails, by plan->fault.mode. */
@@ -323,6 +336,37 @@ static inline const char *log_text(void)
 	}
 	text[len] = '\0';
 	return text;
+}
+
+static inline bool sanitizer_spoke(void)
+{
+	return strstr(log_text(), "Sanitizer") != NULL ||
+	       strstr(log_text(), "runtime error") != NULL;
+}
+
+/* How many files lie beside the store, itself among them. */
+static inline size_t files_there(void)
+{
+	DIR *all = opendir(store_dir);
+	size_t count = 0;
+
+	assert_non_null(all);
+	for (const struct dirent *file; (file = readdir(all)) != NULL;)
+		count += file->d_name[0] != '.';
+	closedir(all);
+	return count;
+}
+
+/* Starts a supervisor, which ends with the test; what it says goes to the log. */
+static inline void start_server(int (*serve)(void))
+{
+	fflush(NULL);
+	process_pid = fork();
+	assert_true(process_pid >= 0);
+	if (process_pid > 0)
+		return;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	exit(freopen(store_path("log"), "a", stderr) != NULL ? serve() : 1);
 }
 
 /* --- The client ------------------------------------------------------------------------------ */

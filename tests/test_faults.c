@@ -29,9 +29,15 @@
 
 static struct shopper_state shoppers[SHOPPERS];
 
+static int serve(void)
+{
+	const struct supervisor_start start = { .config = &config };
+
+	return supervisor_run(&start);
+}
+
 static int set_up(void **state)
 {
-	struct supervisor_start start = { .config = &config };
 	char text[SECRET_MAX], error[SECRET_ERROR_MAX];
 	struct buf secret = BUF(text);
 
@@ -53,14 +59,7 @@ static int set_up(void **state)
 	listen_there("socket", false);
 	config.max_quantity = 1000000;
 	config.log_level = LOG_WARN;
-	fflush(NULL);
-	process_pid = fork();
-	assert_true(process_pid >= 0);
-	if (process_pid == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		must(freopen(store_path("log"), "a", stderr) != NULL, "log");
-		exit(supervisor_run(&start));
-	}
+	start_server(serve);
 	return 0;
 }
 
@@ -261,20 +260,17 @@ static void try_fault(const struct fault *f)
 		usleep(10000);
 	}
 	print_message("%-6s %-14s %-26s failed %3u times: %2u refusals, %3u unknown, %u deaths\n",
-	              role_names[f->role], call_names[f->call],
-	              f->mode == SHORT ? "does less" : strerror(f->error), fired, refusals,
+	              role_names[f->role], call_names[f->call], fault_text(f), fired, refusals,
 	              unknown - refusals, died);
 }
 
 static void test_each_fails_once(void **state)
 {
-	const char *only = getenv("FAULT");
-
 	(void)state;
 	recover();
 	while (torture_round())
 		for (size_t f = 0; f < COUNT_OF(faults); f++)
-			if (only == NULL || strcmp(only, call_names[faults[f].call]) == 0)
+			if (fault_wanted(&faults[f]))
 				try_fault(&faults[f]);
 	print_message("seed %llu: %llu rounds\n", (unsigned long long)torture_seed,
 	              (unsigned long long)torture_rounds);
@@ -369,16 +365,9 @@ static uint64_t whole;                  /* the digest of all that is imported */
 
 static void drop_store(void)
 {
-	size_t count = 0;
-	DIR *all;
-
 	unlink(store_path("data.mdb"));
 	unlink(store_path("lock.mdb"));
-	all = opendir(store_dir);
-	for (const struct dirent *file; (file = readdir(all)) != NULL;)
-		count += file->d_name[0] != '.';
-	closedir(all);
-	if (count != 5)                 /* the dump, the log, the lock, and the secrets */
+	if (files_there() != 5)         /* the dump, the log, the lock, and the secrets */
 		fail_msg("%s: a file is left behind", plan_text());
 }
 
@@ -386,7 +375,7 @@ static void judge_import(int code)
 {
 	uint64_t found = store_digest();
 
-	if (strstr(log_text(), "Sanitizer") != NULL || strstr(log_text(), "runtime error") != NULL)
+	if (sanitizer_spoke())
 		fail_msg("%s: a sanitizer has found something: %s", plan_text(), log_text());
 	if (found != whole && (found != 0 || code == COMMAND_DONE))
 		fail_msg("%s: code %d, and half a store: %s", plan_text(), code, log_text());
@@ -415,14 +404,11 @@ static void try_import(const struct fault *f)
 		judge_import(COMMAND_DONE);
 	}
 	print_message("%-6s %-14s %-26s failed %3u times: %2u imports refused\n",
-	              role_names[f->role], call_names[f->call],
-	              f->mode == SHORT ? "does less" : strerror(f->error), fired, failed);
+	              role_names[f->role], call_names[f->call], fault_text(f), fired, failed);
 }
 
 static void test_each_of_an_import_fails_once(void **state)
 {
-	const char *only = getenv("FAULT");
-
 	(void)state;
 	plan_make();
 	process_configure();
@@ -434,7 +420,7 @@ static void test_each_of_an_import_fails_once(void **state)
 	for (int way = 0; way < 2; way++) {
 		all_named = way > 0;
 		for (size_t f = 0; f < COUNT_OF(import_faults); f++)
-			if (only == NULL || strcmp(only, call_names[import_faults[f].call]) == 0)
+			if (fault_wanted(&import_faults[f]))
 				try_import(&import_faults[f]);
 	}
 	all_named = false;

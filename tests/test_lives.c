@@ -189,12 +189,6 @@ static int serve(void)
 	return 100;
 }
 
-static int serve_first(void)
-{
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	return freopen(store_path("log"), "a", stderr) == NULL ? 1 : serve();
-}
-
 static int serve_next(const char *dir)
 {
 	alarm(NEXT_S);
@@ -219,11 +213,7 @@ static bool begin(void)
 	int status = -1, fd = -1;
 
 	unlink(store_path("log"));
-	fflush(NULL);
-	process_pid = fork();
-	assert_true(process_pid >= 0);
-	if (process_pid == 0)
-		exit(serve_first());
+	start_server(serve);
 	for (int i = 0; ask(&fd, hello) != 200; i++) {
 		if (has_ended(&status)) {
 			if (!WIFEXITED(status) || WEXITSTATUS(status) % 11 != 1 ||
@@ -254,7 +244,7 @@ static void end(void)
 		;                       /* children of a supervisor that has ended */
 	if (status != 0)
 		complain("it did not end with 0");
-	if (strstr(log_text(), "Sanitizer") != NULL || strstr(log_text(), "runtime error") != NULL)
+	if (sanitizer_spoke())
 		complain("a sanitizer has found something");
 }
 
@@ -470,8 +460,6 @@ static void look_around(void)
 		"data.mdb", "lock.mdb", "log", "seal.key", "secure", "settings", "sid.secret",
 		"socket", "tls.key", "tls.pem",
 	};
-	size_t count = 0;
-	DIR *all;
 
 	for (int its = SUPERVISOR; its < SERVERS; its++) {
 		unsigned now = descriptors(plan->pids[its]);
@@ -487,11 +475,7 @@ static void look_around(void)
 	}
 	for (size_t i = 0; i < COUNT_OF(files); i++)
 		assert_int_equal(access(store_path(files[i]), F_OK), 0);
-	all = opendir(store_dir);
-	for (const struct dirent *file; (file = readdir(all)) != NULL;)
-		count += file->d_name[0] != '.';
-	closedir(all);
-	if (count != COUNT_OF(files))
+	if (files_there() != COUNT_OF(files))
 		complain("a file is left behind");
 }
 
@@ -582,21 +566,19 @@ static void try_fault(const struct fault *f, uint32_t last)
 		fired += plan->fired;
 	}
 	print_message("%-10s %-14s %-26s of %3u failed %3u: %2u starts refused, %3u retries\n",
-	              role_names[f->role], call_names[f->call],
-	              f->mode == SHORT ? "does less" : strerror(f->error), last, fired, refused,
+	              role_names[f->role], call_names[f->call], fault_text(f), last, fired, refused,
 	              retried);
 }
 
 static void test_each_fails_once(void **state)
 {
 	static uint32_t last[ROLES][CALLS];
-	const char *only = getenv("FAULT");
 
 	(void)state;
 	while (torture_round()) {
 		learn(last);
 		for (size_t f = 0; f < COUNT_OF(faults); f++)
-			if (only == NULL || strcmp(only, call_names[faults[f].call]) == 0)
+			if (fault_wanted(&faults[f]))
 				try_fault(&faults[f], last[faults[f].role][faults[f].call]);
 	}
 	print_message("seed %llu: %u lives, %u upgrades\n", (unsigned long long)torture_seed, lives,
