@@ -257,10 +257,10 @@ static void ask_data(struct op *o)
 	end_bare(o);
 }
 
-/* Without a token: whom the answer is for, as the OCAPI client says. */
-static void become_client(struct op *o)
+/* Shows this: whom the answer is for, as the OCAPI client says. */
+static void become_client(struct op *o, struct proof shown)
 {
-	o->proof = (struct proof){ .kind = NOTHING };
+	o->proof = shown;
 	use_key(o, SHOP_KEY + (int)(o->client % (LOGIN_KEY - SHOP_KEY)));
 }
 
@@ -268,7 +268,7 @@ static void become_client(struct op *o)
 
 static void ask_guest(struct op *o)
 {
-	become_client(o);
+	become_client(o, (struct proof){ .kind = NOTHING });
 	begin_request(o, "POST " AUTH_PATH);
 	end_request(o, "json", "{\"type\":\"guest\"}");
 }
@@ -280,7 +280,7 @@ static void ask_credentials(struct op *o)
 	char plain[24], text[40];
 	size_t len, n = 0;
 
-	become_client(o);
+	become_client(o, (struct proof){ .kind = NOTHING });
 	pick_customer(o);
 	len = (size_t)snprintf(plain, sizeof plain, "c%u:word-%u", o->customer, o->password);
 	assert_int_equal(len % 3, 0);   /* so that Base64 needs no padding */
@@ -310,8 +310,7 @@ static void ask_bridge(struct op *o)
 
 static void ask_of_dwsid(struct op *o)
 {
-	o->proof = clients[o->client].dwsid;
-	use_key(o, SHOP_KEY + (int)(o->client % (LOGIN_KEY - SHOP_KEY)));
+	become_client(o, clients[o->client].dwsid);
 	begin_request(o, "POST " AUTH_PATH);
 	end_request(o, "json", "{\"type\":\"session\"}");
 }
@@ -335,22 +334,24 @@ static void pick_token(struct op *o)
 		}
 }
 
-static void ask_introspect(struct op *o)
+/* As a backend does, at the token service `what`. */
+static void ask_service(struct op *o, const char *what)
 {
 	pick_token(o);
-	begin_request(o, "POST /token/introspect");
+	begin_request(o, "POST /token/%s", what);
 	add_text(o, "X-Api-Key: resolve\r\n");
 	end_request(o, "x-www-form-urlencoded", "token=%s", o->target.text[0] != '\0' ?
 	            o->target.text : "none");
 }
 
+static void ask_introspect(struct op *o)
+{
+	ask_service(o, "introspect");
+}
+
 static void ask_revoke(struct op *o)
 {
-	pick_token(o);
-	begin_request(o, "POST /token/revoke");
-	add_text(o, "X-Api-Key: resolve\r\n");
-	end_request(o, "x-www-form-urlencoded", "token=%s", o->target.text[0] != '\0' ?
-	            o->target.text : "none");
+	ask_service(o, "revoke");
 }
 
 #define ADMIN(o, ...) do { \

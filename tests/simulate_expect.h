@@ -641,18 +641,26 @@ static void expect_revoke(struct op *o, struct caller *w, uint64_t now_s)
 
 /* --- What operators do. --- */
 
+/* True where it is done, and said in the log. */
+static bool operated(const struct op *o, uint32_t status)
+{
+	if (!agreed(o, status))
+		return false;
+	shop->changed = true;
+	audits_due++;
+	return true;
+}
+
 static void expect_state(struct op *o, struct caller *w, uint64_t now_s)
 {
 	struct model_customer *c = model_customer(shop, o->id);
 
 	(void)w, (void)now_s;
-	if (!agreed(o, c == NULL ? 404 : 200))
+	if (!operated(o, c == NULL ? 404 : 200))
 		return;
 	c->disabled = o->quantity == 0;
 	if (c->disabled)
 		model_end_all_of(shop, c->id);
-	shop->changed = true;
-	audits_due++;
 }
 
 static void expect_password(struct op *o, struct caller *w, uint64_t now_s)
@@ -660,12 +668,10 @@ static void expect_password(struct op *o, struct caller *w, uint64_t now_s)
 	struct model_customer *c = model_customer(shop, o->id);
 
 	(void)w, (void)now_s;
-	if (!agreed(o, c == NULL ? 404 : 200))
+	if (!operated(o, c == NULL ? 404 : 200))
 		return;
 	c->password = o->password;
 	model_end_all_of(shop, c->id);
-	shop->changed = true;
-	audits_due++;
 }
 
 static void expect_gone(struct op *o, struct caller *w, uint64_t now_s)
@@ -673,15 +679,13 @@ static void expect_gone(struct op *o, struct caller *w, uint64_t now_s)
 	struct model_customer *c = model_customer(shop, o->id);
 
 	(void)w, (void)now_s;
-	if (!agreed(o, c == NULL ? 404 : 200))
+	if (!operated(o, c == NULL ? 404 : 200))
 		return;
 	model_end_all_of(shop, c->id);
 	for MODEL_EACH(b, shop->baskets)
 		if (b->id != 0 && b->customer == c->id)
 			b->id = 0;
 	c->id = 0;
-	shop->changed = true;
-	audits_due++;
 }
 
 static void expect_new(struct op *o, struct caller *w, uint64_t now_s)
@@ -690,13 +694,11 @@ static void expect_new(struct op *o, struct caller *w, uint64_t now_s)
 	uint64_t id;
 
 	(void)w, (void)now_s;
-	if (!agreed(o, c->id != 0 ? 409 : 201))
+	if (!operated(o, c->id != 0 ? 409 : 201))
 		return;
 	HOLDS(slice_uint(behind(got.fields, "Location: /admin/customers/", '\r'), UINT64_MAX,
 	                 &id) && id == shop->next_customer, "(I1) a customer has another id");
 	*c = (struct model_customer){ .id = shop->next_customer++, .password = o->password };
-	shop->changed = true;
-	audits_due++;
 }
 
 static void expect_key(struct op *o, struct caller *w, uint64_t now_s)
@@ -704,12 +706,10 @@ static void expect_key(struct op *o, struct caller *w, uint64_t now_s)
 	struct model_key *k = &shop->keys[o->product];
 
 	(void)w, (void)now_s;
-	if (!agreed(o, k->revoked ? 201 : 409))
+	if (!operated(o, k->revoked ? 201 : 409))
 		return;
 	*k = (struct model_key){ .number = o->proof.key_number };
 	shop->revoked_keys++;
-	shop->changed = true;
-	audits_due++;
 }
 
 static void expect_key_state(struct op *o, struct caller *w, uint64_t now_s)
@@ -717,20 +717,16 @@ static void expect_key_state(struct op *o, struct caller *w, uint64_t now_s)
 	struct model_key *k = &shop->keys[o->product];
 
 	(void)w, (void)now_s;
-	if (!agreed(o, k->revoked ? 409 : 200))
+	if (!operated(o, k->revoked ? 409 : 200))
 		return;
 	k->disabled = o->quantity == 0;
-	shop->changed = true;
-	audits_due++;
 }
 
 static void expect_key_end(struct op *o, struct caller *w, uint64_t now_s)
 {
 	(void)w, (void)now_s;
-	agreed(o, 200);
-	shop->keys[o->product].revoked = true;
-	shop->changed = true;
-	audits_due++;
+	if (operated(o, 200))
+		shop->keys[o->product].revoked = true;
 }
 
 static void expect_end_one(struct op *o, struct caller *w, uint64_t now_s)
