@@ -457,11 +457,15 @@ static size_t plain_len(struct slice s)
 	return i;
 }
 
-/* Goes over `c` and blanks around it. */
+/* Goes over `c` and blanks around it, of which there are mostly none. */
 static bool take_mark(struct slice *rest, char c)
 {
 	struct scan s = { .text = *rest };
 
+	if (rest->len > 1 && rest->ptr[0] == c && rest->ptr[1] > ' ') {
+		*rest = slice_skip(*rest, 1);
+		return true;
+	}
 	skip_blanks(&s);
 	if (peek(&s) != c)
 		return false;
@@ -541,6 +545,7 @@ bool json_plain(struct slice text, struct json_member *members, size_t count)
 			i = i + 1 < count ? i + 1 : 0;
 		if (tried == count || members[i].first != '\0' || !take_plain(&text, &members[i]))
 			return false;
+		i = i + 1 < count ? i + 1 : 0;
 		mark = ',';
 	}
 	return mark == ',' && take_mark(&text, '}') && text.len == 0;
