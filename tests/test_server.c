@@ -1289,7 +1289,7 @@ static void test_long_request_of_a_dead_client(void **state)
 	other = client();
 	raw = long_request("/api/login/", LINK_BODY_MAX, 0);
 	say_bytes(fd, raw);
-	assert_true(readable(writer.fd, PROCESS_WAIT_MS));      /* it has come, and is handed over */
+	assert_true(readable(writer.fd, PROCESS_WAIT_MS));      /* it was handed over */
 	say(other, OUT READ);
 	usleep(20000);
 	reset(fd);
