@@ -5,6 +5,7 @@ import itertools
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import stat
@@ -149,6 +150,24 @@ def test_a_backup_holds_up_nobody(store, tmp_path):
     assert path.exists()
     store.run("restore", path)
     assert kept(store.serve(), key, "a") == 1
+
+
+@pytest.mark.skipif(SANITIZED or not shutil.which("strace"), reason="strace follows it")
+def test_a_backup_goes_to_disk_by_pieces(store, tmp_path):
+    """L08: with all of it left to the end's fsync(2), commits of the server waited behind that."""
+    store.run("product", "import", "-", stdin="".join(
+        json.dumps({"id": str(i), "name": "x" * 250, "price": "1", "currency": "EUR"}) + "\n"
+        for i in range(20000)))
+    trace = tmp_path / "trace"
+    subprocess.run(["strace", "-f", "-y", "-o", trace, "-e", "trace=write,pwrite64,sync_file_range",
+                    BIN, "backup", tmp_path / "b", f"--data={store.path}"],
+                   env=store.environment, stderr=subprocess.DEVNULL, check=True)
+    waits, most, pieces = 0, 0, 0
+    for call, length in re.findall(r"\b(\w+)\(\d+<[^>]*/b\.part>.* = (\d+)$", trace.read_text(), re.M):
+        waits = 0 if call == "sync_file_range" else waits + int(length)
+        pieces += call == "sync_file_range"
+        most = max(most, waits)
+    assert pieces >= 3 and most <= 2 * 1024 * 1024 + 4096, (pieces, most)
 
 
 @pytest.fixture
