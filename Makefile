@@ -1,7 +1,7 @@
 # sidecart -- one static binary. `make help` lists what you can do.
 
 # Left to right: a file may include only headers of modules to its left (`make tidy`).
-MODULES := bytes sha curve date inflate file memory log life metrics address proxy throttle config json \
+MODULES := bytes sha date inflate file memory log life metrics address proxy throttle config json \
            print http sid signing django jwt seal password secret tls money record \
            kv clock client customer product basket \
            token trust session identity view call idempotency \

@@ -1,7 +1,6 @@
 /* jwt.c -- see jwt.h. */
 #include <assert.h>
 
-#include "curve.h"
 #include "jwt.h"
 #include "sha.h"
 
@@ -496,15 +495,24 @@ void jwt_write_signature(struct buf *out, struct slice signature)
 bool jwt_sign_es256(const uint8_t scalar[JWT_SCALAR_LEN], const uint8_t digest[JWT_DIGEST_LEN],
                     uint8_t signature[JWT_ES256_LEN])
 {
-	return curve_p256_sign(signature, scalar, digest);
+	uint8_t copy[JWT_SCALAR_LEN];
+	br_ec_private_key private = { BR_EC_secp256r1, copy, sizeof copy };
+	size_t len;
+
+	if (!in_range(scalar))
+		return false;
+	memcpy(copy, scalar, sizeof copy);
+	len = br_ecdsa_i31_sign_raw(&br_ec_p256_m31, &br_sha256_vtable, digest, &private,
+	                            signature);
+	explicit_bzero(copy, sizeof copy);
+	return len == JWT_ES256_LEN;
 }
 
 bool jwt_public_point(const uint8_t scalar[JWT_SCALAR_LEN], uint8_t point[JWT_POINT_LEN])
 {
-	if (!in_range(scalar))
-		return false;
-	curve_p256_generate(point, scalar);
-	return true;
+	return in_range(scalar) &&
+	       br_ec_p256_m31.mulgen(point, scalar, JWT_SCALAR_LEN, BR_EC_secp256r1) ==
+	               JWT_POINT_LEN;
 }
 
 static void put_member(struct buf *out, const char *name, struct slice bytes)

@@ -4,7 +4,6 @@
 
 #include "product.h"
 
-
 static const char *const error_text[] = {
 	[PRODUCT_OK]           = "ok",
 	[PRODUCT_ID_BAD]       = "an id is 1 to 100 of A-Z a-z 0-9 . _ ~ -, and not . or ..",

@@ -8,8 +8,7 @@
  *
  * Run here: the Session-Id secret in all that follows from it (session keys, CSRF tokens,
  * dwsecuretokens, the basket's cookie, token secrets), what a front remembers of others' keys,
- * Session-Ids and tokens, an API key's digest, passwords and their hashes, sealed bytes, MACs,
- * private keys (curve.c).
+ * Session-Ids and tokens, an API key's digest, passwords and their hashes, sealed bytes, MACs.
  * There by construction, since `make tidy` has memcmp() in bytes.h, address.c and kv.c alone, and
  * nobody else can measure it or it is no secret: both forms of a key or password in one request
  * (identity.c, oscar_user.c) are its sender's; the digest of a backup's file (backup.c), the
@@ -41,7 +40,6 @@ static void must(bool holds, const char *what, int line)
 
 #include "call.h"
 #include "client.h"
-#include "curve.h"
 #include "password.h"
 #include "seal.h"
 #include "session.h"
@@ -53,7 +51,7 @@ static void must(bool holds, const char *what, int line)
 #define NOW_S UINT64_C(1800000000)
 
 static char api_key[37], password[11], session_secret[32], stored[37], token_secret_bytes[32];
-static uint8_t seal_key[SEAL_KEY_LEN], curve_key[CURVE_P256_LEN] = { 1 };
+static uint8_t seal_key[SEAL_KEY_LEN];
 static bool store_fault;                /* a key that is remembered meets slice_eq() */
 
 #define TAINT(memory)   VALGRIND_MAKE_MEM_UNDEFINED(&(memory), sizeof(memory))
@@ -131,16 +129,6 @@ static void passwords(void)
 	assert_true(password_unseal(&o, seal_key, 1, buf_slice(&s)));
 	sealed[s.len - 1] ^= 1;
 	assert_false(password_unseal(&o, seal_key, 1, buf_slice(&s)));
-}
-
-/* Of a private key. Whether it is one at all may be known. */
-static void curves(void)
-{
-	uint8_t point[CURVE_POINT_LEN] = { 9 }, digest[32] = { 1 };
-
-	curve_x25519(point, curve_key);
-	curve_p256_generate(point, curve_key);
-	assert_true(curve_p256_sign(point, curve_key, digest));
 }
 
 /* The secret and so the MAC that a token's is compared with (requirement J02). */
@@ -339,7 +327,6 @@ int main(int argc, char **argv)
 	TAINT(password);
 	TAINT(session_secret);
 	TAINT(seal_key);
-	TAINT(curve_key);
 	TAINT(token_secret_bytes);
 	TAINT(stored);
 	if (strcmp(fault, "compare") == 0)
@@ -349,7 +336,6 @@ int main(int argc, char **argv)
 	compare();
 	digest();
 	passwords();
-	curves();
 	token_mac();
 	basket_cookie();
 	requests();
