@@ -19,9 +19,12 @@
  *      one request shows in the answer to another's.
  *  (8) A turn is short. It runs a few of the connections that something came for; the others
  *      are the crowd. Of these it runs a few, and a few that have more than a turn's part and wait
- *      on the ready list. Who has used less than the crowd goes before it.
+ *      on the ready list. Who has used less than the crowd goes before it, and so does who sends
+ *      less than half as much at a time.
  *  (9) What there is to do for many at once is done for a few in a turn.
  * (10) Who has sent all in time is not late, however long it waits here.
+ * (11) Who cannot be served is told last: he may ask again at once, and many of him would do
+ *      nothing else.
  */
 #include <assert.h>
 #include <errno.h>
@@ -54,6 +57,7 @@
 #define USED_A_TURN      32768          /* unless they have used so much */
 #define ANSWER_USES      256            /* as many bytes that were read */
 #define LINKED_A_TURN    16             /* answers taken from the link; requests given to it */
+#define REFUSED_A_TURN   4              /* who finds that too many wait for the writer */
 #define SWEPT_A_TURN     4              /* connections that a sweep has something to do for */
 #define INPUT_MIN        16384          /* bytes of an input buffer */
 #define OUTPUT_CAP       65536          /* bytes of short answers that leave in one write() */
@@ -121,7 +125,8 @@ enum conn_state {
 	CONN_HEAD,      /* the input holds part of a head, or requests left for the next turn */
 	CONN_BODY,      /* the head is judged and its body wanted; it gathers in the input, where
 	                 * both fit, or in `body` */
-	CONN_QUEUED,    /* input and body hold a request that waits for the link to take it */
+	CONN_QUEUED,    /* input and body hold a request that waits for the link to take it; or
+	                 * too many do, and it waits on a list for the answer that says so */
 	CONN_ASKED,     /* the writer has the request; the input keeps its head, for the framing */
 	CONN_LAST,      /* the last answer was made; some of it may be in `output` */
 	CONN_LINGER,    /* shut down for writing; what comes is dropped */
@@ -140,6 +145,7 @@ struct conn {
 	bool asked_before;              /* a request of its was answered */
 	bool listed;                    /* on a list */
 	uint64_t used;                  /* in bytes; of who did not ask, as much as of the crowd */
+	uint32_t came;                  /* bytes of its last read() */
 	uint64_t deadline_ms;
 	uint64_t started_us;            /* of a request that is to be logged; 0: it is not */
 	uint64_t asked_us;              /* when the turn began that gave a request to the writer */
@@ -172,6 +178,7 @@ struct server {
 	uint32_t open;                  /* connections */
 	uint32_t sweep_at;              /* slot that the sweep goes on with */
 	uint32_t runs, used;            /* of a turn: connections for an event; bytes, of all */
+	uint32_t crowd_came;            /* bytes of a read() of the crowd's, of late */
 	uint64_t crowd_used, most_used; /* by who was run last of the crowd; by who used most */
 	uint64_t now_ms, sweep_ms;      /* monotonic */
 	uint64_t turn_us;               /* the wall clock when the turn began */
@@ -184,7 +191,7 @@ struct server {
 	uint32_t answered;              /* requests of this turn, without the writer */
 	bool shaken;                    /* this turn had its step of a handshake (6) */
 	size_t input_cap;               /* bytes of an input */
-	struct list ready, crowd;
+	struct list ready, crowd, refused;
 	struct link link;               /* to the writer */
 	uint32_t link_life;
 	bool link_watched;              /* for room to send */
@@ -325,6 +332,12 @@ static void list_add(struct server *s, struct list *l, struct conn *c)
 static void list_ready(struct server *s, struct conn *c)
 {
 	list_add(s, &s->ready, c);
+}
+
+/* As much as that of something is done in a turn, unless it had a step of a handshake (9). */
+static uint32_t part(const struct server *s, uint32_t most)
+{
+	return s->shaken ? 1 : most;
 }
 
 static void use(struct server *s, struct conn *c, uint32_t bytes)
@@ -731,21 +744,29 @@ static void asked(struct server *s, struct conn *c)
 	c->state = CONN_ASKED;
 }
 
-/* Gives the request at hand to the writer, or a place in the queue to it. */
+static const char too_many[] = "Too many requests wait for the writer: nothing was changed.";
+
+/* Gives the request at hand to the writer, or a place in the queue to it. Who finds no place is
+ * told so when a turn has time (11). */
 static void hand_over(struct server *s, struct conn *c, const struct route_match *m)
 {
 	enum link_result result = LINK_LATER;
 
+	c->asked_us = s->turn_us;
 	if (s->asked + s->queued >= s->config->max_waiting_writes) {
-		fail(s, c, m, HTTP_SERVICE_UNAVAILABLE,
-		     "Too many requests wait for the writer: nothing was changed.");
+		if (c->listed) {
+			fail(s, c, m, HTTP_SERVICE_UNAVAILABLE, too_many);
+			return;
+		}
+		enter(s, c, CONN_QUEUED);
+		release_body(s, c);
+		list_add(s, &s->refused, c);
 		return;
 	}
 	if (s->link.fd < 0)
 		result = LINK_GONE;
 	else if (s->queued == 0)
 		result = send_request(s, c, m, c->input->request.body, 0);
-	c->asked_us = s->turn_us;
 	switch (result) {
 	case LINK_DONE:
 		enter(s, c, CONN_QUEUED);
@@ -1168,6 +1189,7 @@ static bool fill(struct server *s, struct conn *c)
 	    tls_read(c->tls, c->fd, in->bytes + in->end, room);
 	if (n > 0) {
 		use(s, c, (uint32_t)n);
+		c->came = (uint32_t)n;
 		in->end += (uint32_t)n;
 		c->readable = (size_t)n == room || c->peer_done ||
 		              (c->tls != NULL && tls_has_more(c->tls)); /* (4) */
@@ -1310,6 +1332,13 @@ static void run(struct server *s, struct conn *c)
 		list_ready(s, c);                       /* (4) */
 }
 
+static void follow_crowd(struct server *s, const struct conn *c)
+{
+	if (s->crowd_used < c->used)
+		s->crowd_used = c->used;
+	s->crowd_came = (7 * s->crowd_came + c->came) / 8;
+}
+
 /* Those on a list in their order, as many as a turn has time for (8). */
 static void run_list(struct server *s, struct list *l)
 {
@@ -1328,8 +1357,8 @@ static void run_list(struct server *s, struct list *l)
 		if (is_free)
 			continue;
 		runs += !shakes;
-		if (l == &s->crowd && s->crowd_used < c->used)
-			s->crowd_used = c->used;
+		if (l == &s->crowd)
+			follow_crowd(s, c);
 		run(s, c);
 	}
 	memmove(l->slots + kept, l->slots + count, (l->count - count) * sizeof l->slots[0]);
@@ -1348,7 +1377,8 @@ static void run_lists(struct server *s)
 /* Whether what came for a connection is done at once (8). */
 static bool goes_first(const struct server *s, const struct conn *c)
 {
-	return s->runs < RUNS_A_TURN && (s->crowd.count == 0 || c->used < s->crowd_used);
+	return s->runs < RUNS_A_TURN && (s->crowd.count == 0 || c->used < s->crowd_used ||
+	                                 2 * c->came < s->crowd_came);
 }
 
 static void conn_event(struct server *s, struct conn *c, uint32_t events)
@@ -1421,7 +1451,7 @@ static void open_conn(struct server *s, int fd, const struct sockaddr_storage *f
 	c->ops = l->ops;
 	c->readable = c->peer_done = c->asked_before = false;
 	c->started_us = 0;
-	c->used = 0;
+	c->used = c->came = 0;
 	c->tls = l->https ? pool_take(&s->tlss) : NULL;
 	if (c->tls != NULL)
 		tls_begin(c->tls, s->tls);
@@ -1469,11 +1499,14 @@ static bool accept_one(struct server *s, uint32_t index)
 /* At the end of a turn, when it is known who is idle. */
 static void accept_some(struct server *s)
 {
-	for (uint32_t i = 0; i < s->config->listener_count; i++)
-		for (int n = 0; n < ACCEPTS_A_TURN && (s->knocked & s->watched & 1u << i) != 0; n++)
+	for (uint32_t i = 0; i < s->config->listener_count; i++) {
+		uint32_t left = part(s, ACCEPTS_A_TURN);
+
+		while (left-- > 0 && (s->knocked & s->watched & 1u << i) != 0)
 			if (!accept_one(s, i) ||
 			    s->open == s->config->max_connections)      /* one search a turn */
 				break;
+	}
 	s->knocked = 0;
 }
 
@@ -1486,6 +1519,25 @@ static void answer_for_writer(struct server *s, struct conn *c, enum http_status
 	prepare_failure(s, c, &match);
 	fail(s, c, &match, status, detail);
 	flush(s, c);
+}
+
+/* The first of those for whom there was no place with the writer (11). */
+static void refuse_some(struct server *s)
+{
+	struct list *l = &s->refused;
+	uint32_t count = l->count < REFUSED_A_TURN ? l->count : REFUSED_A_TURN;
+
+	for (uint32_t i = 0; i < count; i++) {
+		struct conn *c = conn_at(s, l->slots[i]);
+
+		c->listed = false;
+		if (c->state == CONN_QUEUED)
+			answer_for_writer(s, c, HTTP_SERVICE_UNAVAILABLE, too_many);
+		if (c->state != CONN_FREE)
+			run(s, c);
+	}
+	l->count -= count;
+	memmove(l->slots, l->slots + count, l->count * sizeof l->slots[0]);
 }
 
 static const char *given_up(const struct conn *c)
@@ -1760,7 +1812,7 @@ static bool sweep_some(struct server *s)
 		struct conn *c = conn_at(s, s->sweep_at);
 		bool late = c->state != CONN_FREE && is_late(s, c);
 
-		if (done == SWEPT_A_TURN)
+		if (done == part(s, SWEPT_A_TURN))
 			return false;
 		if (late)
 			look_after_late(s, c);
@@ -1821,7 +1873,7 @@ static void take_event(struct server *s, const struct epoll_event *e)
 
 static int wait_ms(const struct server *s)
 {
-	if (s->ready.count + s->crowd.count > 0)
+	if (s->ready.count + s->crowd.count + s->refused.count > 0)
 		return 0;
 	if (s->open == 0 && s->swept && s->link.fd >= 0 &&
 	    s->watched == (1u << s->config->listener_count) - 1)
@@ -1862,6 +1914,7 @@ static void loop(struct server *s)
 		for (int i = 0; i < count; i++)
 			take_event(s, &events[i]);
 		run_lists(s);
+		refuse_some(s);
 		if (s->knocked != 0)
 			accept_some(s);
 		if (s->now_ms >= s->sweep_ms)
@@ -1891,10 +1944,12 @@ static bool had_memory(struct server *s)
 	s->input_cap = input_each - sizeof(struct input);
 	s->ready.slots = memory_map(2 * sizeof s->ready.slots[0] * c->max_connections);
 	s->crowd.slots = memory_map(2 * sizeof s->crowd.slots[0] * c->max_connections);
+	s->refused.slots = memory_map(2 * sizeof s->refused.slots[0] * c->max_connections);
 	s->queue = memory_map(sizeof s->queue[0] * c->max_waiting_writes);
 	s->call.memo = memory_map(sizeof *s->call.memo);
 	s->response.body = (struct buf){ .ptr = memory_map(CALL_BODY_MAX), .cap = CALL_BODY_MAX };
-	return s->ready.slots != NULL && s->crowd.slots != NULL && s->queue != NULL &&
+	return s->ready.slots != NULL && s->crowd.slots != NULL &&
+	       s->refused.slots != NULL && s->queue != NULL &&
 	       s->call.memo != NULL && s->response.body.ptr != NULL && link_open(&s->link) &&
 	       pool_make(&s->conns, connections * sizeof(struct conn), sizeof(struct conn)) &&
 	       pool_make(&s->inputs, connections * input_each, input_each) &&

@@ -1418,6 +1418,23 @@ static void step(uint64_t number, bool alone)
 	say_long(crowd[i], "GET", (size_t)number);
 }
 
+static void say_heavy(int i)
+{
+	char raw[4096];
+
+	snprintf(raw, sizeof raw,
+	         "GET /api/login/?%d HTTP/1.1\r\n" HOST "X-Much: %03000d\r\n\r\n", FIRST + i, 0);
+	say(crowd[i], raw);
+}
+
+static void step_heavy(uint64_t number)
+{
+	assert_true(number - FIRST < CROWD);
+	let_in();
+	assert_int_equal(hear(crowd[number - FIRST]), 200);
+	say_heavy((int)(number - FIRST));
+}
+
 /* How many of a crowd's requests are answered before one of who asks now and then. */
 static unsigned steps_before(int patient, bool alone)
 {
@@ -1479,6 +1496,94 @@ static void test_crowd(void **state)
 		for (int i = 0; i < CROWD; i++)
 			close(crowd[i]);
 		close(patient);
+	}
+}
+
+/* Who sends little at a time goes before a crowd that sends much, though he asks as often. */
+static void test_heavy_crowd(void **state)
+{
+	enum { OFTEN = 2, MOST = 24 };
+	int light;
+
+	(void)state;
+	process_prepare();
+	shut_gate();
+	begin();
+	light = client();
+	for (int i = 0; i < CROWD; i++) {
+		crowd[i] = client();
+		say_heavy(i);
+	}
+	for (int round = 0; round < 5 * ROUNDS; round++) {
+		uint64_t number = at_gate();
+		unsigned steps = 0;
+
+		for (; steps < (round == 0 ? 8 * CROWD : OFTEN); steps++, number = at_gate())
+			step_heavy(number);
+		say_long(light, "GET", PATIENT);
+		for (steps = 0; number != PATIENT; steps++, number = at_gate())
+			step_heavy(number);
+		let_in();
+		assert_int_equal(hear(light), 200);
+		if (steps > MOST)
+			fail_msg("behind %u", steps);
+	}
+	for (int i = 0; i < CROWD; i++)
+		close(crowd[i]);
+	close(light);
+}
+
+/* Many for whom the writer has no place are told so a few in a turn: others come between. */
+static void test_refused_crowd(void **state)
+{
+	enum { REFUSED = 12, A_TURN = 4 };
+	int refused[REFUSED], fds[6], first, told = 0;
+
+	(void)state;
+	process_prepare();
+	config.max_waiting_writes = 1;
+	shut_gate();
+	begin();
+	first = client();
+	say(first, OUT);
+	take();
+	for (int i = 0; i < REFUSED; i++)
+		refused[i] = client();
+	for (size_t i = 0; i < COUNT_OF(fds); i++) {
+		fds[i] = client();
+		say_long(fds[i], "GET", PATIENT);
+		assert_int_equal(at_gate(), PATIENT);
+		let_in();
+		assert_int_equal(hear(fds[i]), 200);
+	}
+	say_long(fds[0], "GET", PATIENT);
+	assert_int_equal(at_gate(), PATIENT);
+	for (int i = 0; i < REFUSED; i++)
+		say(refused[i], OUT);
+	for (size_t i = 1; i < COUNT_OF(fds); i++) {
+		int now = 0;
+
+		say_long(fds[i], "GET", PATIENT);
+		let_in();
+		assert_int_equal(at_gate(), PATIENT);   /* one turn later */
+		for (int k = 0; k < REFUSED; k++)
+			now += readable(refused[k], 0);
+		assert_true(now - told <= A_TURN);
+		told = now;
+	}
+	let_in();
+	assert_int_equal(told, REFUSED);
+	for (int i = 0; i < REFUSED; i++) {
+		assert_int_equal(hear(refused[i]), 503);
+		assert_true(said("Too many"));
+		close(refused[i]);
+	}
+	give(200, LINK_KEEP_ALIVE, DONE);
+	assert_int_equal(hear(first), 200);
+	close(first);
+	for (size_t i = 0; i < COUNT_OF(fds); i++) {
+		assert_int_equal(hear(fds[i]), 200);
+		close(fds[i]);
 	}
 }
 
@@ -1709,6 +1814,8 @@ int main(void)
 		cmocka_unit_test_teardown(test_answers_pass_requests, tear_down),
 		cmocka_unit_test_teardown(test_memory_is_given_back, tear_down),
 		cmocka_unit_test_teardown(test_crowd, tear_down),
+		cmocka_unit_test_teardown(test_heavy_crowd, tear_down),
+		cmocka_unit_test_teardown(test_refused_crowd, tear_down),
 		cmocka_unit_test_teardown(test_late_crowd, tear_down),
 		cmocka_unit_test_teardown(test_slow_front, tear_down),
 		cmocka_unit_test_teardown(test_slow_front_has_not_read, tear_down),
