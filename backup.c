@@ -71,20 +71,24 @@ static uint64_t number_at(const void *at, size_t len)
 	return le64toh(n);
 }
 
+/* A failure of the disk is told once: here, or by fsync(2) at the end, to which a system that has
+ * no such call leaves it all. */
+static bool wait_for_disk(void)
+{
+	return sync_file_range(file_fd, 0, 0, SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE |
+	                       SYNC_FILE_RANGE_WAIT_AFTER) == 0 ||
+	       errno == ENOSYS;
+}
+
 /* Each piece goes to disk before the next one comes: a commit of the server's waits behind one at
- * most, not behind all that fsync(2) would find at the end. A system that has no such call leaves
- * it to that. */
+ * most, not behind all that fsync(2) would find at the end. */
 static bool flush(void)
 {
 	struct slice waits = { file.bytes, file.end };
 
 	br_sha256_update(&file.sha, waits.ptr, waits.len);
 	file.end = 0;
-	if (!file_write(file_fd, waits))
-		return false;
-	sync_file_range(file_fd, 0, 0, SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE |
-	                SYNC_FILE_RANGE_WAIT_AFTER);
-	return true;
+	return file_write(file_fd, waits) && wait_for_disk();
 }
 
 static bool put(struct slice s)

@@ -125,8 +125,8 @@ enum conn_state {
 	CONN_HEAD,      /* the input holds part of a head, or requests left for the next turn */
 	CONN_BODY,      /* the head is judged and its body wanted; it gathers in the input, where
 	                 * both fit, or in `body` */
-	CONN_QUEUED,    /* input and body hold a request that waits for the link to take it; or
-	                 * too many do, and it waits on a list for the answer that says so */
+	CONN_QUEUED,    /* input and body hold a request that waits for the link to take it */
+	CONN_REFUSED,   /* too many do: the answer to this one says so, when a turn has time (11) */
 	CONN_ASKED,     /* the writer has the request; the input keeps its head, for the framing */
 	CONN_LAST,      /* the last answer was made; some of it may be in `output` */
 	CONN_LINGER,    /* shut down for writing; what comes is dropped */
@@ -758,7 +758,7 @@ static void hand_over(struct server *s, struct conn *c, const struct route_match
 			fail(s, c, m, HTTP_SERVICE_UNAVAILABLE, too_many);
 			return;
 		}
-		enter(s, c, CONN_QUEUED);
+		enter(s, c, CONN_REFUSED);
 		release_body(s, c);
 		list_add(s, &s->refused, c);
 		return;
@@ -1531,7 +1531,7 @@ static void refuse_some(struct server *s)
 		struct conn *c = conn_at(s, l->slots[i]);
 
 		c->listed = false;
-		if (c->state == CONN_QUEUED)
+		if (c->state == CONN_REFUSED)
 			answer_for_writer(s, c, HTTP_SERVICE_UNAVAILABLE, too_many);
 		if (c->state != CONN_FREE)
 			run(s, c);
@@ -1542,6 +1542,8 @@ static void refuse_some(struct server *s)
 
 static const char *given_up(const struct conn *c)
 {
+	if (c->state == CONN_REFUSED)
+		return too_many;
 	if (c->state == CONN_QUEUED)
 		return "The writer is away: nothing was changed.";
 	return "The writer gave no answer: whether the request was done is unknown.";
@@ -1717,8 +1719,8 @@ static void use_settings(struct server *s, const struct config *c)
 	s->timeout_ms[CONN_IDLE] = c->idle_timeout_ms;
 	s->timeout_ms[CONN_HEAD] = c->header_timeout_ms;
 	s->timeout_ms[CONN_BODY] = c->body_timeout_ms;
-	s->timeout_ms[CONN_QUEUED] = s->timeout_ms[CONN_ASKED] = c->write_timeout_ms;
-	s->timeout_ms[CONN_LAST] = c->write_timeout_ms;
+	s->timeout_ms[CONN_QUEUED] = s->timeout_ms[CONN_REFUSED] = c->write_timeout_ms;
+	s->timeout_ms[CONN_ASKED] = s->timeout_ms[CONN_LAST] = c->write_timeout_ms;
 }
 
 static void reload(struct server *s, int fd)
@@ -1786,7 +1788,8 @@ static void expire(struct server *s, struct conn *c)
 			prepare_call(s, c);
 		refuse(s, c, &late);
 		flush(s, c);
-	} else if (c->state == CONN_QUEUED || c->state == CONN_ASKED) {
+	} else if (c->state == CONN_QUEUED || c->state == CONN_REFUSED ||
+	           c->state == CONN_ASKED) {
 		answer_for_writer(s, c, HTTP_SERVICE_UNAVAILABLE, given_up(c));
 	} else {
 		c->state = CONN_BROKEN;

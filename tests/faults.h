@@ -344,19 +344,6 @@ static inline bool sanitizer_spoke(void)
 	       strstr(log_text(), "runtime error") != NULL;
 }
 
-/* How many files lie beside the store, itself among them. */
-static inline size_t files_there(void)
-{
-	DIR *all = opendir(store_dir);
-	size_t count = 0;
-
-	assert_non_null(all);
-	for (const struct dirent *file; (file = readdir(all)) != NULL;)
-		count += file->d_name[0] != '.';
-	closedir(all);
-	return count;
-}
-
 /* Starts a supervisor, which ends with the test; what it says goes to the log. */
 static inline void start_server(int (*serve)(void))
 {

@@ -2,6 +2,7 @@
 #ifndef STORE_H
 #define STORE_H
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +22,19 @@ static inline const char *store_path(const char *file)
 
 	snprintf(path, sizeof path, "%s/%s", store_dir, file);
 	return path;
+}
+
+/* How many entries a directory has. */
+static inline size_t store_count(const char *dir)
+{
+	DIR *all = opendir(dir);
+	size_t count = 0;
+
+	assert_non_null(all);
+	for (const struct dirent *file; (file = readdir(all)) != NULL;)
+		count += file->d_name[0] != '.';
+	closedir(all);
+	return count;
 }
 
 /* Makes the directory alone. */

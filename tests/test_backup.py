@@ -170,6 +170,20 @@ def test_a_backup_goes_to_disk_by_pieces(store, tmp_path):
     assert pieces >= 3 and most <= 2 * 1024 * 1024 + 4096, (pieces, most)
 
 
+@pytest.mark.skipif(SANITIZED or not shutil.which("strace"), reason="strace fails the call")
+def test_a_backup_that_a_disk_refuses(store, tmp_path):
+    """Who waits for the disk is told of its failure, and the fsync(2) behind it is not told again."""
+    store.run("key", "add", "web")
+    wanted = tmp_path / "b"
+    for call in ("sync_file_range", "fsync"):
+        done = subprocess.run(["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={call}",
+                               "-e", f"inject={call}:error=EIO", BIN, "backup", wanted,
+                               f"--data={store.path}"],
+                              env=store.environment, stderr=subprocess.PIPE, text=True, check=False)
+        assert done.returncode != 0 and "Input/output error" in done.stderr, call
+        assert not wanted.exists() and not wanted.with_name("b.part").exists(), call
+
+
 @pytest.fixture
 def shop(store):
     """A store with a customer, two keys and one that is revoked, and a key of tokens."""

@@ -367,7 +367,7 @@ static void drop_store(void)
 {
 	unlink(store_path("data.mdb"));
 	unlink(store_path("lock.mdb"));
-	if (files_there() != 5)         /* the dump, the log, the lock, and the secrets */
+	if (store_count(store_dir) != 5)         /* the dump, the log, the lock, and the secrets */
 		fail_msg("%s: a file is left behind", plan_text());
 }
 

@@ -1,5 +1,4 @@
 /* test_kv.c -- the store's door: batches, snapshots, scans, two processes, a full map, damage. */
-#include <dirent.h>
 #include <errno.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -781,26 +780,14 @@ static void test_missing_store(void **state)
 	store_open(KV_CREATE);          /* no failure before stands in the way */
 }
 
-static size_t count(const char *dir)
-{
-	DIR *all = opendir(dir);
-	size_t count = 0;
-
-	assert_non_null(all);
-	for (const struct dirent *file; (file = readdir(all)) != NULL;)
-		count += file->d_name[0] != '.';
-	closedir(all);
-	return count;
-}
-
 static size_t count_files(void)
 {
-	return count(store_dir);
+	return store_count(store_dir);
 }
 
 static size_t count_descriptors(void)
 {
-	return count("/proc/self/fd");
+	return store_count("/proc/self/fd");
 }
 
 /* Where a new store cannot be made nothing is left that the next start would take for one. */

@@ -475,7 +475,7 @@ static void look_around(void)
 	}
 	for (size_t i = 0; i < COUNT_OF(files); i++)
 		assert_int_equal(access(store_path(files[i]), F_OK), 0);
-	if (files_there() != COUNT_OF(files))
+	if (store_count(store_dir) != COUNT_OF(files))
 		complain("a file is left behind");
 }
 

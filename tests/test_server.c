@@ -1533,11 +1533,54 @@ static void test_heavy_crowd(void **state)
 	close(light);
 }
 
+/* Clients that were answered once; at the request of the first the front stands still. */
+static void let_stand(int *fds, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		fds[i] = client();
+		say_long(fds[i], "GET", PATIENT);
+		assert_int_equal(at_gate(), PATIENT);
+		let_in();
+		assert_int_equal(hear(fds[i]), 200);
+	}
+	say_long(fds[0], "GET", PATIENT);
+	assert_int_equal(at_gate(), PATIENT);
+}
+
+/* Lets it go on from one of them to the next, each a turn later; how many of the crowd have heard
+ * something by then, of whom no turn told more than `most`. */
+static int told_meanwhile(const int *fds, size_t count, const int *all, int size, int most)
+{
+	int told = 0;
+
+	for (size_t i = 1; i < count; i++) {
+		int now = 0;
+
+		say_long(fds[i], "GET", PATIENT);
+		let_in();
+		assert_int_equal(at_gate(), PATIENT);
+		for (int k = 0; k < size; k++)
+			now += readable(all[k], 0);
+		assert_true(now - told <= most);
+		told = now;
+	}
+	let_in();
+	return told;
+}
+
+static void hear_all(const int *fds, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		assert_int_equal(hear(fds[i]), 200);
+		close(fds[i]);
+	}
+}
+
 /* Many for whom the writer has no place are told so a few in a turn: others come between. */
 static void test_refused_crowd(void **state)
 {
 	enum { REFUSED = 12, A_TURN = 4 };
-	int refused[REFUSED], fds[6], first, told = 0;
+	int refused[REFUSED], fds[6], first, told;
 
 	(void)state;
 	process_prepare();
@@ -1549,29 +1592,10 @@ static void test_refused_crowd(void **state)
 	take();
 	for (int i = 0; i < REFUSED; i++)
 		refused[i] = client();
-	for (size_t i = 0; i < COUNT_OF(fds); i++) {
-		fds[i] = client();
-		say_long(fds[i], "GET", PATIENT);
-		assert_int_equal(at_gate(), PATIENT);
-		let_in();
-		assert_int_equal(hear(fds[i]), 200);
-	}
-	say_long(fds[0], "GET", PATIENT);
-	assert_int_equal(at_gate(), PATIENT);
+	let_stand(fds, COUNT_OF(fds));
 	for (int i = 0; i < REFUSED; i++)
 		say(refused[i], OUT);
-	for (size_t i = 1; i < COUNT_OF(fds); i++) {
-		int now = 0;
-
-		say_long(fds[i], "GET", PATIENT);
-		let_in();
-		assert_int_equal(at_gate(), PATIENT);   /* one turn later */
-		for (int k = 0; k < REFUSED; k++)
-			now += readable(refused[k], 0);
-		assert_true(now - told <= A_TURN);
-		told = now;
-	}
-	let_in();
+	told = told_meanwhile(fds, COUNT_OF(fds), refused, REFUSED, A_TURN);
 	assert_int_equal(told, REFUSED);
 	for (int i = 0; i < REFUSED; i++) {
 		assert_int_equal(hear(refused[i]), 503);
@@ -1581,17 +1605,53 @@ static void test_refused_crowd(void **state)
 	give(200, LINK_KEEP_ALIVE, DONE);
 	assert_int_equal(hear(first), 200);
 	close(first);
-	for (size_t i = 0; i < COUNT_OF(fds); i++) {
-		assert_int_equal(hear(fds[i]), 200);
-		close(fds[i]);
+	hear_all(fds, COUNT_OF(fds));
+}
+
+/* Who is late before he is told hears the same; who went before him is told what is known. */
+static void test_refused_late(void **state)
+{
+	enum { REFUSED = 40 };
+	int refused[REFUSED], fds[2], first, told = 0;
+
+	(void)state;
+	process_prepare();
+	config.max_waiting_writes = 1;
+	config.write_timeout_ms = 200;
+	shut_gate();
+	begin();
+	first = client();
+	say(first, OUT);
+	take();
+	for (int i = 0; i < REFUSED; i++)
+		refused[i] = client();
+	let_stand(fds, COUNT_OF(fds));
+	for (int i = 0; i < REFUSED; i++)
+		say(refused[i], OUT);
+	say_long(fds[1], "GET", PATIENT);
+	let_in();
+	assert_int_equal(at_gate(), PATIENT);
+	for (int k = 0; k < REFUSED; k++)
+		told += readable(refused[k], 0);
+	assert_in_range(told, 0, REFUSED / 2);
+	usleep(500000);         /* the others are late, and a sweep is due, while it stands still */
+	let_in();
+	for (int i = 0; i < REFUSED; i++) {
+		assert_int_equal(hear(refused[i]), 503);
+		assert_true(said("Too many"));
+		close(refused[i]);
 	}
+	assert_int_equal(hear(first), 503);
+	assert_true(said("is unknown"));
+	close(first);
+	hear_all(fds, COUNT_OF(fds));
 }
 
 /* Many who are late at once are told so a few in a turn: others come between. */
 static void test_late_crowd(void **state)
 {
 	enum { LATE = 100, A_TURN = 4 };
-	int late[LATE], fds[4], told = 0;
+	int late[LATE], fds[4], told;
 
 	(void)state;
 	process_prepare();
@@ -1602,37 +1662,15 @@ static void test_late_crowd(void **state)
 		late[i] = client();
 		say(late[i], "GET /resol");
 	}
-	for (size_t i = 0; i < COUNT_OF(fds); i++) {
-		fds[i] = client();
-		say_long(fds[i], "GET", PATIENT);
-		assert_int_equal(at_gate(), PATIENT);
-		let_in();
-		assert_int_equal(hear(fds[i]), 200);
-	}
-	say_long(fds[0], "GET", PATIENT);
-	assert_int_equal(at_gate(), PATIENT);
+	let_stand(fds, COUNT_OF(fds));
 	usleep(600000);         /* all are late, and a sweep is due, while it stands still */
-	for (size_t i = 1; i < COUNT_OF(fds); i++) {
-		int now = 0;
-
-		say_long(fds[i], "GET", PATIENT);
-		let_in();
-		assert_int_equal(at_gate(), PATIENT);   /* one turn later */
-		for (int k = 0; k < LATE; k++)
-			now += readable(late[k], 0);
-		assert_true(now - told <= A_TURN);
-		told = now;
-	}
-	let_in();
+	told = told_meanwhile(fds, COUNT_OF(fds), late, LATE, A_TURN);
 	assert_true(told > 0);
 	for (int i = 0; i < LATE; i++) {
 		assert_int_equal(hear(late[i]), 408);
 		expect_end(late[i]);
 	}
-	for (size_t i = 0; i < COUNT_OF(fds); i++) {
-		assert_int_equal(hear(fds[i]), 200);
-		close(fds[i]);
-	}
+	hear_all(fds, COUNT_OF(fds));
 }
 
 /* Who has sent all in time, and waits because the front is slow, is answered: no 408. */
@@ -1816,6 +1854,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_crowd, tear_down),
 		cmocka_unit_test_teardown(test_heavy_crowd, tear_down),
 		cmocka_unit_test_teardown(test_refused_crowd, tear_down),
+		cmocka_unit_test_teardown(test_refused_late, tear_down),
 		cmocka_unit_test_teardown(test_late_crowd, tear_down),
 		cmocka_unit_test_teardown(test_slow_front, tear_down),
 		cmocka_unit_test_teardown(test_slow_front_has_not_read, tear_down),
