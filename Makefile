@@ -139,14 +139,15 @@ end-to-end: build/sidecart build/next build/hurried build/attack ## tests/test_*
 	@tests/end-to-end.sh $<
 # Leaks are looked for in the unit tests; here that takes half of the time.
 end-to-end-san: build/attack     ## the same on a binary with ASan and UBSan
-	@+$(call sub,san,$(SAN)) build/san/sidecart
+	@+$(call sub,san,$(SAN)) build/san/sidecart build/san/hurried
 	@ASAN_OPTIONS=detect_leaks=0 tests/end-to-end.sh build/san/sidecart
 
 valgrind: build/attack           ## the tests of VALGRIND on a binary under valgrind
-	@+$(call sub,valgrind,-O2 -g) build/valgrind/sidecart
-	@mkdir -p build/checked && printf '#!/bin/sh\nexec valgrind %s "$$@"\n' '-q --error-exitcode=9 \
-	  --trace-children=yes --leak-check=no $(CURDIR)/build/valgrind/sidecart' >build/checked/sidecart
-	@chmod +x build/checked/sidecart && tests/end-to-end.sh build/checked/sidecart $(VALGRIND) \
+	@+$(call sub,valgrind,-O2 -g) build/valgrind/sidecart build/valgrind/hurried
+	@mkdir -p build/checked && for name in sidecart hurried; do \
+	  printf '#!/bin/sh\nexec valgrind %s "$$@"\n' '-q --error-exitcode=9 --trace-children=yes \
+	  --leak-check=no $(CURDIR)/build/valgrind/'$$name >build/checked/$$name; done
+	@chmod +x build/checked/* && tests/end-to-end.sh build/checked/sidecart $(VALGRIND) \
 	  $(if $(LONG),$(VALGRIND_LONG))
 
 tidy:                            ## include order, lengths, banned calls; scripts parse
@@ -270,9 +271,12 @@ NEXT_WRAPS = session customer client product basket
 build/next: $(OBJ) $(O)/tests/record_next.o
 	$(call say,LD $@)$(CC) $(OPT) $(LDFLAGS) -o $@ $^ $(LDLIBS) \
 	  $(NEXT_WRAPS:%=-Wl$(comma)--wrap=record_%_write)
-# With a clock that tests/test_long.py moves.
-HURRIED_WRAPS = clock_gettime time poll __poll_chk epoll_wait close session_sweep
-build/hurried: $(OBJ) $(O)/tests/hurried.o
+# Beside each binary that is tested, the same with a clock that stands until a test moves it on.
+HURRIED_WRAPS = clock_gettime time poll __poll_chk epoll_wait close clock_move command_stat \
+                session_sweep
+build/hurried: build/release/hurried
+	@ln -f $< $@
+$(O)/hurried: $(OBJ) $(O)/tests/hurried.o
 	$(call say,LD $@)$(CC) $(OPT) $(LDFLAGS) -o $@ $^ $(LDLIBS) \
 	  $(HURRIED_WRAPS:%=-Wl$(comma)--wrap=%)
 # Hostile clients, for tests/test_hostile.py.

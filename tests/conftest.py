@@ -2,7 +2,9 @@
 
 Every server is stopped with SIGTERM and must then have exited with 0 and written nothing but
 log lines of level info to standard error (a test names the others that it expects).
-SIDECART_BIN names the binary, build/sidecart where it is not set.
+SIDECART_BIN names the binary, build/sidecart where it is not set. Beside it stands the same with
+another clock (tests/hurried.c): what happens at a time is tested with that, since a machine may take
+any time. A limit in real time that no test is to reach is ten seconds or more.
 """
 
 import base64
@@ -10,9 +12,12 @@ import contextlib
 import hashlib
 import hmac
 import json
+import math
+import mmap
 import os
 import pathlib
 import re
+import select
 import signal
 import socket
 import struct
@@ -25,6 +30,7 @@ from used import Used
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BIN = (ROOT / os.environ.get("SIDECART_BIN", "build/sidecart")).resolve()
+HURRIED = BIN.parent / "hurried"
 SECRET = b"test-secret"
 WAIT_S = 20  # how long anything that must come may take; no test asserts speed
 
@@ -185,6 +191,10 @@ class Wire:
         assert r.status < 400 or not [s for s in self.sent if s in r.body], f"S11: {r}"
         return r
 
+    def waits(self):
+        """True where nothing has come that was not read, and no end."""
+        return self.buffer == b"" and select.select([self.socket], (), (), 0)[0] == []
+
     def ended(self):
         """True where nothing but an orderly end (FIN) follows; a reset raises."""
         return self.buffer == b"" and not self.more()
@@ -344,6 +354,36 @@ class Server:
         self.process.wait(WAIT_S)
 
 
+class Clock:
+    """What all processes of a store take for the time: it stands until a test moves it on."""
+
+    def __init__(self, path):
+        path.write_bytes(bytes(8))
+        with open(path, "r+b") as file:
+            self.us = memoryview(mmap.mmap(file.fileno(), 8)).cast("q")
+        self.us[0] = math.ceil(time.time()) * 10**6
+
+    @property
+    def now_s(self):
+        return self.us[0] // 10**6
+
+    def later(self, by_s):
+        self.us[0] += round(by_s * 10**6)
+
+    def until(self, true, what):
+        """A second passes, and one more, until it is true; gives how many did. Those who have to
+        look at the clock may come to it late: it is never less than they waited, and may be more."""
+        begun = self.us[0]
+
+        def looked():
+            value = true()
+            if not value:
+                self.later(1)
+            return value
+        wait_until(looked, what)
+        return (self.us[0] - begun) // 10**6
+
+
 class Store:
     """A data directory, the commands on it and the servers over it."""
 
@@ -383,6 +423,16 @@ class Store:
                             "--password-stdin", "--password-iterations=1000", *options,
                             stdin=(password or login) + "\n"))
 
+    def stop_clock(self, faults=""):
+        """From here on no time passes for its commands and servers but what the test lets pass;
+        `faults`: see tests/hurried.c."""
+        if not HURRIED.exists():
+            pytest.skip(f"{HURRIED} was not built")
+        path = self.path.parent / "clock"
+        self.binary = HURRIED
+        self.environment |= {"HURRIED_CLOCK": str(path), "HURRIED_FAULTS": faults}
+        return Clock(path)
+
     def serve(self, **settings):
         server = Server(self, **settings)
         self.servers.append(server)
@@ -413,6 +463,12 @@ def store(tmp_path):
     made = Store(tmp_path / "store")
     yield made
     made.close()
+
+
+@pytest.fixture
+def clock(store):
+    """The store's clock, which stands until the test moves it on."""
+    return store.stop_clock()
 
 
 @pytest.fixture(scope="module")

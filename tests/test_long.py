@@ -1,11 +1,11 @@
 """A long run: hours and days of a shop in minutes, and what it takes levels off.
 
-build/hurried is the whole server with a clock that this test moves on (tests/hurried.c). In each
-step so many visitors come, always the same mix, and most of them just go; all that they leave
-behind has to expire and be swept, keys are rotated, commands run beside. However slow the machine,
-so much time has as many visitors. Once the longest life is over, the store, the memory and the
-descriptors of each process are to stay where they are: see Curve. Then the test is tried: with a
-sweep that does nothing, a forgotten close(2) and memory that grows it has to fail.
+The test moves the clock on (tests/hurried.c). In each step so many visitors come, always the same
+mix, and most of them just go; all that they leave behind has to expire and be swept, keys are
+rotated, commands run beside. However slow the machine, so much time has as many visitors. Once the
+longest life is over, the store, the memory and the descriptors of each process are to stay where
+they are: see Curve. Then the test is tried: with a sweep that does nothing, a forgotten close(2)
+and memory that grows it has to fail.
 
 SEED draws other visitors. Where TORTURE_S is set there are six hours in steps of eight seconds, after
 the seven that the longest life takes, and more of them with the seeds that follow until that time is over; else five days in steps of a
@@ -19,7 +19,6 @@ import os
 import random
 import signal
 import statistics
-import struct
 import time
 from urllib.parse import urlencode
 
@@ -27,12 +26,11 @@ import lmdb
 import pytest
 
 import conftest
-from conftest import ROOT, basic, request_bytes, wait_until
+from conftest import basic, request_bytes, wait_until
 from test_http import private_bytes
 from test_metrics import scrape
 from test_process import state
 
-HURRIED = ROOT / "build" / "hurried"
 ANON, AUTH = "SID:ANON:127.0.0.1:", "SID:AUTH:127.0.0.1:"
 SHOP = "/s/RefArch/dw/shop/v20_9"
 GRANT = "urn:ietf:params:oauth:grant-type:token-exchange"
@@ -45,10 +43,7 @@ LEVEL = 0.03                    # how much a level may rise, and how steep its l
 # A command that reads the whole store holds pages of it back, and then they are free ones of it.
 SLACK = {"memory": 256 << 10, "store": 512 << 10, "pages": 24, "records": 50, "descriptors": 0}
 
-pytestmark = [
-    pytest.mark.skipif(not HURRIED.exists(), reason="make build/hurried was not run"),
-    pytest.mark.skipif(conftest.SANITIZED, reason="a sanitizer has memory of its own"),
-]
+pytestmark = pytest.mark.skipif(conftest.SANITIZED, reason="a sanitizer has memory of its own")
 
 
 @dataclasses.dataclass
@@ -219,11 +214,9 @@ class Shop:
 
     def __init__(self, store, form, seed, faults=""):
         self.store, self.form, self.chance = store, form, random.Random(seed)
-        self.ahead_s, self.seen, self.wires = 0, {}, []
-        self.clock = store.path.parent / f"clock{seed}"
-        self.clock.write_bytes(bytes(8))
-        store.binary = HURRIED
-        store.environment |= {"HURRIED_CLOCK": str(self.clock), "HURRIED_FAULTS": faults}
+        self.seen, self.wires = {}, []
+        self.clock = store.stop_clock(faults)
+        self.begun_s = self.clock.now_s
         self.app = {"X-Api-Key": store.key("app", "trusted,login")}
         self.web = {"x-dw-client-id": store.key("web", "shop")}
         self.service = {"X-Api-Key": store.key("service", "resolve,trusted"),
@@ -240,11 +233,9 @@ class Shop:
             f'{{"id":"{i}","name":"Mug {i}","price":"{10 + change}.00","currency":"EUR"}}\n'
             for i in range(5)))
 
-    def later(self, by_s):
-        """The clock goes on."""
-        self.ahead_s += by_s
-        with open(self.clock, "r+b") as clock:
-            clock.write(struct.pack("=q", self.ahead_s))
+    @property
+    def ahead_s(self):
+        return self.clock.now_s - self.begun_s
 
     def commands(self, step):
         """What an operator does beside the server, now and then."""
@@ -287,11 +278,15 @@ class Shop:
     def rest(self):
         """Nobody is there, and all have looked at the clock since: buffers were given back."""
         wait_until(lambda: scrape(self.server)[1]["sidecart_connections"] <= 1, "all are gone")
-        self.later(2)
+        self.clock.later(2)
         writer = self.processes["writer"]
         before = waits(writer)
         wait_until(lambda: waits(writer) > before + 1, "a turn of the writer")
-        wait_until(lambda: sleeps(self.processes["front"]), "the front has nothing to do")
+
+        def nothing_to_do():        # but to sweep once more, where it did before the last was gone
+            self.clock.later(1)
+            return sleeps(self.processes["front"])
+        wait_until(nothing_to_do, "the front has nothing to do")
 
     def sample(self):
         """What the store and each process take now, when nobody is there."""
@@ -316,7 +311,7 @@ class Shop:
         for step in range(steps):
             self.commands(step)
             self.visit(step)
-            self.later(self.form.step_s)
+            self.clock.later(self.form.step_s)
             if step >= first and (step - first) % max(1, (steps - first) // SAMPLES) == 0:
                 for name, value in self.sample().items():
                     curves.setdefault(name, []).append(value)

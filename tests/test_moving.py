@@ -14,13 +14,11 @@ from pathlib import Path
 
 import pytest
 
-import conftest
-from conftest import ROOT, Store, corpora, signed_basket, wait_until
+from conftest import Store, corpora, signed_basket, wait_until
 from dump import (DAY, FAR, PASSWORD, api_key, attribute, auth_hash, basket, catalogue, guest,
                   line, logged_in, option, product, product_class, record, session, session_key,
                   stock, user)
 
-HURRIED = ROOT / "build" / "hurried"
 ANON, AUTH = "SID:ANON:127.0.0.1:", "SID:AUTH:127.0.0.1:"
 OPEN = {"sid_trust": "any", "sid_grammar": "oscarapi", "expose_user_details": "on"}
 
@@ -554,15 +552,10 @@ def test_new_store_is_as_one_that_was_there(store, tmp_path):
     other.close()
 
 
-@pytest.mark.skipif(not HURRIED.exists(), reason="make build/hurried was not run")
-@pytest.mark.skipif(conftest.SANITIZED, reason="build/hurried is another binary")
 @pytest.mark.parametrize("is_new", [True, False])
 def test_progress(store, tmp_path, is_new):
     """Now and then it says how far it is: with what is read, with what is put, and in a new store
     with what is put in order at the end."""
-    clock = tmp_path / "clock"
-    clock.write_bytes(bytes(8))
-
     def progress(records):
         dump = tmp_path / "dump.json"
         dump.write_text(json.dumps(records))
@@ -578,8 +571,7 @@ def test_progress(store, tmp_path, is_new):
         return parts
     if not is_new:
         take(store, [user(1, "one")])
-    store.binary = HURRIED
-    store.environment |= {"HURRIED_CLOCK": str(clock), "HURRIED_FAULTS": "pace"}
+    store.stop_clock("pace")
     parts = progress([r for r in crowd(60) if "catalogue" not in r["model"]])
     assert len(parts) == (3 if is_new else 2) and parts[1][0][0] < 5
     if is_new:
