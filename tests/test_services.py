@@ -69,26 +69,30 @@ def test_resolve_gives_a_token(shop, store):
     assert claims(resolve_token(shop, "&audience=orders"))["aud"] == "orders"
 
 
-def test_a_token_is_kept(shop, store):
+def test_a_token_is_kept(clock, shop, store):
     """The same request gets the same for half a minute, from the front alone: no hasher is asked,
-    and no writer. Another path gets another token."""
-    server = store.serve(sid_realms="127.0.0.1", write_timeout="1s", workers=1)
+    and no writer. Another path gets another token, and so does another half of a minute."""
+    clock.later(-clock.now_s % 30)
+    server = store.serve(sid_realms="127.0.0.1", workers=1)
     headers = {**shop.live, **ASKED_FOR}
     with server.wire() as wire:
         def ask():
             wire.send(request_bytes("GET", "/resolve?token=1", headers))
             return wire.response()
-        for _ in range(3):      # half a minute may end in between
-            first = ask()
-            writer, = server.child("writer")
-            os.kill(writer, signal.SIGSTOP)
-            again = [ask() for _ in range(3)]
+        first = ask()
+        writer, = server.child("writer")
+        os.kill(writer, signal.SIGSTOP)
+        try:
+            for by_s in (0, 14, 15):
+                clock.later(by_s)
+                r = ask()
+                assert (r.status, r.get("Authorization")) == (204, first.get("Authorization"))
+        finally:
             os.kill(writer, signal.SIGCONT)
-            if all(r.status == 204 for r in again):
-                break
-        assert {r.get("Authorization") for r in again} == {first.get("Authorization")}
+        clock.later(1)
+        later = ask()
         headers["X-Forwarded-Uri"] = "/x"
-        assert ask().get("Authorization") != first.get("Authorization")
+        assert len({r.get("Authorization") for r in (first, later, ask())}) == 3
 
 
 def test_many_ask_at_once(shop):

@@ -1,6 +1,7 @@
 """Session-Id and /api/login/ through HTTP (oscarapi.md sections 1 to 4; S04 to S15, H34, A08)."""
 
 import base64
+import calendar
 import concurrent.futures
 import hashlib
 import threading
@@ -8,7 +9,7 @@ import time
 
 import pytest
 
-from conftest import WAIT_S, corpora, request_bytes, wait_until
+from conftest import corpora, request_bytes, wait_until
 
 ANON, AUTH = "SID:ANON:127.0.0.1:", "SID:AUTH:127.0.0.1:"
 NOT_PROVIDED = b'{"reason": "Authentication credentials were not provided."}'
@@ -564,14 +565,17 @@ def test_login_throttle(store):
     assert server.login(ANON + "t", "ada", headers=elsewhere).status == 200
 
 
-def test_login_throttle_window(store):
-    """The window ends by itself."""
+def test_login_throttle_window(store, clock):
+    """The window ends by itself, when Retry-After said."""
     store.customer("ada")
-    server = store.serve(sid_trust="any", login_throttle="1/2s")
+    server = store.serve(sid_trust="any", login_throttle="1/10m")
     assert server.login(ANON + "t", "ada", "bad").status == 401
-    r = server.login(ANON + "t", "ada")
-    assert r.status == 429
-    wait_until(lambda: server.login(ANON + "t", "ada").status == 200, "the window ends")
+    for by_s, left_s in ((0, "600"), (599, "1")):
+        clock.later(by_s)
+        r = server.login(ANON + "t", "ada")
+        assert (r.status, r.get("Retry-After")) == (429, left_s)
+    clock.later(1)
+    assert server.login(ANON + "t", "ada").status == 200
 
 
 def test_login_throttle_address(store):
@@ -713,63 +717,76 @@ def test_deleted_customer_leaves_nothing(store):
     assert ended(server, "d")
 
 
-def test_idle_expiry(store):
-    """S06: enforced at read, to the second."""
+def test_idle_expiry(store, clock):
+    """S06: enforced at read, to the second; a look in the last one renews."""
     store.customer("ada")
-    server = store.serve(**OPEN, session_ttl="2s")
-    server.login(ANON + "i", "ada")
-    assert not ended(server, "i")
-    time.sleep(3.2)
+    server = store.serve(**OPEN, session_ttl="10m")
+    for name in ("i", "j", "k"):
+        server.login(ANON + name, "ada")
+    clock.later(599)
+    assert not ended(server, "k")
+    clock.later(1)
     assert ended(server, "i")
-    assert server.resolve({"Session-Id": AUTH + "i"}).status == 401
+    assert server.resolve({"Session-Id": AUTH + "j"}).status == 401
 
 
-def test_use_renews_and_the_maximum_ends(store):
+def expires_s(store):
+    """When the one session of a store does."""
+    session, = store.records("session", "list")
+    return calendar.timegm(time.strptime(session["expires"], "%Y-%m-%dT%H:%M:%SZ"))
+
+
+def test_use_renews_and_the_maximum_ends(store, clock):
     """S06: a session in use outlives session_ttl, also where only /resolve sees it, and ends at
-    session_max all the same."""
+    session_max all the same, to the second."""
     store.customer("ada")
-    server = store.serve(**OPEN, session_ttl="3s", session_max="7s")
+    server = store.serve(**OPEN, session_ttl="10m", session_max="28m")
     server.login(ANON + "u", "ada")
-    started = time.monotonic()
-    while server.resolve({"Session-Id": AUTH + "u"}).status == 204:
-        assert time.monotonic() - started < WAIT_S
-        time.sleep(0.1)
-    assert time.monotonic() - started > 5.5
+    most_s = clock.now_s + 1680
+    for by_s in (0, 599, 599):
+        clock.later(by_s)
+        assert server.resolve({"Session-Id": AUTH + "u"}).status == 204
+        wait_until(lambda: expires_s(store) == min(clock.now_s + 600, most_s), "its renewal")
+    for by_s, status in ((most_s - clock.now_s - 1, 204), (1, 401)):
+        clock.later(by_s)
+        assert server.resolve({"Session-Id": AUTH + "u"}).status == status
 
 
-def test_renewals_are_few(store):
+def test_renewals_are_few(store, clock):
     """At most ten writes in a lifetime, however often a session is used."""
     store.customer("ada")
-    server = store.serve(**OPEN, session_ttl="10s")
+    server = store.serve(**OPEN, session_ttl="100s")
     server.login(ANON + "r", "ada")
 
     def commits():
         return store.records("stat")[0]["last_snapshot"]
-    before, started, asked = commits(), time.monotonic(), 0
+    before, begun_s = commits(), clock.now_s
     with server.wire() as wire:
-        while time.monotonic() - started < 4:
-            wire.send(request_bytes("GET", "/resolve", {"Session-Id": AUTH + "r"}))
-            assert wire.response().status == 204
-            asked += 1
-    assert asked > 40
-    wait_until(lambda: commits() > before, "a renewal on disk")
-    assert commits() - before <= 6, "one write a second of a 10 s life"
+        for _ in range(40):
+            clock.later(1)
+            for _ in range(3):
+                wire.send(request_bytes("GET", "/resolve", {"Session-Id": AUTH + "r"}))
+                assert wire.response().status == 204
+    wait_until(lambda: expires_s(store) - begun_s - 100 in range(31, 41), "the last renewal on disk")
+    assert 1 <= commits() - before <= 6, "one write in ten seconds of a life of a hundred"
 
 
-def test_expired_sessions_are_swept(store):
+def test_expired_sessions_are_swept(store, clock):
     """What expired leaves the store by itself."""
     store.customer("ada")
-    server = store.serve(**OPEN, session_ttl="1s")
+    server = store.serve(**OPEN, session_ttl="10m")
     for i in range(5):
         server.login(f"{ANON}s{i}", "ada")
-    wait_until(lambda: store.records("session", "list") == [], "the list of live sessions is empty")
+    assert len(store.records("session", "list")) == 5
+    clock.later(600)
+    assert store.records("session", "list") == []
 
     def swept():  # five sessions are fifteen entries
         return store.records("stat")[0]["entries"] < 12
     wait_until(swept, "the sweep")
 
 
-def test_max_sessions_per_customer(store):
+def test_max_sessions_per_customer(store, clock):
     """S10: over the maximum the oldest goes, and only of that customer."""
     for login in ("ada", "bob"):
         store.customer(login)
@@ -777,7 +794,7 @@ def test_max_sessions_per_customer(store):
     server.login(ANON + "bobs", "bob")
     for i in range(5):
         assert server.login(f"{ANON}m{i}", "ada").status == 200
-        time.sleep(1.05)  # the age counts in seconds
+        clock.later(1)      # the age counts in seconds
     assert [ended(server, f"m{i}") for i in range(5)] == [True, True, False, False, False]
     assert not ended(server, "bobs")
 

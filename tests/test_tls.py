@@ -5,12 +5,14 @@ Certificates are made by openssl here. `Tls` is a connection over Python's ssl, 
 """
 
 import base64
+import concurrent.futures
 import contextlib
 import hashlib
 import os
 import pathlib
 import random
 import re
+import select
 import shutil
 import signal
 import socket
@@ -18,7 +20,6 @@ import ssl
 import struct
 import subprocess
 import threading
-import time
 
 import pytest
 
@@ -148,6 +149,18 @@ def dropped(wire):
     return data == b"" or data[0] == 21
 
 
+def look(server):
+    """Has the front look at the clock, over the listener for plain HTTP."""
+    assert server.get("/healthz", port=server.all_ports[1]).status == 200
+
+
+def is_reset(wire):
+    """Seen without reading anything."""
+    poll = select.poll()
+    poll.register(wire.socket, 0)
+    return bool(poll.poll(0))
+
+
 def answers(server, pair, **options):
     with Tls(server.port, context_for(pair), **options) as wire:
         return wire.send(HEALTH).response().status == 200
@@ -267,6 +280,10 @@ def test_sessions_are_resumed(store, pairs, tmp_path):
     assert "New, TLSv1.2" in s_client(server, "-tls1_2", "-sess_in", kept, "-cipher",
                                       f"ECDHE-ECDSA-{GCM}"), "under another suite"
 
+    with Tls(server.port, context) as wire:     # those since may have taken the place of the first
+        assert wire.send(HEALTH).response().status == 200
+        session = wire.socket.session
+
     def reused():
         with Tls(server.port, context, session=session) as wire:
             assert wire.send(HEALTH).response().status == 200
@@ -341,24 +358,26 @@ def test_long_bodies_both_ways(store, pairs):
 
 
 @pytest.mark.parametrize("behind", [1, 40])
-def test_slow_reader(store, pairs, behind):
+def test_slow_reader(store, pairs, clock, behind):
     """L02: an answer that the socket does not take waits, whole and in order; who reads nothing
     for write_timeout is reset, and holds up nobody."""
     store.run("product", "import", "-", stdin="".join(
         f'{{"id":"{i}","name":"{"n" * 200}","price":"1.00","currency":"EUR"}}\n'
         for i in range(1, 1001)))
-    server = serve(store, pairs["ec"], write_timeout="2s")
+    server = serve(store, pairs["ec"], write_timeout="30s")
     ask = request_bytes("GET", "/api/products/", host="localhost")
     with Tls(server.port, context_for(pairs["ec"]), receive_bytes=4096) as wire:
         first = wire.send(ask).response().body
         wire.send(ask * behind)
         assert answers(server, pairs["ec"])
+        clock.later(29)
+        assert answers(server, pairs["ec"]) and not is_reset(wire)
         if behind > 1:
+            clock.later(1)
+            wait_until(lambda: is_reset(wire), "a reset")
             with pytest.raises((ssl.SSLError, ConnectionError)):
-                time.sleep(4)
                 wire.rest()
             return
-        time.sleep(0.3)
         assert wire.response().body == first
     assert answers(server, pairs["ec"])
 
@@ -452,15 +471,19 @@ def test_hsts(store, pairs):
 
 # --- The end of a connection. ---------------------------------------------------------------------
 
-def test_close_notify(store, pairs):
+def test_close_notify(store, pairs, clock):
     """After the last answer, at the end of an idle time, and of the server."""
-    server = serve(store, pairs["ec"], idle_timeout="500ms")
+    server = serve(store, pairs["ec"], idle_timeout="30s")
     context = context_for(pairs["ec"])
     with Tls(server.port, context) as wire:
         assert wire.send(CLOSING).response().status == 200
         assert wire.ended()
     with Tls(server.port, context) as wire:
         assert wire.send(HEALTH).response().status == 200
+        clock.later(29)
+        look(server)
+        assert wire.waits()
+        clock.later(1)
         assert wire.ended(), "idle"
     with Tls(server.port, context) as wire:
         assert wire.send(HEALTH).response().status == 200
@@ -507,31 +530,42 @@ def test_bytewise_handshake(store, pairs):
 
 
 @pytest.mark.parametrize("sent", [0, 1, 5, 60, "all"])
-def test_slow_handshake(store, pairs, sent):
-    """L01: it has header_timeout from the first byte of the connection to its last, however
+def test_slow_handshake(store, pairs, clock, sent):
+    """L01: it has header_timeout from the begin of the connection to its last byte, however
     it is cut; a byte now and then does not extend it, and others are served meanwhile."""
-    server = serve(store, pairs["ec"], header_timeout="1s")
+    server = serve(store, pairs["ec"], header_timeout="30s")
     with Blocks(server.port, context_for(pairs["ec"])) as blocks:
         with contextlib.suppress(ssl.SSLWantReadError):
             blocks.tls.do_handshake()
-        hello = blocks.out.read()
-        blocks.wire.send(hello if sent == "all" else hello[:sent])
-        begun = time.monotonic()
+        hello, wire = blocks.out.read(), blocks.wire
+        at = len(hello) if sent == "all" else sent
+        wire.send(hello[:at])
+        begun_s = clock.now_s
         assert answers(server, pairs["ec"])
-        while time.monotonic() < begun + 0.8 and sent not in ("all", 0):
-            blocks.wire.send(hello[sent:sent + 1])
-            sent += 1
-            time.sleep(0.1)
-        data = blocks.wire.rest()
-        assert data == b"" or (sent == "all" and data[0] == 22)
-        assert time.monotonic() > begun + 0.7
+        if sent == "all":
+            assert wire.more() and wire.buffer[0] == 22
+            wire.buffer = b""
+        for _ in range(30):
+            clock.later(1)
+            if 0 < at < len(hello) - 1:     # to its last byte but one
+                wire.send(hello[at:at + 1])
+                at += 1
+            look(server)
+            if not wire.waits():
+                break
+        assert clock.now_s - begun_s == 30 and wire.rest() == b""
 
 
-def test_half_a_record(store, pairs):
+def test_half_a_record(store, pairs, clock):
     """L01: a record that does not become whole is a head that does not: 408."""
-    server = serve(store, pairs["ec"], header_timeout="500ms")
+    server = serve(store, pairs["ec"], header_timeout="30s")
     with Blocks(server.port, context_for(pairs["ec"])).handshake() as blocks:
         blocks.wire.send(blocks.record(HEALTH)[:-1])
+        for by_s in (0, 29):
+            clock.later(by_s)
+            look(server)
+            assert blocks.wire.waits()
+        clock.later(1)
         assert blocks.read().startswith(b"HTTP/1.1 408")
 
 
@@ -546,13 +580,14 @@ GARBAGE = {
 
 
 @pytest.mark.parametrize("data", GARBAGE.values(), ids=GARBAGE)
-def test_garbage(store, pairs, data):
+def test_garbage(store, pairs, clock, data):
     """What is no handshake ends the connection, without HTTP, and nothing else."""
-    server = serve(store, pairs["ec"], header_timeout="1s")
+    server = serve(store, pairs["ec"], header_timeout="30s")
     front = server.child("front")
     with Wire(server.port) as wire:
         with contextlib.suppress(ConnectionError):
             wire.send(data)
+        clock.until(lambda: not wire.waits(), "the end, or the time of a handshake is over")
         assert dropped(wire)
     assert answers(server, pairs["ec"]) and server.child("front") == front
 
@@ -582,9 +617,9 @@ def test_truncated_handshakes(store, pairs):
     assert answers(server, pairs["ec"]) and server.child("front") == front
 
 
-def test_changed_bytes(store, pairs):
+def test_changed_bytes(store, pairs, clock):
     """A bit of any record changed, in the handshake or after it: no data passes."""
-    server = serve(store, pairs["ec"], header_timeout="1s")
+    server = serve(store, pairs["ec"], header_timeout="5m")
     front, draw = server.child("front"), random.Random(2)
 
     def spoil(data):
@@ -604,6 +639,8 @@ def test_changed_bytes(store, pairs):
                 def send(data):
                     seen.append(data)
                     blocks.wire.send(spoil(data) if len(seen) == which + 1 else data)
+                    if len(seen) > which:   # the server may wait for more
+                        clock.until(lambda: not blocks.wire.waits(), "an answer, or the end")
                 with contextlib.suppress(ssl.SSLError, ConnectionError):
                     blocks.handshake(send)
     assert answers(server, pairs["ec"]) and server.child("front") == front
@@ -625,13 +662,23 @@ def test_many_at_once(store, pairs):
     assert done == [True] * 60
 
 
-def test_full_of_handshakes(store, pairs):
+def test_full_of_handshakes(store, pairs, clock):
     """L03: connections in a handshake count; who is idle gives way, and nobody for ever."""
-    server = serve(store, pairs["ec"], max_connections=8, header_timeout="1s")
-    with contextlib.ExitStack() as stack:
-        for _ in range(12):
+    server = serve(store, pairs["ec"], max_connections=8, header_timeout="30s")
+    with contextlib.ExitStack() as stack, concurrent.futures.ThreadPoolExecutor(1) as pool:
+        for _ in range(8):
+            blocks = stack.enter_context(Blocks(server.port, context_for(pairs["ec"])))
+            with contextlib.suppress(ssl.SSLWantReadError):
+                blocks.tls.do_handshake()
+            assert blocks.wire.send(blocks.out.read()).more()
+        for _ in range(4):
             stack.enter_context(Wire(server.port))
-        assert answers(server, pairs["ec"])
+        newcomer = pool.submit(answers, server, pairs["ec"])
+        clock.later(29)
+        with pytest.raises(concurrent.futures.TimeoutError):
+            newcomer.result(0.3)
+        clock.later(1)
+        assert newcomer.result()
 
 
 # --- Certificate and key. -------------------------------------------------------------------------
