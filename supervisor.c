@@ -630,14 +630,16 @@ static void take_signals(struct supervisor *s)
 }
 
 /* True where the loop of a child that runs has stood still for too long: it is killed, and
- * whoever takes its place finds no request half done. */
+ * whoever takes its place finds no request half done. By what this look is late the machine may
+ * have stood still, and all with it. */
 static bool hangs(const struct supervisor *s, struct child *c, uint64_t now_ms)
 {
 	uint32_t slot = (uint32_t)(c - s->children), turns = life_turns(slot);
 
 	if (c->kind == HASHER || c->pid == 0 || s->blind)
 		return false;
-	if (turns != c->turns || life_waits(slot)) {
+	c->seen_ms += now_ms - s->watch_due_ms;
+	if (turns != c->turns || life_waits(slot) || c->seen_ms > now_ms) {
 		c->turns = turns;
 		c->seen_ms = now_ms;
 	}

@@ -237,6 +237,15 @@ def running(pid):
     return False
 
 
+def naps(pid):
+    """How often a process has waited for something; None where there is none, or it is stopped."""
+    with contextlib.suppress(OSError):
+        status = pathlib.Path(f"/proc/{pid}/status").read_text()
+        if not re.search(r"^State:\s+[TZX]", status, re.MULTILINE):
+            return int(re.search(r"^voluntary_ctxt_switches:\s+(\d+)", status, re.MULTILINE)[1])
+    return None
+
+
 def signed_basket(number):
     """The value of the basket cookie: Django's Signer() under the shop's SECRET_KEY."""
     key = hashlib.sha256(b"django.core.signing.Signer" + b"signer" + SECRET).digest()
@@ -297,6 +306,16 @@ class Server:
     def child(self, kind):
         """Pids of the children of one kind: front, writer or hasher."""
         return [pid for pid, name in self.children().items() if kind in name]
+
+    def turn(self, but=()):
+        """All of its processes but some have looked at the clock."""
+        before = {pid: naps(pid) for pid in {self.pid, *self.children()} - set(but)}
+
+        def turned():
+            now = {pid: naps(pid) for pid in before}
+            return all(now[pid] is None or n is None or now[pid] > n + 1
+                       for pid, n in before.items())
+        wait_until(turned, "a turn of each")
 
     def wire(self, **options):
         return Wire(self.port, **options)

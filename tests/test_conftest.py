@@ -39,7 +39,8 @@ def test_a_server_that_never_listens_is_ended(store, monkeypatch):
     server = store.path.parent / "server"
     server.write_text(f"#!/bin/sh\necho $$ >{pid}\nexec sleep 1000\n")
     server.chmod(0o700)
-    monkeypatch.setattr(conftest, "wait_until", lambda true, what: wait_until(true, what, 1))
+    monkeypatch.setattr(conftest, "wait_until", lambda true, what: (
+        wait_until(pid.exists, "it runs"), wait_until(true, what, 1)))
     with pytest.raises(AssertionError, match="the server listens"):
         store.serve(binary=server)
     assert not running(int(pid.read_text()))

@@ -26,7 +26,7 @@ import lmdb
 import pytest
 
 import conftest
-from conftest import basic, request_bytes, wait_until
+from conftest import basic, naps, request_bytes, wait_until
 from test_http import private_bytes
 from test_metrics import scrape
 from test_process import state
@@ -196,17 +196,11 @@ VISITS = (guest, guest, member, member, browser, shopper, service, intruder)
 
 # --- The run. -------------------------------------------------------------------------------------
 
-def waits(pid):
-    """How often a process has waited for something."""
-    with open(f"/proc/{pid}/status", encoding="ascii") as status:
-        return next(int(line.split()[1]) for line in status if line.startswith("voluntary"))
-
-
 def sleeps(pid):
     """True where a front waits for ever: what waits for a time is woken earlier than this."""
-    before = waits(pid)
+    before = naps(pid)
     time.sleep(0.06)
-    return waits(pid) == before and state(pid) == "S"
+    return naps(pid) == before and state(pid) == "S"
 
 
 class Shop:
@@ -280,8 +274,8 @@ class Shop:
         wait_until(lambda: scrape(self.server)[1]["sidecart_connections"] <= 1, "all are gone")
         self.clock.later(2)
         writer = self.processes["writer"]
-        before = waits(writer)
-        wait_until(lambda: waits(writer) > before + 1, "a turn of the writer")
+        before = naps(writer)
+        wait_until(lambda: naps(writer) > before + 1, "a turn of the writer")
 
         def nothing_to_do():        # but to sweep once more, where it did before the last was gone
             self.clock.later(1)

@@ -20,7 +20,7 @@ import lmdb
 import pytest
 
 import conftest
-from conftest import BIN, ROOT, WAIT_S, Closed, Wire, request_bytes, wait_until
+from conftest import BIN, ROOT, WAIT_S, Closed, Wire, naps, request_bytes, wait_until
 from test_command import Holder
 from test_process import alive, held
 
@@ -127,22 +127,22 @@ def test_unreachable_manager_is_no_fault(store, address):
 WATCHDOG_S = 2
 
 
-def watchdogs(manager, seconds):
-    """How often WATCHDOG=1 is said in this time."""
+def watchdogs(manager, server, clock, seconds, but=()):
+    """How often WATCHDOG=1 is said in this time, which passes as quickly as all turn, but some."""
     manager.drain()
     manager.heard.clear()
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        manager.listen(deadline - time.monotonic())
+    for _ in range(round(seconds * 4)):
+        clock.later(0.25)
+        server.turn(but)
     return manager.drain().count("WATCHDOG=1")
 
 
-def test_idle_server_feeds_the_watchdog(store, one_manager):
+def test_idle_server_feeds_the_watchdog(store, one_manager, clock):
     """Loops that have nothing to do show life all the same; two fronts, one writer."""
     one_manager.environment(store, WATCHDOG_S)
     server = store.serve(workers=2)
     pids = server.child("front") + server.child("writer")
-    assert watchdogs(one_manager, 2 * WATCHDOG_S) >= 4
+    assert watchdogs(one_manager, server, clock, 2 * WATCHDOG_S) >= 4
     assert server.child("front") + server.child("writer") == pids
 
 
@@ -151,55 +151,84 @@ def test_no_watchdog(store, one_manager, value):
     one_manager.environment(store)
     store.environment["WATCHDOG_USEC"] = value
     store.serve()
-    assert watchdogs(one_manager, 0.5) == 0
+    time.sleep(0.5)
+    assert "WATCHDOG=1" not in one_manager.drain()
 
 
 def test_watchdog_of_another_process(store, one_manager):
     one_manager.environment(store, 0.2)
     store.environment["WATCHDOG_PID"] = "1"
     store.serve()
-    assert watchdogs(one_manager, 0.5) == 0
+    time.sleep(0.5)
+    assert "WATCHDOG=1" not in one_manager.drain()
 
 
 @pytest.mark.parametrize("kind", ["front", "writer"])
-def test_stuck_loop_is_noticed(store, one_manager, kind):
+def test_stuck_loop_is_noticed(store, one_manager, clock, kind):
     """A loop that stands still is named, killed and replaced; the others never notice."""
     one_manager.environment(store, WATCHDOG_S)
     server = store.serve(workers=2, allow=r"event=(hung|ended|front_dropped)")
     victim = server.child(kind)[0]
     others = set(server.children()) - {victim}
     os.kill(victim, signal.SIGSTOP)
-    wait_until(lambda: not alive(victim), "the stuck process is replaced")
+
+    def ended():
+        watchdogs(one_manager, server, clock, 0.25)
+        return not alive(victim)
+    wait_until(ended, "the end of the stuck process")
     wait_until(lambda: len(server.child(kind)) == (2 if kind == "front" else 1), "another comes")
     assert f"event=hung kind={kind} pid={victim}" in server.log()
     assert others <= set(server.children())
-    assert watchdogs(one_manager, WATCHDOG_S) >= 2
+    assert watchdogs(one_manager, server, clock, WATCHDOG_S) >= 2
 
 
-def test_watchdog_stops_where_the_supervisor_does(store, one_manager):
+def test_watchdog_stops_where_the_supervisor_does(store, one_manager, clock):
     one_manager.environment(store, WATCHDOG_S)
     server = store.serve()
     with held(server.pid):
-        watchdogs(one_manager, 0.2)
-        assert watchdogs(one_manager, WATCHDOG_S) == 0
+        assert watchdogs(one_manager, server, clock, WATCHDOG_S) == 0
 
 
-def test_waiting_for_the_lock_is_no_hang(store, one_manager):
+def test_a_machine_that_stood_still(store, one_manager, clock):
+    """A supervisor that comes late to its look does not take the loops for stuck that had no more
+    time to turn than itself."""
+    one_manager.environment(store, WATCHDOG_S)
+    server = store.serve()
+    pids = set(server.children())
+    with contextlib.ExitStack() as stack:
+        for pid in pids:
+            stack.enter_context(held(pid))
+        assert watchdogs(one_manager, server, clock, 0.5) == 1
+        clock.later(10 * WATCHDOG_S)
+        one_manager.expect("WATCHDOG=1")
+    assert watchdogs(one_manager, server, clock, WATCHDOG_S) >= 2
+    assert set(server.children()) == pids and "event=hung" not in server.log()
+
+
+def test_waiting_for_the_lock_is_no_hang(store, one_manager, clock):
     """A command that stands still while it writes holds the writer up: nobody is killed for it."""
     one_manager.environment(store, WATCHDOG_S)
     server = store.serve()
-    writer = server.child("writer")
+    writer, = server.child("writer")
     holder = Holder(store.path)
     holder.begin()
     try:
-        assert watchdogs(one_manager, 2 * WATCHDOG_S) >= 4
-        assert server.child("writer") == writer and "event=hung" not in server.log()
+        with server.wire() as wire:
+            wire.send(request_bytes("DELETE", "/api/login/"))
+
+            def sleeps():
+                before = naps(writer)
+                time.sleep(0.2)
+                return naps(writer) == before
+            wait_until(sleeps, "the writer waits for the lock")
+            assert watchdogs(one_manager, server, clock, 2 * WATCHDOG_S, [writer]) >= 4
+            assert server.child("writer") == [writer] and "event=hung" not in server.log()
     finally:
         holder.end()
 
 
 @pytest.mark.skipif(conftest.SANITIZED or not shutil.which("strace"), reason="strace takes memory away")
-def test_watchdog_without_memory(store, one_manager, tmp_path):
+def test_watchdog_without_memory(store, one_manager, clock, tmp_path):
     """Where there is none to count the loops' turns in, none is taken for stuck: the watchdog is
     fed all the same, where the service manager killed a server that served."""
     def serve(*how):
@@ -212,7 +241,8 @@ def test_watchdog_without_memory(store, one_manager, tmp_path):
     server = serve("-e", f"inject=mmap:error=ENOMEM:when={place}")
     assert "ENOMEM" in (tmp_path / "trace").read_text()
     children = set(server.children())
-    assert watchdogs(one_manager, 2 * WATCHDOG_S) >= 4
+    front = server.child("front")       # which may sleep for ever, then
+    assert watchdogs(one_manager, server, clock, 2 * WATCHDOG_S, front) >= 4
     assert children == set(server.children()) and "event=hung" not in server.log()
 
 
@@ -382,12 +412,12 @@ def answer(server, sid):
 
 # --- Upgrade (D07). -------------------------------------------------------------------------------
 
-def installed(tmp_path, number=0):
+def installed(tmp_path, number=0, binary=BIN):
     """A copy of the binary where an operator would replace it: by rename, at once."""
     path = tmp_path / "bin" / "sidecart"
     path.parent.mkdir(exist_ok=True)
     fresh = path.with_suffix(".new")
-    shutil.copy(BIN, fresh)
+    shutil.copy(binary, fresh)
     with open(fresh, "ab") as file:
         file.write(b"\0" * number)
     fresh.rename(path)
@@ -481,9 +511,9 @@ def sid_of(identifier):
     return f"SID:AUTH:127.0.0.1:{identifier}"
 
 
-def test_upgrade_leaves_idle_connections_time(store, tmp_path):
+def test_upgrade_leaves_idle_connections_time(store, tmp_path, clock):
     """Who sends on an idle connection while the old generation drains is answered, once."""
-    server = store.serve(binary=installed(tmp_path), **OPEN)
+    server = store.serve(binary=installed(tmp_path, 0, store.binary), **OPEN)
     idle, fresh = server.wire(), server.wire()
     assert idle.send(request_bytes("GET", "/healthz")).response().status == 200
     server.upgrade()
@@ -511,16 +541,16 @@ def test_upgrade_takes_new_settings(store, tmp_path):
     assert not unix.exists()
 
 
-def test_upgrade_keeps_given_sockets(store, tmp_path, one_manager):
+def test_upgrade_keeps_given_sockets(store, tmp_path, one_manager, clock):
     """Under a service manager it hears MAINPID, and the watchdog is fed by the next one."""
     one_manager.environment(store, WATCHDOG_S)
     given = tcp()
     sockets = Sockets(given, names="web")
-    server = store.serve(binary=installed(tmp_path), **sockets.options)
+    server = store.serve(binary=installed(tmp_path, 0, store.binary), **sockets.options)
     server.upgrade()
     assert f"MAINPID={server.pid}" in one_manager.expect(f"MAINPID={server.pid}")
     wait_until(lambda: server.process.poll() is not None, "the first generation ends")
-    assert watchdogs(one_manager, WATCHDOG_S) >= 2
+    assert watchdogs(one_manager, server, clock, WATCHDOG_S) >= 2
     assert server.get("/healthz", port=given.getsockname()[1]).status == 200
     assert server.log().count("from=systemd") == 2
     assert one_manager.drain().count("READY=1") == 0

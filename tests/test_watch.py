@@ -45,7 +45,10 @@ def test_beside_a_server(store):
                     return
     thread = threading.Thread(target=load)
     thread.start()
-    lines = [json.loads(process.stdout.readline()) for _ in range(4)]
+    lines = []
+    while len(lines) < 4 or len(lines) < WAIT_S and min(
+            sum(line[name] for line in lines) for name in ("commits", "refused")) < 5:
+        lines.append(json.loads(process.stdout.readline()))
     over.set()
     thread.join()
     end(process)
