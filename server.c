@@ -1116,16 +1116,18 @@ static enum kv_status renew_snapshot(struct server *s)
 	return status;
 }
 
-/* Answers what the input holds, as many steps as a turn has time for, and writes the answers. */
+/* Answers what the input holds, as many steps as a turn has time for, and writes the answers. Whom
+ * the turn had no time for waits among the crowd: who had his part in it is behind him (8). */
 static void serve(struct server *s, struct conn *c)
 {
-	uint32_t limit = s->answered < ANSWERED_A_TURN ? s->config->max_pipeline : 1, steps = 0;
+	bool has_time = s->answered < ANSWERED_A_TURN;
+	uint32_t limit = has_time ? s->config->max_pipeline : 1, steps = 0;
 
 	assert(s->output.len == 0);                     /* (7) */
 	s->snapshot = renew_snapshot(s);                /* (1) */
 	while (serving(c) && c->input->start < c->input->end) {
 		if (steps++ == limit) {
-			list_ready(s, c);
+			list_add(s, has_time ? &s->ready : &s->crowd, c);
 			break;
 		}
 		if (!take_step(s, c))

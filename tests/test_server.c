@@ -1418,6 +1418,20 @@ static void step(uint64_t number, bool alone)
 	say_long(crowd[i], "GET", (size_t)number);
 }
 
+static void say_batch(int i, int count)
+{
+	char raw[4096];
+	struct buf requests = BUF(raw);
+
+	while (count-- > 0) {
+		buf_str(&requests, "GET /api/login/?");
+		buf_uint(&requests, (uint64_t)(FIRST + i));
+		buf_str(&requests, " HTTP/1.1\r\n" HOST "\r\n");
+	}
+	assert_false(requests.full);
+	say_bytes(crowd[i], buf_slice(&requests));
+}
+
 static void say_heavy(int i)
 {
 	char raw[4096];
@@ -1497,6 +1511,40 @@ static void test_crowd(void **state)
 			close(crowd[i]);
 		close(patient);
 	}
+}
+
+/* Of clients that send some requests in one write, and the next when all are answered, none waits
+ * while the others are answered time and again. */
+static void test_batches(void **state)
+{
+	enum { CLIENTS = 16, EACH = 16, MOST = 3 * CLIENTS * EACH };
+	unsigned asked_at[CLIENTS] = { 0 }, answered[CLIENTS] = { 0 };
+
+	(void)state;
+	process_prepare();
+	shut_gate();
+	begin();
+	for (int i = 0; i < CLIENTS; i++)
+		crowd[i] = client();
+	for (int i = 0; i < CLIENTS; i++)
+		say_batch(i, EACH);
+	for (unsigned steps = 1; steps <= 40 * CLIENTS * EACH; steps++) {
+		uint64_t i = at_gate() - FIRST;
+
+		assert_true(i < CLIENTS);
+		let_in();
+		if (++answered[i] % EACH == 0) {
+			for (int k = 0; k < EACH; k++)
+				assert_int_equal(hear(crowd[i]), 200);
+			asked_at[i] = steps;
+			say_batch((int)i, EACH);
+		}
+		for (int k = 0; k < CLIENTS; k++)
+			if (steps - asked_at[k] > MOST)
+				fail_msg("one waits while %u requests are answered", MOST);
+	}
+	for (int i = 0; i < CLIENTS; i++)
+		close(crowd[i]);
 }
 
 /* Who sends little at a time goes before a crowd that sends much, though he asks as often. */
@@ -1852,6 +1900,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_answers_pass_requests, tear_down),
 		cmocka_unit_test_teardown(test_memory_is_given_back, tear_down),
 		cmocka_unit_test_teardown(test_crowd, tear_down),
+		cmocka_unit_test_teardown(test_batches, tear_down),
 		cmocka_unit_test_teardown(test_heavy_crowd, tear_down),
 		cmocka_unit_test_teardown(test_refused_crowd, tear_down),
 		cmocka_unit_test_teardown(test_refused_late, tear_down),
