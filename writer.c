@@ -85,7 +85,7 @@ enum parked_state {
 };
 
 /* A request that waits for a hasher. Its bytes and questions hold passwords: they are wiped
- * when it leaves. */
+ * when it leaves, and all else but what was never written, whose pages are not there. */
 struct parked {
 	enum parked_state state;
 	uint32_t ticket;                /* of its last question; lower ones go first */
@@ -94,9 +94,9 @@ struct parked {
 	struct link_request head;
 	uint32_t asked;                 /* questions so far */
 	struct call_answer answers[CALL_ASKS_MAX];
-	char questions[CALL_ASKS_MAX][CALL_QUESTION_MAX];
-	char replies[CALL_ASKS_MAX][CALL_ANSWER_MAX];
 	char *bytes;                    /* head and body: in `room`, or in a long place */
+	char replies[CALL_ASKS_MAX][CALL_ANSWER_MAX];
+	char questions[CALL_ASKS_MAX][CALL_QUESTION_MAX];
 	char room[];
 };
 
@@ -252,7 +252,11 @@ static void parked_free(struct writer *w, struct parked *p)
 	explicit_bzero(p->bytes, (size_t)p->head.head_len + p->head.body_len);
 	if (p->bytes != p->room)
 		give_long_place(w, p->bytes);
-	explicit_bzero(p, sizeof *p);
+	for (uint32_t i = 0; i < p->asked; i++) {
+		explicit_bzero(p->questions[i], p->answers[i].question.len);
+		explicit_bzero(p->replies[i], sizeof p->replies[i]);
+	}
+	explicit_bzero(p, offsetof(struct parked, replies));
 	if (--w->waiting == 0)
 		memory_trim(w->parked, w->parked_size * w->config->max_waiting_passwords, 0);
 }

@@ -319,7 +319,8 @@ def test_stopped_hasher_delays_logins_alone(store):
 def test_a_login_touches_its_place_alone(store):
     """L08: places for logins that wait are memory that comes when it is touched, and goes again:
     with each of 512 looked at, the writer took 512 pages for a login, some 3 ms on a virtual
-    machine, in which it did nothing else."""
+    machine, in which it did nothing else; with room for questions wiped that was never written, 13.
+    """
     store.customer("ada")
     server = store.serve(**OPEN, max_waiting_passwords=512)
     writer, = server.child("writer")
@@ -330,7 +331,7 @@ def test_a_login_touches_its_place_alone(store):
         if i == 10:
             before = faults()
         assert server.login(f"{ANON}{i}", "ada").status == 200
-    assert (faults() - before) / 20 < 100
+    assert (faults() - before) / 20 < 6
 
 
 def test_waiting_writes_are_bounded(store):
