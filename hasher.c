@@ -16,7 +16,7 @@
 #include "secret.h"
 
 #define ASK_MS   1000   /* without a link it asks for one so often */
-#define NICENESS 10     /* a check in progress gives way to every front on the same core */
+#define NICENESS 13     /* a check in progress gives way to every front on the same core */
 
 struct hasher {
 	uint8_t seal_key[SEAL_KEY_LEN];
