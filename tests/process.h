@@ -122,6 +122,22 @@ static inline bool readable(int fd, int wait_ms)
 	return poll(&wait, 1, wait_ms) == 1;
 }
 
+/* All that was sent to the process so far has come to it: it sleeps. */
+static inline void process_settle(void)
+{
+	char path[64], state = '?';
+
+	snprintf(path, sizeof path, "/proc/%d/stat", (int)process_pid);
+	for (int i = 0; state != 'S'; i++) {
+		FILE *f = fopen(path, "r");
+
+		assert_true(f != NULL && fscanf(f, "%*d (%*[^)]) %c", &state) == 1);
+		fclose(f);
+		assert_true(i < PROCESS_WAIT_MS);
+		usleep(1000);
+	}
+}
+
 /* The next order from the process. */
 static inline void process_hear(enum link_order_kind kind)
 {

@@ -455,7 +455,7 @@ static void test_stale_answers(void **state)
 	say(fd, OUT);
 	take();
 	close(fd);
-	usleep(20000);
+	process_settle();
 	other = client();                               /* gets the slot of the one that left */
 	say(other, READ);
 	assert_int_equal(hear(other), 204);
@@ -523,7 +523,7 @@ static void test_link_lost(void **state)
 	say(fd, "GET /readyz HTTP/1.1\r\n" HOST "\r\n");
 	assert_int_equal(hear(fd), 503);
 	link_join(&writer, process_link(ORDER_WRITER_LINK, 0));
-	usleep(20000);
+	process_settle();
 	say(fd, OUT);
 	take();
 	give(200, LINK_KEEP_ALIVE, DONE);
@@ -561,13 +561,13 @@ static void test_full_link(void **state)
 			say(fds[i], READ);
 			usleep(500);
 		}
-		usleep(50000);
+		process_settle();
 		say(more, OUT);
 		assert_int_equal(hear(more), 503);
 		assert_true(said("Too many"));
 		reset(fds[WAITING - GONE]);
 		fds[WAITING - GONE] = -1;
-		usleep(20000);
+		process_settle();
 		count = 0;
 		for (int i = 0; i < WAITING; i++) {
 			char number[32];
@@ -712,12 +712,15 @@ static int given_up(const char *raw)
 {
 	int fd;
 
+	process_skip_32();
 	process_prepare();
-	config.write_timeout_ms = 300;
+	wall_prepare();
 	begin();
 	fd = client();
 	say(fd, raw);
 	take();
+	assert_false(readable(fd, 0));
+	*wall_passed_s += config.write_timeout_ms / 1000;
 	assert_int_equal(hear(fd), 503);
 	assert_true(said("is unknown"));
 	return fd;
@@ -811,7 +814,7 @@ static void test_drain(void **state)
 	say(asked, OUT);
 	take();
 	say(half, "GET /resolve?require=any HTTP/1.1\r\n");
-	usleep(50000);
+	process_settle();
 	kill(process_pid, SIGSTOP);
 	say(busy, READ);                /* it lies in the socket when the order comes */
 	process_order(ORDER_DRAIN, 0, -1);
@@ -1007,7 +1010,7 @@ static void begin_with_little(void)
 {
 	process_prepare();
 	config.max_answer_memory = 2 << 20;
-	config.write_timeout_ms = 1000;
+	wall_prepare();
 	begin();
 }
 
@@ -1027,7 +1030,7 @@ static void test_slow_readers(void **state)
 			slow[n] = slow_client();
 			say_long(slow[n], "GET", 900000);
 		}
-		usleep(50000);
+		process_settle();
 		say_long(fd, "GET", 900000);
 		assert_int_equal(hear(fd), 503);
 		assert_true(said("Retry-After: 1\r\n") && said("Too many long answers"));
@@ -1050,7 +1053,12 @@ static void test_slow_readers(void **state)
 			else if (i == 1)
 				reset(slow[n]);
 		}
-		usleep(i == 2 ? 1600000 : 50000);
+		process_settle();
+		if (i == 2)
+			*wall_passed_s += config.write_timeout_ms / 1000;
+		for (int n = 0; n < 2 && i == 2; n++)
+			assert_int_equal(poll(&(struct pollfd){ .fd = slow[n] }, 1,
+			                      PROCESS_WAIT_MS), 1);     /* a reset */
 		say_long(fd, "GET", 900000);
 		expect_long(fd, 900000);
 		for (int n = 0; n < 2 && i == 2; n++)
@@ -1243,7 +1251,7 @@ static void test_long_bodies_at_once(void **state)
 
 		first = client();
 		say_bytes(first, (struct slice){ held.ptr, 200000 });
-		usleep(30000);
+		process_settle();
 		for (int i = 0; i < 2; i++) {
 			struct slice refused = i == 0 ? whole : chunked;
 
@@ -1265,7 +1273,7 @@ static void test_long_bodies_at_once(void **state)
 			close(first);
 		} else {
 			reset(first);
-			usleep(30000);
+			process_settle();
 		}
 		say_bytes(fd, chunked);
 		take_long(500000);
@@ -1291,9 +1299,9 @@ static void test_long_request_of_a_dead_client(void **state)
 	say_bytes(fd, raw);
 	assert_true(readable(writer.fd, PROCESS_WAIT_MS));      /* it was handed over */
 	say(other, OUT READ);
-	usleep(20000);
+	process_settle();
 	reset(fd);
-	usleep(20000);
+	process_settle();
 	take_long(LINK_BODY_MAX);
 	take();
 	give(200, LINK_KEEP_ALIVE, DONE);
@@ -1663,9 +1671,10 @@ static void test_refused_late(void **state)
 	int refused[REFUSED], fds[2], first, told = 0;
 
 	(void)state;
+	process_skip_32();
 	process_prepare();
 	config.max_waiting_writes = 1;
-	config.write_timeout_ms = 200;
+	wall_prepare();
 	shut_gate();
 	begin();
 	first = client();
@@ -1682,7 +1691,8 @@ static void test_refused_late(void **state)
 	for (int k = 0; k < REFUSED; k++)
 		told += readable(refused[k], 0);
 	assert_in_range(told, 0, REFUSED / 2);
-	usleep(500000);         /* the others are late, and a sweep is due, while it stands still */
+	*wall_passed_s += config.write_timeout_ms / 1000;       /* the others are late, and a sweep
+	                                                         * is due, while it stands still */
 	let_in();
 	for (int i = 0; i < REFUSED; i++) {
 		assert_int_equal(hear(refused[i]), 503);
@@ -1702,8 +1712,10 @@ static void test_late_crowd(void **state)
 	int late[LATE], fds[4], told;
 
 	(void)state;
+	process_skip_32();
 	process_prepare();
-	config.header_timeout_ms = 200;
+	config.header_timeout_ms = 30000;
+	wall_prepare();
 	shut_gate();
 	begin();
 	for (int i = 0; i < LATE; i++) {
@@ -1711,7 +1723,7 @@ static void test_late_crowd(void **state)
 		say(late[i], "GET /resol");
 	}
 	let_stand(fds, COUNT_OF(fds));
-	usleep(600000);         /* all are late, and a sweep is due, while it stands still */
+	*wall_passed_s += 30;   /* all are late, and a sweep is due, while it stands still */
 	told = told_meanwhile(fds, COUNT_OF(fds), late, LATE, A_TURN);
 	assert_true(told > 0);
 	for (int i = 0; i < LATE; i++) {
@@ -1730,15 +1742,17 @@ static int waiting[WAITING];
 static void stand_still(void)
 {
 	assert_int_equal(at_gate(), PATIENT);
-	usleep(1300000);
+	*wall_passed_s += 31;
 	let_in();
 }
 
 static void begin_slow(void)
 {
+	process_skip_32();
 	process_prepare();
-	config.header_timeout_ms = config.body_timeout_ms = 1000;
+	config.header_timeout_ms = config.body_timeout_ms = 30000;
 	config.max_pipeline = 1;
+	wall_prepare();
 	shut_gate();
 	begin();
 	for (int i = 0; i < WAITING; i++)
