@@ -155,7 +155,7 @@ def test_a_key_goes(ring, clock):
              (1, {second: "signs"}, {second})]
     for by_s, expected, keys in steps:
         clock.later(by_s)
-        assert (states(ring), published()) == (expected, keys)
+        assert (published(), states(ring)) == (keys, expected)
     wait_until(lambda: ring.records("check")[0]["token_keys"] == 1, "the sweep deletes it")
 
 
