@@ -238,10 +238,10 @@ def running(pid):
 
 
 def naps(pid):
-    """How often a process has waited for something; None where there is none, or it is stopped."""
+    """How often a process has waited for something; None where there is none."""
     with contextlib.suppress(OSError):
         status = pathlib.Path(f"/proc/{pid}/status").read_text()
-        if not re.search(r"^State:\s+[TZX]", status, re.MULTILINE):
+        if not re.search(r"^State:\s+[ZX]", status, re.MULTILINE):
             return int(re.search(r"^voluntary_ctxt_switches:\s+(\d+)", status, re.MULTILINE)[1])
     return None
 

@@ -173,7 +173,7 @@ def test_stuck_loop_is_noticed(store, one_manager, clock, kind):
     os.kill(victim, signal.SIGSTOP)
 
     def ended():
-        watchdogs(one_manager, server, clock, 0.25)
+        watchdogs(one_manager, server, clock, 0.25, [victim])
         return not alive(victim)
     wait_until(ended, "the end of the stuck process")
     wait_until(lambda: len(server.child(kind)) == (2 if kind == "front" else 1), "another comes")
@@ -186,7 +186,7 @@ def test_watchdog_stops_where_the_supervisor_does(store, one_manager, clock):
     one_manager.environment(store, WATCHDOG_S)
     server = store.serve()
     with held(server.pid):
-        assert watchdogs(one_manager, server, clock, WATCHDOG_S) == 0
+        assert watchdogs(one_manager, server, clock, WATCHDOG_S, [server.pid]) == 0
 
 
 def test_a_machine_that_stood_still(store, one_manager, clock):
@@ -198,7 +198,7 @@ def test_a_machine_that_stood_still(store, one_manager, clock):
     with contextlib.ExitStack() as stack:
         for pid in pids:
             stack.enter_context(held(pid))
-        assert watchdogs(one_manager, server, clock, 0.5) == 1
+        assert watchdogs(one_manager, server, clock, 0.5, pids) == 1
         clock.later(10 * WATCHDOG_S)
         one_manager.expect("WATCHDOG=1")
     assert watchdogs(one_manager, server, clock, WATCHDOG_S) >= 2
