@@ -496,8 +496,9 @@ def test_ten_upgrades_under_load(store, tmp_path):
             server.upgrade()
             pids.append(server.pid)
             assert os.stat(f"/proc/{server.pid}/exe").st_size == binary.stat().st_size
-            asked = load.asked
-            wait_until(lambda: load.asked > asked + 20 or load.failures, "the load goes on")
+            asked, written = load.asked + 20, len(load.written) + 2
+            wait_until(lambda: load.asked > asked and len(load.written) > written or load.failures,
+                       "the load goes on")
     assert load.failures == []
     assert len(load.written) > 20
     for sid in load.written:
